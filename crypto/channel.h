@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The secure channel: TLS 1.3 (RFC 8446) as an engine over memory BIOs, and frames inside it. Bytes of the
+ * stream go in and out, messages go out and in; it does not know what carries the bytes, so L2CAP and TCP
+ * share it. The secondary is the TLS client, the anchor the server.
+ *
+ * Keys, one of
+ *   PSK    an external 32-octet PSK with an identity, psk_dhe_ke, no certificates (first visit, and every
+ *          further link of a session by the exporter of its first channel);
+ *   CERTS  both sides show certificates of the anchor's CA.
+ * Suites TLS_AES_128_GCM_SHA256 and TLS_CHACHA20_POLY1305_SHA256, groups X25519MLKEM768 where OpenSSL has
+ * it, X25519, P-256. No tickets, no early data, no renegotiation. ALPN "simhop/1" (RFC 7301).
+ */
+#ifndef SIMHOP_CRYPTO_CHANNEL_H
+#define SIMHOP_CRYPTO_CHANNEL_H
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "crypto/secret.h"
+#include "proto/frame.h"
+
+#define SH_PSK_IDENTITY_MAX 64
+
+enum sh_channel_role { SH_CHANNEL_CLIENT, SH_CHANNEL_SERVER };
+
+/* What the engine tells. Called from sh_channel_start, _rx and _send only; none may free the channel. */
+struct sh_channel_ops {
+    /* Bytes for the stream; always takes them all. */
+    void (*tx)(struct sh_bytes bytes, void *user);
+    /* The handshake is done; messages may be sent. A cause refuses the peer and ends the channel
+     * (the server checks the client's certificate against its registry here). */
+    enum sh_cause (*up)(void *user);
+    /* One message. A cause ends the channel. */
+    enum sh_cause (*msg)(unsigned type, struct sh_bytes payload, void *user);
+    /* Server with PSK: fills the key for this identity and says SH_OK, or tls.session-unknown.
+     * NULL for a client, and for a server that takes only certificates. */
+    enum sh_cause (*find_psk)(struct sh_bytes identity, struct sh_secret *ret_psk, void *user);
+};
+
+struct sh_channel_config {
+    enum sh_channel_role role;
+    /* PSK client: identity (1 to SH_PSK_IDENTITY_MAX octets) and key; copied. */
+    struct sh_bytes psk_identity;
+    const struct sh_secret *psk;
+    /* CERTS: this side's key and certificate, and the CA that the other side's must come from; referenced
+     * (up_ref) by the channel. For PSK all are NULL. */
+    EVP_PKEY *key;
+    X509 *cert;
+    X509 *ca;
+    int64_t now; /* seconds since 1970: the time at which certificates are judged */
+};
+
+struct sh_channel;
+
+/* Fails with env.crypto, env.no-memory. ops is kept by reference. */
+SH_MUST_USE enum sh_cause sh_channel_new(const struct sh_channel_config *config,
+                                         const struct sh_channel_ops *ops, void *user,
+                                         struct sh_channel **ret_channel);
+void sh_channel_free(struct sh_channel *channel);
+
+/* The client sends its first flight; the server does nothing yet. Fails with tls.failed, env.crypto. */
+SH_MUST_USE enum sh_cause sh_channel_start(struct sh_channel *channel);
+
+/* Bytes from the stream. Whatever alert TLS makes of a failure has been given to tx when this returns.
+ * Fails with tls.key-mismatch (binder wrong, or the peer's alert says so), tls.session-unknown,
+ * tls.bad-certificate (either side's), linked.expired (ours or theirs is past its end), tls.failed,
+ * a framing cause, env.no-memory, or what up/msg/find_psk gave. After a failure it takes nothing more. */
+SH_MUST_USE enum sh_cause sh_channel_rx(struct sh_channel *channel, struct sh_bytes bytes);
+
+/* The stream ended: SH_OK after the peer's close_notify between two messages, else connect.lost, or
+ * proto.truncated inside a message. */
+SH_MUST_USE enum sh_cause sh_channel_end(struct sh_channel *channel);
+
+/* Packs and sends one message. Fails with proto.wrong-state before up, internal.bug, tls.failed. */
+SH_MUST_USE enum sh_cause sh_channel_send(struct sh_channel *channel, unsigned type,
+                                          const ProtobufCMessage *message);
+/* A binary frame (Leaf): the payload in two pieces, so that the data need not be copied together. */
+SH_MUST_USE enum sh_cause sh_channel_send_binary(struct sh_channel *channel, unsigned type,
+                                                 struct sh_bytes head, struct sh_bytes data);
+/* close_notify. */
+void sh_channel_close(struct sh_channel *channel);
+
+bool sh_channel_is_up(const struct sh_channel *channel);
+
+/* RFC 8446 section 7.5 with label "EXPORTER-simhop1 link": the PSK of further links of the session.
+ * Both sides get the same. Fails with proto.wrong-state before up, env.crypto. */
+SH_MUST_USE enum sh_cause sh_channel_export(struct sh_channel *channel, struct sh_secret *ret_psk);
+
+/* The peer's certificate (CERTS, after the handshake), NULL with PSK. Borrowed. */
+X509 *sh_channel_peer_cert(const struct sh_channel *channel);
+
+/* "X25519", "X25519MLKEM768", ...: the group of the key agreement, for status. Never NULL. */
+const char *sh_channel_group(const struct sh_channel *channel);
+
+#endif

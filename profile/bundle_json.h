@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Bundles and JSON: what `bundle create` reads and `bundle show --json` prints. Keys are the field names of
+ * proto/simhop.proto in snake_case, enumeration values are lower-case words ("companion-shared-number"), an
+ * activation code is one string, an icon is base64 or, when reading, "icon_file": a path. docs/bundle.md has
+ * an example. Unknown keys are refused, so that a typing error is not silently lost.
+ */
+#ifndef SIMHOP_PROFILE_BUNDLE_JSON_H
+#define SIMHOP_PROFILE_BUNDLE_JSON_H
+
+#include "profile/bundle.h"
+
+#define SH_BUNDLE_JSON_MAX (1024 * 1024)
+
+/* Reads a draft's content. base_folder (may be NULL) is where a relative icon_file starts from.
+ * *ret_bundle is freed with simhop__bundle__free_unpacked(b, NULL). Fails with usage.bad-input (detail: "lines[1].apns[0].ip_type:
+ * ..."), activation.bad-code, bundle.*, source.unreadable, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_bundle_from_json(struct sh_bytes json, const char *base_folder,
+                                              Simhop__Bundle **ret_bundle);
+
+/* The whole bundle as a JSON object, indented; secrets (activation codes' matching ids, APN passwords, temporary tokens)
+ * are shown only with reveal, else as "(hidden)". *ret_text is malloc'ed. Fails with env.no-memory. */
+SH_MUST_USE enum sh_cause sh_bundle_to_json(const Simhop__Bundle *bundle, bool reveal,
+                                            char **ret_text);
+
+/* The same for a person: some lines of text a line. *ret_text is malloc'ed. */
+SH_MUST_USE enum sh_cause sh_bundle_to_text(const Simhop__Bundle *bundle, bool reveal,
+                                            char **ret_text);
+
+#endif

@@ -11,7 +11,7 @@
 
 #define SH_SESSION_ID_SIZE   16
 #define SH_RESOLVING_KEY_SIZE 16
-#define SH_ROTATING_ID_SIZE  8
+#define SH_ROTATING_ID_SIZE   7
 
 struct sh_session_keys {
     uint8_t session_id[SH_SESSION_ID_SIZE]; /* "simhop1 session id"; not secret */
@@ -25,11 +25,12 @@ SH_MUST_USE enum sh_cause sh_session_keys_derive(const struct sh_secret *k,
                                                  struct sh_session_keys *ret_keys);
 void sh_session_keys_wipe(struct sh_session_keys *keys);
 
-/* HKDF-Expand of one secret with a label into n <= 32 octets. Fails with env.crypto. */
+/* HKDF-Expand of one secret with a label (at most 63 characters, its info) into n octets.
+ * Fails with env.crypto. */
 SH_MUST_USE enum sh_cause sh_hkdf_expand(const struct sh_secret *prk, const char *label,
                                          uint8_t *out, size_t n);
 
-/* A rotating identifier: 4 random octets r, then the first 4 of HMAC(resolving key, "simhop1 rid" | r).
+/* A rotating identifier: 3 random octets r, then the first 4 of HMAC(resolving key, "simhop1 rid" | r).
  * Only who has the resolving key sees that two of them come from one device. */
 SH_MUST_USE enum sh_cause sh_rotating_id_new(const uint8_t resolving_key[SH_RESOLVING_KEY_SIZE],
                                              uint8_t out[SH_ROTATING_ID_SIZE]);

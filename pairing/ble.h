@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A BLE radio behind one table: `sim` (the simulated air) and `bluez`. One object is one radio of one device: it can
+ * advertise and take connections, or scan and connect. Streams are L2CAP LE channels. Everything is asynchronous in the
+ * given libevent base; callbacks come from the loop.
+ */
+#ifndef SIMHOP_PAIRING_BLE_H
+#define SIMHOP_PAIRING_BLE_H
+
+#include <event2/event.h>
+
+#include "pairing/advert.h"
+#include "proto/stream.h"
+
+#define SH_BLE_ADDRESS 64
+
+struct sh_ble;
+
+/* An advertisement that was heard. address names the sender until it rotates; any text without spaces. */
+struct sh_ble_heard {
+    char address[SH_BLE_ADDRESS];
+    struct sh_bytes payload; /* AD structures, not trusted */
+    int rssi_dbm;
+};
+
+struct sh_ble_ops {
+    void (*heard)(const struct sh_ble_heard *heard, void *user);
+    /* A connection was made: incoming while advertising, or the one asked for. The callee sets stream->ops. */
+    void (*stream)(struct sh_stream *stream, bool incoming, void *user);
+    void (*connect_failed)(enum sh_cause cause, void *user);
+    /* One sample of a stream's signal strength, while sampling is on. */
+    void (*rssi)(struct sh_stream *stream, int dbm, void *user);
+    /* The radio is gone for good. */
+    void (*failed)(enum sh_cause cause, void *user);
+};
+
+struct sh_ble_driver {
+    const char *name; /* "sim", "bluez" */
+    /* Advertises until stopped; called again it replaces the payload. Incoming connections are taken meanwhile; at
+     * most SH_BLE_STREAMS at once, the rest is closed at once. */
+    enum sh_cause (*advertise)(struct sh_ble *ble, struct sh_bytes payload);
+    void (*advertise_stop)(struct sh_ble *ble);
+    enum sh_cause (*scan)(struct sh_ble *ble, bool on);
+    enum sh_cause (*connect)(struct sh_ble *ble, const char *address, uint8_t psm);
+    /* 20 to 50 samples a second by ops->rssi. */
+    void (*sample)(struct sh_ble *ble, struct sh_stream *stream, bool on);
+    /* Closes all; the object is gone. */
+    void (*free)(struct sh_ble *ble);
+};
+
+#define SH_BLE_STREAMS 64
+
+/* Drivers embed this at the start of their own struct. */
+struct sh_ble {
+    const struct sh_ble_driver *driver;
+    const struct sh_ble_ops *ops;
+    void *user;
+};
+
+#endif

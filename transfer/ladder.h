@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which links to try, in what order, when: an engine on the secondary. The anchor's offers become attempts, one an
+ * address, raced with SH_RACE_MS between their starts (RFC 8305 section 5); the first of a kind that works ends the others of its
+ * kind. A failed kind is tried again after a back-off, at most SH_LADDER_ROUNDS times.
+ */
+#ifndef SIMHOP_TRANSFER_LADDER_H
+#define SIMHOP_TRANSFER_LADDER_H
+
+#include "proto/msg.h"
+
+#define SH_RACE_MS        250
+#define SH_DIAL_MS        4000 /* one attempt, until its probes are answered */
+#define SH_LADDER_ROUNDS  3
+#define SH_LADDER_ATTEMPTS 16
+
+struct sh_attempt {
+    unsigned id; /* 1.. */
+    int kind;    /* Simhop__LinkKind */
+    uint8_t address[16];
+    size_t address_len; /* 4 or 16 */
+    uint16_t port;
+};
+
+struct sh_ladder_ops {
+    void (*dial)(const struct sh_attempt *attempt, void *user);
+    void (*cancel)(unsigned attempt, void *user);
+    /* A kind is given up (after its last round), with the most telling cause of its attempts. */
+    void (*failed)(int kind, enum sh_cause cause, void *user);
+};
+
+struct sh_ladder;
+
+/* allowed: the kinds of --links, best first. */
+SH_MUST_USE enum sh_cause sh_ladder_new(const int *allowed, size_t count,
+                                        const struct sh_ladder_ops *ops, void *user,
+                                        struct sh_ladder **ret_ladder);
+void sh_ladder_free(struct sh_ladder *ladder);
+
+/* Position of a kind in `allowed`, smaller is better; the count if it is not allowed. */
+unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
+
+/* Fails with proto.malformed (address length, port 0). Kinds that are unknown or not allowed are passed over. */
+SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
+                                           sh_ms now);
+/* The link of this attempt is up (probes answered), failed, or was up and went down. */
+void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now);
+void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause cause, sh_ms now);
+/* Returns when it wants to be called again at the latest. Is anything still being tried? */
+sh_ms sh_ladder_tick(struct sh_ladder *ladder, sh_ms now);
+bool sh_ladder_trying(const struct sh_ladder *ladder);
+
+#endif

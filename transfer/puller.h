@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The secondary's side of a transfer, an engine: asks for the manifest, pulls missing leaves over the best link that
+ * is up, verifies each in memory, puts it into the store, asks for roots, finishes items, sends the receipt. When a better
+ * link comes up, new requests go there and what is in flight on the old one is still taken; when a link goes,
+ * what was in flight on it is asked for again elsewhere. A link with requests open that gives no newly verified
+ * leaf within SH_STALL_MS is dropped.
+ *
+ * Items are taken in the manifest's order, the bundle first.
+ */
+#ifndef SIMHOP_TRANSFER_PULLER_H
+#define SIMHOP_TRANSFER_PULLER_H
+
+#include "transfer/leaf.h"
+#include "transfer/server.h" /* sh_link_id */
+#include "transfer/store.h"
+
+#define SH_STALL_MS          5000
+#define SH_MANIFEST_MS       5000 /* for the manifest, a root, the receipt's acknowledgement; asked again on another link */
+#define SH_NO_LINK_MS        10000 /* without any link up: transfer.stalled */
+#define SH_PROGRESS_MS       200
+
+struct sh_puller_item {
+    uint8_t id[SH_ITEM_ID_SIZE];
+    char name[SH_ITEM_NAME_MAX + 1];
+    int kind;
+    uint64_t size;
+    uint64_t verified;
+    uint8_t root[32]; /* once finished */
+    char *path;       /* once finished */
+};
+
+struct sh_puller_ops {
+    enum sh_cause (*send)(sh_link_id link, unsigned type, const ProtobufCMessage *message, void *user);
+    /* The link does not move bytes: the session closes it (and then calls link_down). */
+    void (*drop_link)(sh_link_id link, enum sh_cause cause, void *user);
+    /* Was this very item received before and is it still there? true: fills root and path (malloc'ed), and the item counts as
+     * verified without a byte. */
+    bool (*have)(struct sh_puller_item *item, void *user);
+    /* Which folder an item goes to, and whether it may replace (bundles). */
+    enum sh_cause (*store)(const struct sh_puller_item *item, struct sh_store **ret_store,
+                           bool *ret_replace, void *user);
+    /* At most each SH_PROGRESS_MS, and at the end of an item. link = the one it mostly comes over. */
+    void (*progress)(uint32_t index, const struct sh_puller_item *item, sh_link_id link, void *user);
+    /* Verified, fsynced, under its name. A cause refuses the item (a bad bundle) and ends the transfer. */
+    enum sh_cause (*finished)(uint32_t index, const struct sh_puller_item *item, void *user);
+    /* Signs the receipt: malloc'ed DER. */
+    enum sh_cause (*sign)(struct sh_bytes signed_part, uint8_t **ret_signature, size_t *ret_len,
+                          void *user);
+    /* The receipt is acknowledged (SH_OK), or the transfer failed. Called once. */
+    void (*done)(enum sh_cause cause, void *user);
+};
+
+struct sh_puller;
+
+SH_MUST_USE enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms now,
+                                        struct sh_puller **ret_puller);
+void sh_puller_free(struct sh_puller *puller);
+
+/* rank: smaller is better (the order of --links, best first). kind decides the window: BLE small, others large. */
+void sh_puller_link_up(struct sh_puller *puller, sh_link_id link, int kind, unsigned rank, sh_ms now);
+void sh_puller_link_down(struct sh_puller *puller, sh_link_id link, sh_ms now);
+
+/* Tells that further links are being tried until then, so that no link at all is not the end before. */
+void sh_puller_links_expected(struct sh_puller *puller, sh_ms until);
+
+/* One message from a link (Manifest, Leaf, Root, ReceiptAck). What is wrong with it is given to done, not
+ * returned: the puller is then over. */
+void sh_puller_rx(struct sh_puller *puller, sh_link_id link, unsigned type, struct sh_bytes payload,
+                  sh_ms now);
+/* Deadlines. Returns when it wants to be called again at the latest. */
+sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now);
+
+size_t sh_puller_item_count(const struct sh_puller *puller);
+const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index);
+/* Octets newly verified over links of a kind; octets that were there before this session. */
+uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind);
+uint64_t sh_puller_resumed(const struct sh_puller *puller);
+
+/* What a receipt signs, label "simhop1 receipt": transfer id (16) | count (4, big endian) | roots (32 each). *ret_bytes is
+ * malloc'ed. Shared with the anchor, which checks it. */
+SH_MUST_USE enum sh_cause sh_receipt_signed_part(const uint8_t transfer_id[16],
+                                                 const uint8_t *roots, size_t count,
+                                                 uint8_t **ret_bytes, size_t *ret_len);
+
+#endif

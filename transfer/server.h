@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The anchor's side of a transfer, an engine: answers ManifestRequest, Pull, RootRequest, Ping and Receipt, on whatever link they come, and
+ * keeps nothing that a kill could lose. Leaves are read when the link has room for them, so memory does not
+ * grow with the item or with what a peer asks for.
+ */
+#ifndef SIMHOP_TRANSFER_SERVER_H
+#define SIMHOP_TRANSFER_SERVER_H
+
+#include "transfer/item.h"
+#include "transfer/leaf.h"
+
+#define SH_SERVER_PULLS 16 /* queued a link; more is proto.wrong-state */
+
+struct sh_server;
+typedef unsigned sh_link_id; /* given by the session, 1.. */
+
+struct sh_server_ops {
+    /* Sends on a link. A cause means that the link is gone; the server forgets it. */
+    enum sh_cause (*send)(sh_link_id link, unsigned type, const ProtobufCMessage *message, void *user);
+    enum sh_cause (*send_leaf)(sh_link_id link, const struct sh_leaf *leaf, void *user);
+    size_t (*pending)(sh_link_id link, void *user);
+    /* What the secondary has verified of an item (its Progress). */
+    void (*progress)(uint32_t item, uint64_t verified, uint64_t total, void *user);
+    /* The receipt is here; roots are those of our items. SH_OK: keep it and acknowledge. */
+    enum sh_cause (*receipt)(const Simhop__Receipt *receipt, void *user);
+};
+
+/* items are borrowed and must outlive the server. transfer_id: 16 octets. */
+SH_MUST_USE enum sh_cause sh_server_new(struct sh_item *const *items, size_t count,
+                                        const uint8_t transfer_id[16],
+                                        const struct sh_server_ops *ops, void *user,
+                                        struct sh_server **ret_server);
+void sh_server_free(struct sh_server *server);
+
+void sh_server_link_up(struct sh_server *server, sh_link_id link);
+void sh_server_link_down(struct sh_server *server, sh_link_id link);
+
+/* One message from a link. Fails with proto.wrong-state (not a message for an anchor, unknown link, too many pulls),
+ * proto.malformed (item or leaf out of range, count 0 or over 4096), transfer.source-changed, source.unreadable, what
+ * receipt gave, env.no-memory. After a cause the session ends. */
+SH_MUST_USE enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id link, unsigned type,
+                                       struct sh_bytes payload);
+/* The link has room: serves on. Same causes. */
+SH_MUST_USE enum sh_cause sh_server_writable(struct sh_server *server, sh_link_id link);
+
+/* Some hashing for roots that are asked for; *ret_more: call again when idle. Same causes. */
+SH_MUST_USE enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more);
+
+/* Octets of leaf data given to this link so far. */
+uint64_t sh_server_sent(const struct sh_server *server, sh_link_id link);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a person or a script sees. One event function a kind; with --json one object a line on stdout, flushed
+ * at once, always with `event` and `t` (seconds since start); without it short lines, a meter and a bar on a terminal.
+ * Causes go to stderr with the next step (and to stdout as an event with --json). The names and fields are a contract.
+ */
+#ifndef SIMHOP_CLI_OUTPUT_H
+#define SIMHOP_CLI_OUTPUT_H
+
+#include <stdio.h>
+
+#include "proto/cause.h"
+
+struct sh_output;
+
+/* Writes to stdout and stderr. NULL when there is no memory. */
+struct sh_output *sh_output_new(bool json);
+void sh_output_free(struct sh_output *out);
+bool sh_output_is_json(const struct sh_output *out);
+
+enum sh_phase {
+    SH_PHASE_NONE,
+    SH_PHASE_DISCOVER,
+    SH_PHASE_APPROACH,
+    SH_PHASE_CONNECT,
+    SH_PHASE_MEASURE,
+    SH_PHASE_CONFIRM,
+    SH_PHASE_ENROL,
+    SH_PHASE_LINK,
+    SH_PHASE_TRANSFER,
+    SH_PHASE_INSTALL,
+    SH_PHASE_LINKED,
+};
+const char *sh_phase_name(enum sh_phase phase);
+
+/* role "anchor" or "secondary"; peer may be NULL. */
+void sh_output_phase(struct sh_output *out, enum sh_phase phase, const char *role, const char *peer);
+void sh_output_code(struct sh_output *out, const char *digits, const char *peer);
+/* attempt counts from 1. */
+void sh_output_code_wanted(struct sh_output *out, const char *peer, unsigned attempt);
+
+struct sh_out_proximity {
+    double metres; /* NAN: none */
+    unsigned confidence_percent, samples;
+    bool accept;
+    bool final; /* of `measure`: ends the meter's line */
+    const char *backend; /* "rssi" */
+};
+void sh_output_proximity(struct sh_output *out, const struct sh_out_proximity *proximity);
+/* state "up", "down", "failed"; cause SH_OK: none. */
+void sh_output_link(struct sh_output *out, const char *link, const char *state, enum sh_cause cause);
+
+struct sh_out_progress {
+    const char *item;
+    uint64_t verified, total;
+    const char *link; /* may be NULL */
+    double rate;      /* octets a second */
+    double eta;       /* seconds, NAN: unknown */
+};
+void sh_output_progress(struct sh_output *out, const struct sh_out_progress *progress);
+/* A hint or note for a person; not in JSON but as {"event":"note","text":...}. */
+SH_PRINTF(2, 3) void sh_output_note(struct sh_output *out, const char *format, ...);
+/* Says the cause with sh_detail(). Nothing for SH_OK. */
+void sh_output_cause(struct sh_output *out, enum sh_cause cause);
+bool sh_output_cause_was_said(const struct sh_output *out);
+
+struct sh_out_item {
+    const char *name;
+    uint64_t size;
+    const char *sha256; /* 64 hexadecimal digits: hash-tree root */
+    const char *path;   /* NULL on the anchor */
+};
+struct sh_out_done {
+    const struct sh_out_item *items;
+    size_t item_count;
+    struct {
+        const char *name;
+        uint64_t bytes;
+    } links[4];
+    size_t link_count;
+    uint64_t resumed;
+    double seconds;
+};
+void sh_output_done(struct sh_output *out, const struct sh_out_done *done);
+
+/* Answers of verbs like `bundle show`: text as it is, to stdout. */
+void sh_output_text(struct sh_output *out, const char *text);
+
+#endif

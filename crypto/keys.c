@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define RID_LABEL  "simhop1 rid"
-#define RID_RANDOM 4
+#define RID_RANDOM 3
 
 enum sh_cause sh_hkdf_expand(const struct sh_secret *prk, const char *label, uint8_t *out, size_t n)
 {

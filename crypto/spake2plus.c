@@ -23,9 +23,9 @@ struct sh_spake {
     enum stage stage;
     EC_GROUP *group;
     BN_CTX *bn;
-    BIGNUM *w0, *w1; /* w1 only at the prover */
-    EC_POINT *l;     /* w1 * P, only at the verifier */
-    BIGNUM *scalar;  /* x or y */
+    BIGNUM *w0, *w1;                                 /* w1 only at the prover */
+    EC_POINT *l;                                     /* w1 * P, only at the verifier */
+    BIGNUM *scalar;                                  /* x or y */
     struct sh_bytes context, id_prover, id_verifier; /* malloc'ed */
     uint8_t own_share[SH_SPAKE_SHARE];
     uint8_t own_confirm[SH_SPAKE_CONFIRM];
@@ -193,8 +193,7 @@ static enum sh_cause make_share(struct sh_spake *spake)
 {
     autopoint *share = multiply(spake, NULL, spake->scalar);
     autopoint *blinding = blind(spake, spake->role);
-    if (!share || !blinding ||
-        EC_POINT_add(spake->group, share, share, blinding, spake->bn) != 1 ||
+    if (!share || !blinding || EC_POINT_add(spake->group, share, share, blinding, spake->bn) != 1 ||
         !to_octets(spake, share, spake->own_share))
         return SH_ENV_CRYPTO;
     return SH_OK;
@@ -296,8 +295,8 @@ static enum sh_cause agree(const struct sh_spake *spake, EC_POINT *peer, uint8_t
     if (EC_POINT_is_at_infinity(spake->group, peer))
         return SH_CONFIRM_INFINITY;
     autopoint *point_z = multiply(spake, peer, spake->scalar);
-    autopoint *point_v = prover ? multiply(spake, peer, spake->w1)
-                                : multiply(spake, spake->l, spake->scalar);
+    autopoint *point_v =
+        prover ? multiply(spake, peer, spake->w1) : multiply(spake, spake->l, spake->scalar);
     if (!point_z || !point_v)
         return SH_ENV_CRYPTO;
     if (EC_POINT_is_at_infinity(spake->group, point_z) ||

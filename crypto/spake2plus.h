@@ -42,7 +42,8 @@ void sh_spake_share(const struct sh_spake *spake, uint8_t out[SH_SPAKE_SHARE]);
 SH_MUST_USE enum sh_cause sh_spake_rx_share(struct sh_spake *spake, struct sh_bytes share);
 
 /* This side's key confirmation, after sh_spake_rx_share: confirmP = MAC(K_confirmP, shareV),
- * confirmV = MAC(K_confirmV, shareP). Fails with proto.wrong-state. */
+ * confirmV = MAC(K_confirmV, shareP). A prover gets its own only after sh_spake_rx_confirm said SH_OK.
+ * Fails with proto.wrong-state. */
 SH_MUST_USE enum sh_cause sh_spake_confirm(const struct sh_spake *spake,
                                            uint8_t out[SH_SPAKE_CONFIRM]);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The advertisement (Bluetooth Core 5.4 vol 3 part C section 11, legacy advertising data, at most 31 octets):
- * flags, and service data under our 128-bit UUID with
- *     version (1) | PSM (1) | calibrated power at 1 m, dBm (1, signed, 127 = unknown) | rotating identifier (7)
- * No name, no EID, nothing constant. PSM is the LE dynamic one, 0x80 to 0xFF (vol 3 part A section 4.22).
+ * The advertisement (Bluetooth Core 5.4 vol 3 part C section 11, legacy advertising data, at most
+ * 31 octets): flags, and service data under our 128-bit UUID with
+ *     version (1) | PSM (1) | level at one metre, dBm (1, signed, 127 = unknown) | rotating id (7)
+ * No name, no EID, nothing constant. The PSM is a dynamic one of LE, 0x80 to 0xFF (vol 3 part A
+ * section 4.22).
  */
 #ifndef SIMHOP_PAIRING_ADVERT_H
 #define SIMHOP_PAIRING_ADVERT_H
@@ -11,12 +12,12 @@
 #include "crypto/keys.h"
 #include "proto/cause.h"
 
-#define SH_ADVERT_MAX      31
-#define SH_ADVERT_VERSION  1
+#define SH_ADVERT_MAX           31
+#define SH_ADVERT_VERSION       1
 #define SH_ADVERT_UNKNOWN_POWER 127
-#define SH_ROTATE_MS       (15 * 60 * 1000)
+#define SH_ROTATE_MS            (15 * 60 * 1000)
 
-/* Little endian, as it stands in the AD structure; text form in advert.c for BlueZ. */
+/* Little endian, as it stands in the AD structure; the text form is for BlueZ. */
 extern const uint8_t sh_advert_uuid[16];
 extern const char sh_advert_uuid_text[37];
 
@@ -33,9 +34,14 @@ struct sh_advert {
 void sh_advert_service_data(const struct sh_advert *advert, uint8_t out[SH_ADVERT_SERVICE_DATA]);
 size_t sh_advert_encode(const struct sh_advert *advert, uint8_t out[SH_ADVERT_MAX]);
 
-/* Walks the AD structures of a received payload (at most 255 octets; extended advertising is longer) and finds
- * ours. Unknown octets after the identifier are ignored. Fails with proto.malformed (not ours, or cut),
- * proto.unknown-version (a version below 1; newer ones are taken), never crashes on anything. */
+/* Walks the AD structures of a received payload (at most 255 octets; extended advertising is longer
+ * than 31) and takes the first of ours. Octets after the identifier are ignored, a level outside
+ * -127 .. +20 dBm reads as unknown. Fails with proto.malformed (not ours, cut, or an impossible PSM),
+ * proto.unknown-version (a version below 1; newer ones are taken). */
 SH_MUST_USE enum sh_cause sh_advert_decode(struct sh_bytes payload, struct sh_advert *ret_advert);
+
+/* The same for our service data alone, which is what BlueZ gives. */
+SH_MUST_USE enum sh_cause sh_advert_decode_service_data(struct sh_bytes data,
+                                                        struct sh_advert *ret_advert);
 
 #endif

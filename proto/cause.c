@@ -8,7 +8,8 @@
 
 static const struct sh_cause_info causes[SH_CAUSE_COUNT] = {
     [SH_OK] = {"ok", SH_CAT_DONE, "Done.", ""},
-#define CAUSE(id, name, category, sentence, next) [SH_##id] = {name, SH_CAT_##category, sentence, next},
+#define CAUSE(id, name, category, sentence, next)                                                  \
+    [SH_##id] = {name, SH_CAT_##category, sentence, next},
 #include "proto/cause.def"
 #undef CAUSE
 };
@@ -85,8 +86,8 @@ enum sh_cause sh_cause_of_errno(int error, const char *what)
         int error;
         enum sh_cause cause;
     } map[] = {
-        {ENOSPC, SH_STORE_NO_SPACE}, {EDQUOT, SH_STORE_NO_SPACE},  {EROFS, SH_STORE_READ_ONLY},
-        {EACCES, SH_ENV_PERMISSION}, {EPERM, SH_ENV_PERMISSION},   {EEXIST, SH_STORE_TARGET_EXISTS},
+        {ENOSPC, SH_STORE_NO_SPACE}, {EDQUOT, SH_STORE_NO_SPACE}, {EROFS, SH_STORE_READ_ONLY},
+        {EACCES, SH_ENV_PERMISSION}, {EPERM, SH_ENV_PERMISSION},  {EEXIST, SH_STORE_TARGET_EXISTS},
         {ENOMEM, SH_ENV_NO_MEMORY},  {EFBIG, SH_STORE_NO_SPACE},
     };
     enum sh_cause cause = SH_STORE_IO_ERROR;

@@ -14,8 +14,8 @@
 #include "proto/base.h"
 
 enum sh_category {
-    SH_CAT_DONE = 0,         /* exit status 0 */
-    SH_CAT_USAGE = 2,        /* the values are the exit statuses of the program */
+    SH_CAT_DONE = 0,  /* exit status 0 */
+    SH_CAT_USAGE = 2, /* the values are the exit statuses of the program */
     SH_CAT_NOT_NEAR = 3,
     SH_CAT_REFUSED = 4,
     SH_CAT_NO_LINK = 5,
@@ -35,10 +35,10 @@ enum sh_cause {
 };
 
 struct sh_cause_info {
-    const char *name;     /* "store.no-space": stable */
+    const char *name; /* "store.no-space": stable */
     enum sh_category category;
-    const char *message;  /* one sentence */
-    const char *next;     /* the next step for the person */
+    const char *message; /* one sentence */
+    const char *next;    /* the next step for the person */
 };
 
 /* Never NULL; for a value outside the table, that of internal.bug. */

@@ -4,14 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/wire.h"
+
 /* Unpacked structs are larger than the bytes that describe them: an empty sub-message costs two
  * octets on the wire and some two hundred in memory. */
 #define SH_UNPACK_FACTOR 128
 #define SH_UNPACK_BASE   4096
 
 #define KIND(number, text, limit, in_clear, type)                                                  \
-    [number] = {                                                                                   \
-        .name = text, .cap = (limit), .clear = (in_clear), .schema = &simhop__##type##__descriptor}
+    [number] = {.name = text,                                                                      \
+                .cap = (limit),                                                                    \
+                .clear = (in_clear),                                                               \
+                .schema = &simhop__##type##__descriptor}
 
 static const struct sh_msg_info kinds[] = {
     KIND(SH_MSG_HELLO, "hello", 512, true, hello),
@@ -107,6 +111,8 @@ enum sh_cause sh_unpack(const ProtobufCMessageDescriptor *schema, struct sh_byte
 {
     if (bytes.n > cap)
         return SH_PROTO_FRAME_TOO_LONG;
+    if (!sh_wire_is_sane(schema, bytes))
+        return SH_PROTO_MALFORMED;
     struct budget budget = {.left = SH_UNPACK_BASE + SH_UNPACK_FACTOR * cap};
     ProtobufCAllocator allocator = {
         .alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};

@@ -50,10 +50,10 @@ enum sh_msg_type {
 };
 
 struct sh_msg_info {
-    const char *name;                            /* "hello", as in logs, docs and fault files */
-    uint32_t cap;                                /* largest payload in octets */
-    bool clear;                                  /* may come before TLS */
-    const ProtobufCMessageDescriptor *schema;    /* NULL: binary (Leaf) */
+    const char *name;                         /* "hello", as in logs, docs and fault files */
+    uint32_t cap;                             /* largest payload in octets */
+    bool clear;                               /* may come before TLS */
+    const ProtobufCMessageDescriptor *schema; /* NULL: binary (Leaf) */
 };
 
 /* NULL for a type that this version does not know. */

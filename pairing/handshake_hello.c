@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Greeting and nearness: the part of the handshake that comes before any key. */
+#include <math.h>
+#include <string.h>
+
+#include "pairing/handshake_internal.h"
+#include "proto/text.h"
+
+#define VERSION          1
+#define SUITE_SPAKE2PLUS 1
+#define METER_MS         200
+
+/* Packs a message, keeps its payload for the transcript, and sends it. */
+static enum sh_cause send_said(struct sh_handshake *hs, unsigned type,
+                               const ProtobufCMessage *message, struct said *said)
+{
+    sh_autofree uint8_t *frame = NULL;
+    size_t n = 0;
+    SH_TRY(sh_msg_frame(type, message, &frame, &n));
+    n -= SH_FRAME_HEADER;
+    if (n > sizeof(said->bytes))
+        return SH_INTERNAL_BUG;
+    memcpy(said->bytes, frame + SH_FRAME_HEADER, n);
+    said->n = n;
+    hs->ops->tx(SH_BYTES(frame, SH_FRAME_HEADER + n), hs->user);
+    return SH_OK;
+}
+
+static enum sh_cause keep_said(struct said *said, struct sh_bytes payload)
+{
+    if (payload.n > sizeof(said->bytes))
+        return SH_PROTO_FRAME_TOO_LONG;
+    if (payload.n > 0)
+        memcpy(said->bytes, payload.p, payload.n);
+    said->n = payload.n;
+    return SH_OK;
+}
+
+enum sh_cause sh_hs_send_hello(struct sh_handshake *hs)
+{
+    Simhop__Hello hello = SIMHOP__HELLO__INIT;
+    uint32_t suites[] = {SUITE_SPAKE2PLUS};
+    Simhop__LinkKind links[SH_LINKS_MAX];
+    char nothing[] = "";
+    for (size_t i = 0; i < hs->link_count; i++)
+        links[i] = (Simhop__LinkKind)hs->links[i];
+    hello.version_min = VERSION;
+    hello.version_max = VERSION;
+    hello.role = hs->role == SH_ANCHOR ? SIMHOP__ROLE__ROLE_ANCHOR : SIMHOP__ROLE__ROLE_SECONDARY;
+    hello.mode = hs->reconnect ? SIMHOP__MODE__MODE_RECONNECT : SIMHOP__MODE__MODE_PAIR;
+    hello.n_suites = SH_COUNT(suites);
+    hello.suites = suites;
+    hello.nonce = (ProtobufCBinaryData){sizeof(hs->nonce), hs->nonce};
+    /* Somebody who only listens must not learn who comes back. */
+    hello.name = hs->reconnect ? nothing : hs->name;
+    if (!hs->reconnect)
+        hello.device_id = (ProtobufCBinaryData){sizeof(hs->device_id), hs->device_id};
+    hello.n_links = hs->link_count;
+    hello.links = links;
+    hello.consent = SIMHOP__CONSENT__CONSENT_CODE;
+    hello.advertised_id = (ProtobufCBinaryData){sizeof(hs->advertised_id), hs->advertised_id};
+    return send_said(hs, SH_MSG_HELLO, &hello.base, &hs->our_hello);
+}
+
+/* Is this greeting one that the other role may send us? */
+static enum sh_cause check_hello(struct sh_handshake *hs, const Simhop__Hello *hello)
+{
+    Simhop__Role other =
+        hs->role == SH_ANCHOR ? SIMHOP__ROLE__ROLE_SECONDARY : SIMHOP__ROLE__ROLE_ANCHOR;
+    if (hello->version_min > VERSION || hello->version_max < VERSION)
+        return sh_fail(SH_PROTO_UNKNOWN_VERSION, "they speak %u to %u, we speak %d",
+                       (unsigned)hello->version_min, (unsigned)hello->version_max, VERSION);
+    if (hello->nonce.len != NONCE_SIZE)
+        return sh_fail(SH_PROTO_MALFORMED, "hello: nonce");
+    if (memcmp(hello->nonce.data, hs->nonce, NONCE_SIZE) == 0)
+        return SH_CONFIRM_REFLECTION;
+    if (hello->role != other) {
+        bool known =
+            hello->role == SIMHOP__ROLE__ROLE_ANCHOR || hello->role == SIMHOP__ROLE__ROLE_SECONDARY;
+        return known ? sh_fail(SH_PROTO_WRONG_STATE, "both devices have the same role")
+                     : sh_fail(SH_PROTO_UNKNOWN_ENUM, "hello: role");
+    }
+    if (hello->mode != SIMHOP__MODE__MODE_PAIR && hello->mode != SIMHOP__MODE__MODE_RECONNECT)
+        return sh_fail(SH_PROTO_UNKNOWN_ENUM, "hello: mode");
+    if (hello->consent != SIMHOP__CONSENT__CONSENT_CODE)
+        return sh_fail(SH_PROTO_UNKNOWN_ENUM, "hello: consent");
+    for (size_t i = 0; i < hello->n_suites; i++) {
+        if (hello->suites[i] == SUITE_SPAKE2PLUS)
+            return SH_OK;
+    }
+    return sh_fail(SH_PROTO_UNKNOWN_VERSION, "no key exchange in common");
+}
+
+static enum sh_cause check_names(struct sh_handshake *hs, const Simhop__Hello *hello)
+{
+    bool reconnect = hello->mode == SIMHOP__MODE__MODE_RECONNECT;
+    if (hs->role == SH_SECONDARY && reconnect != hs->reconnect)
+        return sh_fail(SH_PROTO_WRONG_STATE, "hello: the anchor answered another mode");
+    if (hello->device_id.len != (reconnect ? 0 : SH_DEVICE_ID_SIZE))
+        return sh_fail(SH_PROTO_MALFORMED, "hello: device id");
+    if (!reconnect && memcmp(hello->device_id.data, hs->device_id, SH_DEVICE_ID_SIZE) == 0)
+        return sh_fail(SH_CONFIRM_REFLECTION, "the other device has our own identity");
+    if (!sh_text_is_clean(hello->name, SH_NAME_MAX) || (!reconnect && !hello->name[0]))
+        return sh_fail(SH_PROTO_MALFORMED, "hello: name");
+    if (!reconnect && hs->want_peer_name[0] && strcmp(hs->want_peer_name, hello->name) != 0)
+        return sh_fail(SH_NEAR_NO_ANCHOR, "this one is \"%s\"", hello->name);
+    return SH_OK;
+}
+
+static void take_hello(struct sh_handshake *hs, const Simhop__Hello *hello)
+{
+    struct sh_handshake_result *result = &hs->result;
+    memcpy(hs->peer_nonce, hello->nonce.data, NONCE_SIZE);
+    if (hs->role == SH_ANCHOR)
+        hs->reconnect = hello->mode == SIMHOP__MODE__MODE_RECONNECT;
+    if (hello->device_id.len == SH_DEVICE_ID_SIZE)
+        memcpy(result->peer_id, hello->device_id.data, SH_DEVICE_ID_SIZE);
+    if (!sh_strcopy(result->peer_name, sizeof(result->peer_name), hello->name))
+        result->peer_name[0] = '\0';
+    for (size_t i = 0; i < hello->n_links && result->peer_link_count < SH_LINKS_MAX; i++)
+        result->peer_links[result->peer_link_count++] = (int)hello->links[i];
+    hs->greeted = true;
+}
+
+static void begin_measure(struct sh_handshake *hs)
+{
+    sh_hs_go(hs, STATE_MEASURE, "greeted");
+    hs->measure_started = hs->now;
+    hs->sampling = true;
+    hs->ops->phase(SH_HANDSHAKE_MEASURE, hs->result.peer_name, hs->user);
+    hs->ops->sample(true, hs->user);
+}
+
+enum sh_cause sh_hs_on_hello(struct sh_handshake *hs, struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_HELLO, payload, &message));
+    const Simhop__Hello *hello = (const Simhop__Hello *)message;
+    SH_TRY(check_hello(hs, hello));
+    SH_TRY(check_names(hs, hello));
+    SH_TRY(keep_said(&hs->peer_hello, payload));
+    take_hello(hs, hello);
+    if (hs->role == SH_ANCHOR) {
+        /* Who is locked out learns it now, not after holding still for three seconds. */
+        uint32_t wait_s = 0;
+        if (!hs->reconnect)
+            SH_TRY(hs->ops->gate(&wait_s, hs->user));
+        SH_TRY(sh_hs_send_hello(hs));
+    }
+    begin_measure(hs);
+    return SH_OK;
+}
+
+/* Both statements are there: what they and the greetings say is the transcript. */
+static enum sh_cause make_transcript(struct sh_handshake *hs)
+{
+    static const char label[] = "simhop1 transcript";
+    uint8_t lengths[4][4];
+    struct sh_bytes pieces[9] = {SH_BYTES(label, sizeof(label))};
+    static const struct {
+        enum sh_role role;
+        bool hello;
+    } order[4] = {
+        {SH_SECONDARY, true}, {SH_ANCHOR, true}, {SH_SECONDARY, false}, {SH_ANCHOR, false}};
+    for (size_t i = 0; i < SH_COUNT(order); i++) {
+        const struct said *said = sh_hs_said_by(hs, order[i].role, order[i].hello);
+        lengths[i][0] = (uint8_t)(said->n >> 24);
+        lengths[i][1] = (uint8_t)(said->n >> 16);
+        lengths[i][2] = (uint8_t)(said->n >> 8);
+        lengths[i][3] = (uint8_t)said->n;
+        pieces[1 + 2 * i] = SH_BYTES(lengths[i], 4);
+        pieces[2 + 2 * i] = SH_BYTES(said->bytes, said->n);
+    }
+    hs->have_transcript = true;
+    return sh_sha256(pieces, SH_COUNT(pieces), hs->result.transcript);
+}
+
+static enum sh_cause send_proximity(struct sh_handshake *hs)
+{
+    const struct sh_proximity_estimate *estimate = &hs->result.proximity;
+    Simhop__Proximity statement = SIMHOP__PROXIMITY__INIT;
+    char backend[] = "rssi";
+    statement.accept = estimate->verdict == SH_PROXIMITY_ACCEPT;
+    if (!isnan(estimate->metres) && estimate->metres < 4e6)
+        statement.millimetres = (uint32_t)(estimate->metres * 1000.0);
+    statement.confidence_percent = estimate->confidence_percent;
+    statement.samples = estimate->samples;
+    if (!isnan(estimate->median_dbm))
+        statement.median_centi_dbm = (int32_t)(estimate->median_dbm * 100.0);
+    statement.backend = backend;
+    return send_said(hs, SH_MSG_PROXIMITY, &statement.base, &hs->our_proximity);
+}
+
+/* The secondary states first; the anchor's answer, which needs both verdicts, opens what follows. */
+static enum sh_cause both_near(struct sh_handshake *hs)
+{
+    if (hs->role == SH_ANCHOR)
+        SH_TRY(send_proximity(hs));
+    SH_TRY(make_transcript(hs));
+    if (hs->reconnect) {
+        sh_hs_enter_tls(hs);
+        return SH_OK;
+    }
+    return sh_hs_begin_confirm(hs);
+}
+
+enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    if (hs->have_peer_proximity)
+        return sh_fail(SH_PROTO_WRONG_STATE, "proximity came twice");
+    SH_TRY(sh_msg_unpack(SH_MSG_PROXIMITY, payload, &message));
+    const Simhop__Proximity *statement = (const Simhop__Proximity *)message;
+    SH_TRY(keep_said(&hs->peer_proximity, payload));
+    hs->have_peer_proximity = true;
+    if (!statement->accept)
+        return sh_fail(SH_NEAR_PEER_TOO_FAR, "the other device estimates %.1f m",
+                       (double)statement->millimetres / 1000.0);
+    if (hs->role == SH_SECONDARY && hs->state == STATE_MEASURE)
+        return sh_fail(SH_PROTO_WRONG_STATE, "the anchor stated its proximity too early");
+    return hs->state == STATE_PEER_MEASURE ? both_near(hs) : SH_OK;
+}
+
+enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
+{
+    if (hs->state != STATE_MEASURE)
+        return SH_OK;
+    struct sh_proximity_estimate estimate = sh_proximity_at(hs->proximity, hs->now);
+    bool decided = estimate.verdict != SH_PROXIMITY_UNDECIDED;
+    if (decided || hs->now >= hs->proximity_said + METER_MS) {
+        hs->proximity_said = hs->now;
+        hs->ops->proximity(&estimate, decided, hs->user);
+    }
+    if (!decided)
+        return SH_OK;
+    hs->result.proximity = estimate;
+    hs->sampling = false;
+    hs->ops->sample(false, hs->user);
+    if (estimate.verdict == SH_PROXIMITY_REJECT) {
+        SH_TRY(send_proximity(hs));
+        return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m", estimate.metres);
+    }
+    if (hs->role == SH_SECONDARY)
+        SH_TRY(send_proximity(hs));
+    sh_hs_go(hs, STATE_PEER_MEASURE, "near");
+    return hs->have_peer_proximity ? both_near(hs) : SH_OK;
+}

@@ -14,14 +14,15 @@
 #define SH_ITEMS_MAX     1024
 #define SH_ITEM_SIZE_MAX ((uint64_t)1 << 44) /* 16 TiB */
 
-/* May this become a file's name in a folder? 1 to 255 octets of UTF-8, no '/', no NUL, no control character, not
- * "." or "..", no leading "." (hidden files are ours). Fails with store.bad-name. */
+/* May this become a file's name in a folder? 1 to 255 octets of UTF-8, no '/', no NUL, no control character (nor one
+ * that turns the direction of text), not "." or "..", no leading "." (hidden files are ours). Fails with store.bad-name. */
 SH_MUST_USE enum sh_cause sh_item_name_check(const char *name);
 
-struct sh_item; /* a source that is open for reading */
+struct sh_item; /* a source that was found readable */
 
-/* Opens a regular file (O_NOFOLLOW is not asked for: the person named it). name NULL = the path's last part. Fails with source.unreadable,
- * store.bad-name, env.no-memory. */
+/* Looks at a regular file (O_NOFOLLOW is not asked for: the person named it; a FIFO, folder or device is refused). name NULL = the
+ * path's last part. The descriptor is opened by the first read, so many items cost few descriptors; what is found then must
+ * be the same file in the same state. Fails with source.unreadable, store.bad-name, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_item_open_file(const char *name, const char *path,
                                             const uint8_t anchor_id[16], struct sh_item **ret_item);
 /* Copies the bytes. */
@@ -36,6 +37,9 @@ const char *sh_item_name(const struct sh_item *item);
 int sh_item_kind(const struct sh_item *item); /* Simhop__ItemKind */
 uint64_t sh_item_size(const struct sh_item *item);
 
+/* Closes the descriptor until the next read. */
+void sh_item_rest(struct sh_item *item);
+
 /* Reads leaf `index` into out (SH_LEAF_SIZE octets). Fails with transfer.source-changed (shorter than it was, or its mtime or
  * size differ now), source.unreadable, internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index, uint8_t *out,
@@ -47,7 +51,8 @@ SH_MUST_USE enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index
 SH_MUST_USE enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index,
                                             const uint8_t hash[32]);
 SH_MUST_USE enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done);
-/* Only when sealed. */
+bool sh_item_sealed(const struct sh_item *item);
+/* Only when sealed, else internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32]);
 
 #endif

@@ -47,6 +47,9 @@ void sh_identity_freep(struct sh_identity **identity);
 /* The device id of any public key. Fails with env.crypto. */
 SH_MUST_USE enum sh_cause sh_device_id(EVP_PKEY *key, uint8_t out[SH_DEVICE_ID_SIZE]);
 
+/* Is the key on the named curve P-256, its public part in the one usual encoding? NULL is not. */
+SH_MUST_USE bool sh_key_is_p256(EVP_PKEY *key);
+
 /* SubjectPublicKeyInfo, DER, of the identity's key; *ret_der is malloc'ed. Fails with env.crypto. */
 SH_MUST_USE enum sh_cause sh_public_key_der(EVP_PKEY *key, uint8_t **ret_der, size_t *ret_len);
 

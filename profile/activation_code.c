@@ -90,7 +90,7 @@ static enum sh_cause take(const char *name, const char *field, char *out, size_t
 /* "1$address$..." is cut at its dollar signs in place. */
 static enum sh_cause parse_fields(char *text, struct sh_activation *code)
 {
-    char *fields[FIELDS_MAX] = {"", "", "", "", "", "", ""};
+    const char *fields[FIELDS_MAX] = {"", "", "", "", "", "", ""};
     size_t n = 0;
     for (char *rest = text; rest;) {
         if (n == FIELDS_MAX)
@@ -104,7 +104,8 @@ static enum sh_cause parse_fields(char *text, struct sh_activation *code)
     SH_TRY(take("SM-DP+ address", fields[1], code->smdp_address, sizeof(code->smdp_address)));
     SH_TRY(take("matching id", fields[2], code->matching_id, sizeof(code->matching_id)));
     SH_TRY(take("SM-DP+ OID", fields[3], code->smdp_oid, sizeof(code->smdp_oid)));
-    SH_TRY(take("CI PK indicator", fields[5], code->ci_pk_indicator, sizeof(code->ci_pk_indicator)));
+    SH_TRY(
+        take("CI PK indicator", fields[5], code->ci_pk_indicator, sizeof(code->ci_pk_indicator)));
     SH_TRY(take("delete notification", fields[6], code->delete_notification,
                 sizeof(code->delete_notification)));
     /* The standard knows "1" or nothing; "0" is seen and means the same as nothing. */

@@ -29,11 +29,12 @@ struct sh_bundle {
 };
 
 /* Is this content within the limits, every field of the right form? Fails with bundle.too-large,
- * bundle.malformed, bundle.unknown-enum, activation.bad-code; the detail names the field ("line 2: apn 1:
- * name"). */
+ * bundle.malformed, bundle.unknown-enum, activation.bad-code; the detail names the field
+ * ("lines[1].apns[0].name: missing"), counted from 0 as in JSON. */
 SH_MUST_USE enum sh_cause sh_bundle_validate(const Simhop__Bundle *bundle);
 
-/* Packs, signs with identity->key and wraps. *ret_bytes is malloc'ed. Validates first. */
+/* Packs, signs with identity->key and wraps. *ret_bytes is malloc'ed. Validates first. The anchor's id and
+ * public key are those of the identity, whatever the bundle says. */
 SH_MUST_USE enum sh_cause sh_bundle_seal(const Simhop__Bundle *bundle,
                                          const struct sh_identity *identity, uint8_t **ret_bytes,
                                          size_t *ret_len);
@@ -47,6 +48,10 @@ SH_MUST_USE enum sh_cause sh_bundle_open(struct sh_bytes bytes, struct sh_bytes 
 void sh_bundle_free(struct sh_bundle *bundle);
 void sh_bundle_freep(struct sh_bundle **bundle);
 
+/* Wipes and frees an unpacked Bundle that is in no struct sh_bundle (from JSON); NULL is fine. */
+void sh_bundle_content_free(Simhop__Bundle *bundle);
+void sh_bundle_content_freep(Simhop__Bundle **bundle);
+
 /* What the anchor fills in for one secondary. */
 struct sh_bundle_issue {
     uint64_t revision;
@@ -57,7 +62,8 @@ struct sh_bundle_issue {
     const Simhop__ConsentRecord *consent;     /* NULL: none */
 };
 
-/* The draft's content issued for a recipient and sealed. */
+/* The draft's content issued for a recipient and sealed: a new id, SH_BUNDLE_SECONDS of life or less if the draft
+ * says so. Fails with bundle.expired (the draft's own expiry is over), and what seal gives. */
 SH_MUST_USE enum sh_cause sh_bundle_issue(const struct sh_bundle *draft,
                                           const struct sh_bundle_issue *issue,
                                           const struct sh_identity *identity, uint8_t **ret_bytes,

@@ -100,7 +100,12 @@ static uint32_t next_character(const uint8_t **s)
 {
     static const uint32_t smallest[] = {0, 0x80, 0x800, 0x10000};
     const uint8_t *p = *s;
-    unsigned more = p[0] < 0x80 ? 0 : p[0] < 0xc0 ? 4 : p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : p[0] < 0xf8 ? 3 : 4;
+    unsigned more = p[0] < 0x80   ? 0
+                    : p[0] < 0xc0 ? 4
+                    : p[0] < 0xe0 ? 1
+                    : p[0] < 0xf0 ? 2
+                    : p[0] < 0xf8 ? 3
+                                  : 4;
     if (more == 4)
         return 0;
     uint32_t c = more == 0 ? p[0] : p[0] & (0x3fU >> more);

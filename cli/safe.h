@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Text from outside on its way to a screen: the other device chooses its name and the items' names, and a terminal
+ * obeys what it prints. Whatever could move the cursor, change colours, break the line or turn the direction of
+ * writing is replaced.
+ */
+#ifndef SIMHOP_CLI_SAFE_H
+#define SIMHOP_CLI_SAFE_H
+
+#include "proto/base.h"
+
+#define SH_UTF8_BAD UINT32_MAX
+
+/* The next character (RFC 3629) of a NUL-terminated text, which is moved on; 0 at its end. Octets that are not UTF-8
+ * give SH_UTF8_BAD, one at a time. */
+uint32_t sh_utf8_next(const char **text);
+
+/* C0, DEL, C1, line separators, marks of direction, SH_UTF8_BAD. */
+bool sh_char_is_unsafe(uint32_t character);
+
+/* Columns that a character takes at most: East Asian wide ones and emoji 2. */
+unsigned sh_char_columns(uint32_t character);
+
+/* Copies text to out (size octets, at least 1) with each unsafe character as '?', until max_columns columns or out is
+ * full; never half a character. Returns the columns used. */
+unsigned sh_safe_copy(char *out, size_t size, const char *text, unsigned max_columns);
+
+#endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Where the secondary keeps what arrives. An item is received into DIR/.simhop/ID.part with ID.leaves beside it (the
- * verified leaves' hashes, 33 octets each: 1 | hash), and appears under its name by rename after fsync. Nothing unverified
- * is ever written; nothing verified is removed on an error. Opening an item again goes on from what is there.
+ * Where the secondary keeps what arrives. An item is received into DIR/.simhop/ID.part with ID.leaves beside it (see
+ * transfer/store_journal.h), and appears under its name by rename after fsync. Nothing unverified is ever written;
+ * nothing verified is removed on an error. Opening an item again goes on from what is there; what belongs to another
+ * size or cannot be read as a journal counts as not received and is started anew. Where nothing at all was verified, close
+ * removes both files, and the last one out removes .simhop.
  *
  * The space is reserved (fallocate) at open, so a full disk is a cause before the first byte. One process works on
- * an item at a time (a lock on the .leaves file).
+ * an item at a time (a lock on the .leaves file, while the item is not at rest).
  */
 #ifndef SIMHOP_TRANSFER_STORE_H
 #define SIMHOP_TRANSFER_STORE_H
@@ -23,7 +25,8 @@ void sh_store_closep(struct sh_store **store);
 
 /* Begins or goes on with an item. replace: the target may exist and is replaced in the end (bundles); else
  * store.target-exists, before anything is written. Fails also with store.bad-name, store.no-space (detail: needed and
- * free), store.read-only, env.permission, store.busy, store.damaged, store.io-error. */
+ * free; or over the limit of file sizes), store.read-only, env.permission, store.busy, store.damaged (something that is not
+ * a plain file of ours stands where one should), store.io-error, env.no-memory. The store must outlive the item. */
 SH_MUST_USE enum sh_cause sh_store_item_open(struct sh_store *store,
                                              const uint8_t id[SH_ITEM_ID_SIZE], const char *name,
                                              uint64_t size, bool replace,
@@ -31,6 +34,12 @@ SH_MUST_USE enum sh_cause sh_store_item_open(struct sh_store *store,
 /* Closes; what is verified stays for the next time. */
 void sh_store_item_close(struct sh_store_item *item);
 void sh_store_item_closep(struct sh_store_item **item);
+
+/* Gives descriptors, lock and bitmap back and keeps the reserved space, so that a thousand items can be
+ * reserved at once; wake takes them again (same causes as open) and does nothing on an item that is awake. At rest only
+ * wake, verified and close have a meaning. */
+void sh_store_item_rest(struct sh_store_item *item);
+SH_MUST_USE enum sh_cause sh_store_item_wake(struct sh_store_item *item);
 
 bool sh_store_item_has(const struct sh_store_item *item, uint64_t leaf);
 /* The first leaf at or after `from` that is missing; the leaf count if none. */

@@ -24,7 +24,8 @@
 
 enum sh_channel_role { SH_CHANNEL_CLIENT, SH_CHANNEL_SERVER };
 
-/* What the engine tells. Called from sh_channel_start, _rx and _send only; none may free the channel. */
+/* What the engine tells. Called from sh_channel_start, _rx, _send and _close only; none may free the
+ * channel. up and msg may send and close; tx and find_psk call nothing of the channel. */
 struct sh_channel_ops {
     /* Bytes for the stream; always takes them all. */
     void (*tx)(struct sh_bytes bytes, void *user);
@@ -53,7 +54,8 @@ struct sh_channel_config {
 
 struct sh_channel;
 
-/* Fails with env.crypto, env.no-memory. ops is kept by reference. */
+/* Exactly one kind of keys; a server has PSK if ops has find_psk. ops is kept by reference.
+ * Fails with internal.bug (none or both), env.crypto (key and certificate do not fit), env.no-memory. */
 SH_MUST_USE enum sh_cause sh_channel_new(const struct sh_channel_config *config,
                                          const struct sh_channel_ops *ops, void *user,
                                          struct sh_channel **ret_channel);
@@ -65,14 +67,16 @@ SH_MUST_USE enum sh_cause sh_channel_start(struct sh_channel *channel);
 /* Bytes from the stream. Whatever alert TLS makes of a failure has been given to tx when this returns.
  * Fails with tls.key-mismatch (binder wrong, or the peer's alert says so), tls.session-unknown,
  * tls.bad-certificate (either side's), linked.expired (ours or theirs is past its end), tls.failed,
- * a framing cause, env.no-memory, or what up/msg/find_psk gave. After a failure it takes nothing more. */
+ * a framing cause, env.no-memory, or what up/msg/find_psk gave. After a failure it takes nothing more;
+ * unless TLS itself failed, messages (an Abort) can still be sent. */
 SH_MUST_USE enum sh_cause sh_channel_rx(struct sh_channel *channel, struct sh_bytes bytes);
 
 /* The stream ended: SH_OK after the peer's close_notify between two messages, else connect.lost, or
  * proto.truncated inside a message. */
 SH_MUST_USE enum sh_cause sh_channel_end(struct sh_channel *channel);
 
-/* Packs and sends one message. Fails with proto.wrong-state before up, internal.bug, tls.failed. */
+/* Packs and sends one message. Fails with proto.wrong-state before up and after close, internal.bug,
+ * tls.failed. */
 SH_MUST_USE enum sh_cause sh_channel_send(struct sh_channel *channel, unsigned type,
                                           const ProtobufCMessage *message);
 /* A binary frame (Leaf): the payload in two pieces, so that the data need not be copied together. */
@@ -81,6 +85,7 @@ SH_MUST_USE enum sh_cause sh_channel_send_binary(struct sh_channel *channel, uns
 /* close_notify. */
 void sh_channel_close(struct sh_channel *channel);
 
+/* The handshake is done and nothing failed since. */
 bool sh_channel_is_up(const struct sh_channel *channel);
 
 /* RFC 8446 section 7.5 with label "EXPORTER-simhop1 link": the PSK of further links of the session.

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "crypto/channel.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/channel_tls.h"
+#include "proto/log.h"
+
+#define RECORD         16384 /* octets in one full TLS record, RFC 8446 section 5.1 */
+#define EXPORTER_LABEL "EXPORTER-simhop1 link"
+
+struct sh_channel {
+    const struct sh_channel_ops *ops;
+    void *user;
+    bool server;
+    bool certs;
+    SSL_CTX *ctx;
+    SSL *ssl;
+    BIO *in, *out; /* owned by ssl */
+    struct sh_frame_reader *reader;
+    uint8_t identity[SH_PSK_IDENTITY_MAX];
+    size_t identity_n;
+    struct sh_secret psk;
+
+    bool up;          /* the handshake is done */
+    bool closed;      /* our close_notify is out */
+    bool peer_closed; /* theirs is in */
+    bool dead;        /* TLS itself failed: nothing can be sent */
+    bool receiving;
+    bool flushing;         /* in tx, from where nothing here may be called */
+    enum sh_cause failure; /* the first one: nothing more is received */
+    enum sh_cause refusal; /* why find_psk gave no key */
+};
+
+/* Everything that TLS wants to say goes out. */
+static void flush(struct sh_channel *channel)
+{
+    char *bytes = NULL;
+    long n = BIO_get_mem_data(channel->out, &bytes);
+    if (n <= 0)
+        return;
+    channel->flushing = true;
+    channel->ops->tx(SH_BYTES(bytes, (size_t)n), channel->user);
+    channel->flushing = false;
+    (void)BIO_reset(channel->out);
+}
+
+/* ---- The callbacks for PSK ---- */
+
+static int use_psk(SSL *ssl, const EVP_MD *md, const unsigned char **ret_identity,
+                   size_t *ret_identity_n, SSL_SESSION **ret_session)
+{
+    struct sh_channel *channel = SSL_get_app_data(ssl);
+    *ret_session = NULL;
+    if (md && !EVP_MD_is_a(md, "SHA256")) /* after a HelloRetryRequest for another hash */
+        return 1;
+    if (sh_tls_psk_session(ssl, &channel->psk, ret_session) != SH_OK)
+        return 0;
+    *ret_identity = channel->identity;
+    *ret_identity_n = channel->identity_n;
+    return 1;
+}
+
+static int find_psk(SSL *ssl, const unsigned char *identity, size_t n, SSL_SESSION **ret_session)
+{
+    struct sh_channel *channel = SSL_get_app_data(ssl);
+    sh_autowipe struct sh_secret psk = {.b = {0}};
+    *ret_session = NULL;
+    channel->refusal = SH_TLS_SESSION_UNKNOWN;
+    if (n > 0 && n <= SH_PSK_IDENTITY_MAX)
+        channel->refusal = channel->ops->find_psk(SH_BYTES(identity, n), &psk, channel->user);
+    if (channel->refusal == SH_OK)
+        channel->refusal = sh_tls_psk_session(ssl, &psk, ret_session);
+    /* 1 without a session: not known, and the handshake fails for want of a certificate. */
+    return channel->refusal == SH_OK || channel->refusal == SH_TLS_SESSION_UNKNOWN;
+}
+
+/* ---- Making and freeing ---- */
+
+void sh_channel_free(struct sh_channel *channel)
+{
+    if (!channel)
+        return;
+    SSL_free(channel->ssl);
+    SSL_CTX_free(channel->ctx);
+    sh_frame_reader_free(channel->reader);
+    sh_wipe(channel, sizeof(*channel));
+    free(channel);
+}
+
+static void channelp(struct sh_channel **channel)
+{
+    sh_channel_free(*channel);
+}
+
+static enum sh_cause on_frame(unsigned type, struct sh_bytes payload, void *user)
+{
+    struct sh_channel *channel = user;
+    return channel->ops->msg(type, payload, channel->user);
+}
+
+/* One channel has one kind of keys: what it is not made for it can not be talked into. */
+static bool config_is_sound(const struct sh_channel_config *config,
+                            const struct sh_channel_ops *ops)
+{
+    bool server = config->role == SH_CHANNEL_SERVER;
+    bool certs = config->key && config->cert && config->ca;
+    bool some_certs = config->key || config->cert || config->ca;
+    bool client_psk =
+        config->psk && config->psk_identity.n > 0 && config->psk_identity.n <= SH_PSK_IDENTITY_MAX;
+    bool psk = server ? ops->find_psk != NULL : client_psk;
+    bool some_psk = config->psk || config->psk_identity.n > 0 || ops->find_psk;
+    if (!ops->tx || !ops->up || !ops->msg)
+        return false;
+    return (certs && !some_psk) || (psk && !some_certs);
+}
+
+static enum sh_cause make_ssl(struct sh_channel *channel, const struct sh_channel_config *config)
+{
+    SH_TRY(sh_tls_context(config, channel->certs, &channel->ctx));
+    if (!channel->certs && channel->server)
+        SSL_CTX_set_psk_find_session_callback(channel->ctx, find_psk);
+    if (!channel->certs && !channel->server)
+        SSL_CTX_set_psk_use_session_callback(channel->ctx, use_psk);
+    channel->ssl = SSL_new(channel->ctx);
+    BIO *in = BIO_new(BIO_s_mem());
+    BIO *out = BIO_new(BIO_s_mem());
+    if (!channel->ssl || !in || !out) {
+        BIO_free(in);
+        BIO_free(out);
+        return SH_ENV_NO_MEMORY;
+    }
+    BIO_set_mem_eof_return(in, -1); /* empty means "later", not "over" */
+    BIO_set_mem_eof_return(out, -1);
+    SSL_set_bio(channel->ssl, in, out);
+    channel->in = in;
+    channel->out = out;
+    SSL_set_app_data(channel->ssl, channel);
+    if (channel->server)
+        SSL_set_accept_state(channel->ssl);
+    else
+        SSL_set_connect_state(channel->ssl);
+    return SH_OK;
+}
+
+enum sh_cause sh_channel_new(const struct sh_channel_config *config,
+                             const struct sh_channel_ops *ops, void *user,
+                             struct sh_channel **ret_channel)
+{
+    if (!config_is_sound(config, ops))
+        return sh_fail(SH_INTERNAL_BUG, "channel with neither PSK nor certificates, or with both");
+    SH_CLEANUP(channelp) struct sh_channel *channel = calloc(1, sizeof(*channel));
+    if (!channel)
+        return SH_ENV_NO_MEMORY;
+    channel->ops = ops;
+    channel->user = user;
+    channel->server = config->role == SH_CHANNEL_SERVER;
+    channel->certs = config->key != NULL;
+    channel->reader = sh_frame_reader_new(false, on_frame, channel);
+    if (!channel->reader)
+        return SH_ENV_NO_MEMORY;
+    if (!channel->certs && !channel->server) {
+        memcpy(channel->identity, config->psk_identity.p, config->psk_identity.n);
+        channel->identity_n = config->psk_identity.n;
+        channel->psk = *config->psk;
+    }
+    SH_TRY(make_ssl(channel, config));
+    *ret_channel = channel;
+    channel = NULL;
+    return SH_OK;
+}
+
+/* ---- Receiving ---- */
+
+/* TLS is broken: what it said goes out, then nothing more. */
+static enum sh_cause died(struct sh_channel *channel)
+{
+    channel->dead = true;
+    flush(channel);
+    if (channel->refusal != SH_OK) {
+        ERR_clear_error();
+        return channel->refusal;
+    }
+    return sh_tls_cause(channel->ssl, channel->certs);
+}
+
+/* OpenSSL is content; did it do what this channel is for? */
+static enum sh_cause check_handshake(struct sh_channel *channel)
+{
+    const char *wrong = NULL;
+    bool reused = SSL_session_reused(channel->ssl);
+    X509 *peer = SSL_get0_peer_certificate(channel->ssl);
+    if (!channel->certs && (!reused || peer))
+        wrong = "the key was not used";
+    else if (channel->certs &&
+             (reused || !peer || SSL_get_verify_result(channel->ssl) != X509_V_OK))
+        wrong = "the certificate was not checked";
+    else if (!sh_tls_alpn_agreed(channel->ssl))
+        wrong = "the other side speaks another protocol";
+    if (!wrong)
+        return SH_OK;
+    channel->dead = true;
+    return sh_fail(SH_TLS_FAILED, "TLS: %s", wrong);
+}
+
+static enum sh_cause handshake(struct sh_channel *channel)
+{
+    int result = SSL_do_handshake(channel->ssl);
+    int error = SSL_get_error(channel->ssl, result);
+    if (result != 1 && error != SSL_ERROR_WANT_READ)
+        return died(channel);
+    flush(channel);
+    if (result != 1)
+        return SH_OK;
+    SH_TRY(check_handshake(channel));
+    channel->up = true;
+    sh_log("channel: up, %s, %s", channel->certs ? "certificates" : "psk",
+           sh_channel_group(channel));
+    return channel->ops->up(channel->user);
+}
+
+static enum sh_cause drain(struct sh_channel *channel)
+{
+    uint8_t plain[RECORD];
+    for (;;) {
+        size_t used = 0;
+        ERR_clear_error(); /* a callback may have left something */
+        int n = SSL_read(channel->ssl, plain, sizeof(plain));
+        if (n > 0) {
+            SH_TRY(sh_frame_reader_rx(channel->reader, SH_BYTES(plain, (size_t)n), &used));
+            continue;
+        }
+        int error = SSL_get_error(channel->ssl, n);
+        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN)
+            return died(channel);
+        flush(channel);
+        channel->peer_closed = error == SSL_ERROR_ZERO_RETURN;
+        return SH_OK;
+    }
+}
+
+static enum sh_cause advance(struct sh_channel *channel)
+{
+    ERR_clear_error();
+    if (!channel->up)
+        SH_TRY(handshake(channel));
+    return channel->up ? drain(channel) : SH_OK;
+}
+
+enum sh_cause sh_channel_start(struct sh_channel *channel)
+{
+    if (channel->server)
+        return SH_OK;
+    channel->failure = advance(channel);
+    return channel->failure;
+}
+
+static enum sh_cause rx(struct sh_channel *channel, struct sh_bytes bytes)
+{
+    while (bytes.n > 0 && !channel->peer_closed) {
+        size_t n = SH_MIN(bytes.n, (size_t)RECORD); /* so that little waits inside */
+        if (BIO_write(channel->in, bytes.p, (int)n) != (int)n)
+            return SH_ENV_NO_MEMORY;
+        bytes = SH_BYTES(bytes.p + n, bytes.n - n);
+        SH_TRY(advance(channel));
+    }
+    return SH_OK;
+}
+
+enum sh_cause sh_channel_rx(struct sh_channel *channel, struct sh_bytes bytes)
+{
+    if (channel->receiving || channel->flushing)
+        return sh_fail(SH_INTERNAL_BUG, "sh_channel_rx from a callback of the channel");
+    if (channel->failure != SH_OK)
+        return channel->failure;
+    channel->receiving = true;
+    channel->failure = rx(channel, bytes);
+    channel->receiving = false;
+    return channel->failure;
+}
+
+enum sh_cause sh_channel_end(struct sh_channel *channel)
+{
+    if (channel->failure != SH_OK)
+        return channel->failure;
+    SH_TRY(sh_frame_reader_end(channel->reader));
+    return channel->peer_closed ? SH_OK : SH_CONNECT_LOST;
+}
+
+/* ---- Sending ---- */
+
+static enum sh_cause may_send(const struct sh_channel *channel)
+{
+    if (channel->flushing)
+        return sh_fail(SH_INTERNAL_BUG, "sh_channel_send from tx");
+    if (channel->dead)
+        return sh_fail(SH_TLS_FAILED, "TLS: already broken");
+    if (!channel->up || channel->closed)
+        return SH_PROTO_WRONG_STATE;
+    return SH_OK;
+}
+
+/* Record by record, so that what waits for tx is never more than one. */
+static enum sh_cause put(struct sh_channel *channel, struct sh_bytes bytes)
+{
+    while (bytes.n > 0) {
+        size_t n = SH_MIN(bytes.n, (size_t)RECORD);
+        ERR_clear_error();
+        if (SSL_write(channel->ssl, bytes.p, (int)n) != (int)n)
+            return died(channel);
+        flush(channel);
+        bytes = SH_BYTES(bytes.p + n, bytes.n - n);
+    }
+    return SH_OK;
+}
+
+enum sh_cause sh_channel_send(struct sh_channel *channel, unsigned type,
+                              const ProtobufCMessage *message)
+{
+    sh_autofree uint8_t *frame = NULL;
+    size_t n = 0;
+    SH_TRY(may_send(channel));
+    SH_TRY(sh_msg_frame(type, message, &frame, &n));
+    return put(channel, SH_BYTES(frame, n));
+}
+
+enum sh_cause sh_channel_send_binary(struct sh_channel *channel, unsigned type,
+                                     struct sh_bytes head, struct sh_bytes data)
+{
+    uint8_t first[RECORD];
+    const struct sh_msg_info *info = sh_msg_info(type);
+    size_t n = head.n + data.n;
+    SH_TRY(may_send(channel));
+    if (!info || info->schema || n > info->cap || head.n > RECORD - SH_FRAME_HEADER)
+        return sh_fail(SH_INTERNAL_BUG, "binary frame of type %u, %zu bytes", type, n);
+    first[0] = (uint8_t)type;
+    first[1] = (uint8_t)(n >> 16);
+    first[2] = (uint8_t)(n >> 8);
+    first[3] = (uint8_t)n;
+    size_t have = SH_FRAME_HEADER;
+    if (head.n)
+        memcpy(first + have, head.p, head.n);
+    have += head.n;
+    size_t fits = SH_MIN(data.n, sizeof(first) - have);
+    if (fits)
+        memcpy(first + have, data.p, fits);
+    SH_TRY(put(channel, SH_BYTES(first, have + fits)));
+    return fits < data.n ? put(channel, SH_BYTES(data.p + fits, data.n - fits)) : SH_OK;
+}
+
+void sh_channel_close(struct sh_channel *channel)
+{
+    if (may_send(channel) != SH_OK)
+        return;
+    ERR_clear_error();
+    SSL_shutdown(channel->ssl);
+    ERR_clear_error();
+    channel->closed = true;
+    flush(channel);
+}
+
+/* ---- Asking ---- */
+
+bool sh_channel_is_up(const struct sh_channel *channel)
+{
+    return channel->up && channel->failure == SH_OK;
+}
+
+enum sh_cause sh_channel_export(struct sh_channel *channel, struct sh_secret *ret_psk)
+{
+    if (!channel->up)
+        return SH_PROTO_WRONG_STATE;
+    if (SSL_export_keying_material(channel->ssl, ret_psk->b, SH_SECRET_SIZE, EXPORTER_LABEL,
+                                   sizeof(EXPORTER_LABEL) - 1, NULL, 0, 0) != 1)
+        return SH_ENV_CRYPTO;
+    return SH_OK;
+}
+
+X509 *sh_channel_peer_cert(const struct sh_channel *channel)
+{
+    return channel->up ? SSL_get0_peer_certificate(channel->ssl) : NULL;
+}
+
+const char *sh_channel_group(const struct sh_channel *channel)
+{
+    const char *name = NULL;
+    if (channel->up)
+        name = SSL_group_to_name(channel->ssl, (int)SSL_get_negotiated_group(channel->ssl));
+    return name ? name : "";
+}

@@ -42,7 +42,7 @@ static const struct sh_msg_info kinds[] = {
     KIND(SH_MSG_ROOT_REQUEST, "root-request", 16, false, root_request),
     KIND(SH_MSG_ROOT, "root", 64, false, root),
     KIND(SH_MSG_PROGRESS, "progress", 64, false, progress),
-    KIND(SH_MSG_RECEIPT, "receipt", 16384, false, receipt),
+    KIND(SH_MSG_RECEIPT, "receipt", 40960, false, receipt),
     KIND(SH_MSG_RECEIPT_ACK, "receipt-ack", 16, false, receipt_ack),
 };
 

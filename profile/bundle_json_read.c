@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <math.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,8 @@
 #include "profile/text.h"
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: larger numbers are not exact in JSON */
-#define LIST_MAX  1024               /* before the tighter limits of validate */
+#define BASE64    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+#define LIST_MAX  1024 /* before the tighter limits of validate */
 
 static enum sh_cause bad(const char *path, const char *why)
 {
@@ -38,7 +38,8 @@ static enum sh_cause read_integer(const cJSON *json, const char *path, int64_t m
 {
     if (cJSON_IsNumber(json)) {
         double d = json->valuedouble;
-        if (!(d >= (double)min && d <= EXACT_MAX && d == floor(d)) || (d > 0 && (uint64_t)d > max))
+        if (!(d >= (double)min && d <= EXACT_MAX && d == (double)(int64_t)d) ||
+            (d > 0 && (uint64_t)d > max))
             return bad(path, "not a whole number, or out of range");
         *ret_value = d < 0 ? (uint64_t)(int64_t)d : (uint64_t)d;
         return SH_OK;
@@ -142,18 +143,16 @@ static enum sh_cause read_icon(struct sh_value value, const cJSON *json, const c
     uint8_t octets[SH_BUNDLE_ICON_MAX + 2];
     if (!cJSON_IsString(json))
         return bad(path, "not a string");
-    size_t n = strlen(json->valuestring);
+    const char *s = json->valuestring;
+    size_t n = strlen(s), letters = strspn(s, BASE64);
     if (n / 4 * 3 > sizeof(octets))
         return bad(path, "larger than 1024 octets");
-    int decoded = EVP_DecodeBlock(octets, (const unsigned char *)json->valuestring, (int)n);
-    if (n % 4 || decoded < 0)
+    /* OpenSSL reads '=' as a zero wherever it stands. */
+    size_t padding = n - letters;
+    int decoded = EVP_DecodeBlock(octets, (const unsigned char *)s, (int)n);
+    if (n % 4 || padding > 2 || strspn(s + letters, "=") != padding || decoded < (int)padding)
         return bad(path, "not base64");
-    /* The padding is decoded as zeros. */
-    while (n > 0 && json->valuestring[n - 1] == '=' && decoded > 0) {
-        decoded--;
-        n--;
-    }
-    return set_bytes(value, octets, (size_t)decoded);
+    return set_bytes(value, octets, (size_t)decoded - padding);
 }
 
 /* "icon_file" stands for "icon". The file must be a plain one, so that a pipe cannot hold us up. */
@@ -239,8 +238,10 @@ static enum sh_cause read_list(ProtobufCMessage *message, const ProtobufCFieldDe
     char path[SH_PATH_MAX];
     size_t *count = (size_t *)((char *)message + field->quantifier_offset);
     sh_path(parent, field, 0, path);
-    if (!cJSON_IsArray(json))
+    if (!cJSON_IsArray(json)) {
+        path[strlen(path) - strlen("[0]")] = '\0';
         return bad(path, "not a list");
+    }
     size_t n = (size_t)cJSON_GetArraySize(json);
     if (n > LIST_MAX)
         return bad(path, "too many");

@@ -54,5 +54,6 @@ SH_MUST_USE enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leave
 bool sh_item_sealed(const struct sh_item *item);
 /* Only when sealed, else internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32]);
+SH_MUST_USE enum sh_cause sh_item_sha256(const struct sh_item *item, uint8_t out[32]);
 
 #endif

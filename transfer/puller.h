@@ -4,9 +4,14 @@
  * is up, verifies each in memory, puts it into the store, asks for roots, finishes items, sends the receipt. When a better
  * link comes up, new requests go there and what is in flight on the old one is still taken; when a link goes,
  * what was in flight on it is asked for again elsewhere. A link with requests open that gives no newly verified
- * leaf within SH_STALL_MS is dropped.
+ * leaf within SH_STALL_MS is dropped. No wait is without an end: where nothing new is verified, by whatever link, for
+ * SH_IDLE_MS (and one second for each 64 MiB that the anchor may have to hash for a root), the transfer is over.
  *
- * Items are taken in the manifest's order, the bundle first.
+ * Items are taken in the manifest's order, in which the anchor puts the bundle first. All are opened in the store, and so have their space,
+ * before the first leaf is asked for; only the next few keep descriptors (see sh_store_item_rest).
+ *
+ * A jump of the time by more than two seconds between two calls (the machine slept, a disk was synced) counts as two: the
+ * others are not blamed for our absence.
  */
 #ifndef SIMHOP_TRANSFER_PULLER_H
 #define SIMHOP_TRANSFER_PULLER_H
@@ -17,7 +22,10 @@
 
 #define SH_STALL_MS          5000
 #define SH_MANIFEST_MS       5000 /* for the manifest, a root, the receipt's acknowledgement; asked again on another link */
+#define SH_MANIFEST_ASKS     3     /* without an answer: transfer.stalled */
+#define SH_RECEIPT_ASKS      2     /* without an answer: receipt.timeout */
 #define SH_NO_LINK_MS        10000 /* without any link up: transfer.stalled */
+#define SH_IDLE_MS           20000 /* links are up and nothing is verified: transfer.stalled */
 #define SH_PROGRESS_MS       200
 
 struct sh_puller_item {
@@ -26,10 +34,12 @@ struct sh_puller_item {
     int kind;
     uint64_t size;
     uint64_t verified;
-    uint8_t root[32]; /* once finished */
+    uint8_t root[32];   /* once finished */
+    uint8_t sha256[32]; /* of the whole content, once finished */
     char *path;       /* once finished */
 };
 
+/* Sending must not call back into the puller; drop_link may call sh_puller_link_down. Nothing is called after done. */
 struct sh_puller_ops {
     enum sh_cause (*send)(sh_link_id link, unsigned type, const ProtobufCMessage *message, void *user);
     /* The link does not move bytes: the session closes it (and then calls link_down). */
@@ -37,13 +47,14 @@ struct sh_puller_ops {
     /* Was this very item received before and is it still there? true: fills root and path (malloc'ed), and the item counts as
      * verified without a byte. */
     bool (*have)(struct sh_puller_item *item, void *user);
-    /* Which folder an item goes to, and whether it may replace (bundles). */
+    /* Which folder an item goes to (borrowed, must outlive the puller), and whether it may replace (bundles). */
     enum sh_cause (*store)(const struct sh_puller_item *item, struct sh_store **ret_store,
                            bool *ret_replace, void *user);
     /* At most each SH_PROGRESS_MS, and at the end of an item. link = the one it mostly comes over. */
     void (*progress)(uint32_t index, const struct sh_puller_item *item, sh_link_id link, void *user);
-    /* Verified, fsynced, under its name. A cause refuses the item (a bad bundle) and ends the transfer. */
-    enum sh_cause (*finished)(uint32_t index, const struct sh_puller_item *item, void *user);
+    /* Verified, fsynced, under its name. It may move the file and put another malloc'ed path into item->path. A cause refuses
+     * the item (a bad bundle) and ends the transfer. */
+    enum sh_cause (*finished)(uint32_t index, struct sh_puller_item *item, void *user);
     /* Signs the receipt: malloc'ed DER. */
     enum sh_cause (*sign)(struct sh_bytes signed_part, uint8_t **ret_signature, size_t *ret_len,
                           void *user);
@@ -65,7 +76,7 @@ void sh_puller_link_down(struct sh_puller *puller, sh_link_id link, sh_ms now);
 void sh_puller_links_expected(struct sh_puller *puller, sh_ms until);
 
 /* One message from a link (Manifest, Leaf, Root, ReceiptAck). What is wrong with it is given to done, not
- * returned: the puller is then over. */
+ * returned: the puller is then over. Messages after the end, and of links that are not up, are ignored. */
 void sh_puller_rx(struct sh_puller *puller, sh_link_id link, unsigned type, struct sh_bytes payload,
                   sh_ms now);
 /* Deadlines. Returns when it wants to be called again at the latest. */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transfer/puller_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/log.h"
+
+/* ---- roots ---- */
+
+bool puller_complete(const struct pull_item *item)
+{
+    return item->info.verified == item->info.size;
+}
+
+/* A slow processor hashes 64 MiB in a second. */
+static sh_ms hash_time(uint64_t size)
+{
+    return (size >> 26) * 1000;
+}
+
+sh_ms puller_hash_budget(const struct sh_puller *puller)
+{
+    uint64_t size = 0;
+    if (!puller->items)
+        return 0;
+    if (puller->first < puller->count)
+        return hash_time(puller->items[puller->first].info.size);
+    for (size_t i = 0; i < puller->count; i++)
+        size += puller->items[i].resumed ? puller->items[i].info.size : 0;
+    return hash_time(size);
+}
+
+/* The root of an item that was begun earlier is asked for early, since the anchor has to read all
+ * of it; but only what is complete is waited for. */
+static void ask_root(struct sh_puller *puller, uint32_t index, sh_ms now)
+{
+    struct pull_item *item = &puller->items[index];
+    Simhop__RootRequest message = SIMHOP__ROOT_REQUEST__INIT;
+    sh_ms wait = puller_complete(item) ? SH_MANIFEST_MS : SH_NEVER;
+    sh_link_id link = 0;
+    if (item->has_root || !(puller_complete(item) || item->resumed) ||
+        !puller_ask_due(puller, &item->root_ask, wait, now, &link))
+        return;
+    message.item = index;
+    if (puller_send(puller, link, SH_MSG_ROOT_REQUEST, &message.base))
+        puller_asked(puller, &item->root_ask, link, now);
+}
+
+enum sh_cause puller_rx_root(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_ROOT, payload, &message));
+    const Simhop__Root *in = (const Simhop__Root *)message;
+    if (in->item >= puller->count || puller->items[in->item].root_ask.asks == 0)
+        return sh_fail(SH_PROTO_WRONG_STATE, "the root of item %u was not asked for", in->item);
+    struct pull_item *item = &puller->items[in->item];
+    if (in->root.len != SH_HASH_SIZE)
+        return sh_fail(SH_PROTO_MALFORMED, "a root of %zu octets", in->root.len);
+    if (item->has_root) {
+        if (memcmp(item->info.root, in->root.data, SH_HASH_SIZE) != 0)
+            return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "two roots of %s", item->info.name);
+        return SH_OK;
+    }
+    memcpy(item->info.root, in->root.data, SH_HASH_SIZE);
+    item->has_root = true;
+    puller_moved(puller, now);
+    return SH_OK;
+}
+
+/* ---- finished items ---- */
+
+static enum sh_cause finish_item(struct sh_puller *puller, uint32_t index, sh_ms now)
+{
+    struct pull_item *item = &puller->items[index];
+    if (item->store) {
+        SH_TRY(sh_store_item_wake(item->store));
+        SH_TRY(sh_store_item_finish(item->store, item->info.root, &item->info.path));
+        sh_store_item_close(item->store);
+        item->store = NULL;
+    }
+    item->finished = true;
+    puller->first = index + 1;
+    puller_moved(puller, now);
+    puller_progress(puller, index, true, now);
+    return puller->ops->finished(index, &item->info, puller->user);
+}
+
+static enum sh_cause finish_items(struct sh_puller *puller, sh_ms now)
+{
+    while (puller->first < puller->count) {
+        const struct pull_item *item = &puller->items[puller->first];
+        if (!puller_complete(item) || !item->has_root)
+            break;
+        SH_TRY(finish_item(puller, (uint32_t)puller->first, now));
+    }
+    return SH_OK;
+}
+
+/* ---- the receipt ---- */
+
+enum sh_cause sh_receipt_signed_part(const uint8_t transfer_id[16], const uint8_t *roots,
+                                     size_t count, uint8_t **ret_bytes, size_t *ret_len)
+{
+    if (count > SH_ITEMS_MAX)
+        return sh_fail(SH_INTERNAL_BUG, "a receipt over %zu items", count);
+    size_t n = 16 + 4 + count * SH_HASH_SIZE;
+    uint8_t *bytes = malloc(n);
+    if (!bytes)
+        return SH_ENV_NO_MEMORY;
+    memcpy(bytes, transfer_id, 16);
+    bytes[16] = bytes[17] = 0;
+    bytes[18] = (uint8_t)(count >> 8);
+    bytes[19] = (uint8_t)count;
+    if (count > 0)
+        memcpy(bytes + 20, roots, count * SH_HASH_SIZE);
+    *ret_bytes = bytes;
+    *ret_len = n;
+    return SH_OK;
+}
+
+static enum sh_cause sign_receipt(struct sh_puller *puller)
+{
+    sh_autofree uint8_t *part = NULL;
+    size_t n = 0;
+    if (puller->signature)
+        return SH_OK;
+    puller->roots = malloc(puller->count * SH_HASH_SIZE);
+    if (!puller->roots)
+        return SH_ENV_NO_MEMORY;
+    for (size_t i = 0; i < puller->count; i++)
+        memcpy(puller->roots + i * SH_HASH_SIZE, puller->items[i].info.root, SH_HASH_SIZE);
+    SH_TRY(sh_receipt_signed_part(puller->transfer_id, puller->roots, puller->count, &part, &n));
+    return puller->ops->sign(SH_BYTES(part, n), &puller->signature, &puller->signature_len,
+                             puller->user);
+}
+
+static enum sh_cause send_receipt(struct sh_puller *puller, sh_link_id link, sh_ms now)
+{
+    sh_autofree ProtobufCBinaryData *roots = calloc(puller->count, sizeof(*roots));
+    Simhop__Receipt message = SIMHOP__RECEIPT__INIT;
+    if (!roots)
+        return SH_ENV_NO_MEMORY;
+    SH_TRY(sign_receipt(puller));
+    for (size_t i = 0; i < puller->count; i++)
+        roots[i] =
+            (ProtobufCBinaryData){.data = puller->roots + i * SH_HASH_SIZE, .len = SH_HASH_SIZE};
+    message.transfer_id.data = puller->transfer_id;
+    message.transfer_id.len = sizeof(puller->transfer_id);
+    message.roots = roots;
+    message.n_roots = puller->count;
+    message.signature.data = puller->signature;
+    message.signature.len = puller->signature_len;
+    if (puller_send(puller, link, SH_MSG_RECEIPT, &message.base))
+        puller_asked(puller, &puller->receipt_ask, link, now);
+    return SH_OK;
+}
+
+static enum sh_cause ask_receipt(struct sh_puller *puller, sh_ms now)
+{
+    struct ask *ask = &puller->receipt_ask;
+    sh_ms wait = SH_MANIFEST_MS + puller_hash_budget(puller);
+    sh_link_id link = 0;
+    if (!puller_ask_due(puller, ask, wait, now, &link))
+        return SH_OK;
+    if (puller_ask_spent(ask, SH_RECEIPT_ASKS))
+        return sh_fail(SH_RECEIPT_TIMEOUT, "asked %u times", ask->asks);
+    return send_receipt(puller, link, now);
+}
+
+enum sh_cause puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_RECEIPT_ACK, payload, &message));
+    if (puller->receipt_ask.asks == 0)
+        return sh_fail(SH_PROTO_WRONG_STATE, "a receipt was acknowledged that was not sent");
+    puller_end(puller, SH_OK);
+    return SH_OK;
+}
+
+enum sh_cause puller_advance(struct sh_puller *puller, sh_ms now)
+{
+    size_t end = SH_MIN(puller->count, puller->first + ACTIVE_ITEMS);
+    for (size_t i = puller->first; i < end; i++)
+        ask_root(puller, (uint32_t)i, now);
+    SH_TRY(finish_items(puller, now));
+    return puller->first == puller->count ? ask_receipt(puller, now) : SH_OK;
+}

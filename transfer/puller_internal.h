@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Private to the puller's files: puller.c (links, deadlines, what is called from outside), puller_manifest.c (checks the list and
+ * opens the items), puller_pull.c (asks for leaves and takes them), puller_end.c (roots, finished items, the receipt).
+ *
+ * A leaf is in one of three states: missing and not yet asked for (at or behind the item's cursor), in a flight, or verified. A
+ * flight whose link is 0 lost its link and is asked for again before anything new.
+ */
+#ifndef SIMHOP_TRANSFER_PULLER_INTERNAL_H
+#define SIMHOP_TRANSFER_PULLER_INTERNAL_H
+
+#include "transfer/puller.h"
+
+#define PULL_LINKS   8
+#define LINK_FLIGHTS 16 /* is at most SH_SERVER_PULLS */
+#define FLIGHTS      (PULL_LINKS * LINK_FLIGHTS)
+#define FLIGHT_MAX   16 /* leaves */
+#define ACTIVE_ITEMS 16 /* unfinished items that may be asked for: two descriptors each */
+#define KINDS        4
+
+struct flight {
+    bool used;
+    sh_link_id link; /* 0: asked of nobody any more */
+    uint64_t order;  /* of asking */
+    uint32_t item;
+    uint64_t first;
+    unsigned count;
+    uint16_t missing; /* a bit a leaf */
+    sh_ms active;     /* asked, became the oldest of its link, or gave a leaf */
+};
+
+struct pull_link {
+    sh_link_id id; /* 0: free */
+    int kind;
+    unsigned rank;
+    unsigned unanswered; /* requests other than pulls, since the last message */
+    sh_ms active;        /* began to have requests open, or gave a newly verified leaf */
+};
+
+/* A request that is asked again: the manifest, a root, the receipt. */
+struct ask {
+    unsigned asks;
+    unsigned silent; /* of these, asked because the one before was not answered in time */
+    sh_link_id link; /* 0: waits for nobody */
+    sh_ms asked;
+};
+
+struct pull_item {
+    struct sh_puller_item info;
+    struct sh_store_item *store; /* NULL: had before, or finished */
+    uint64_t leaves, cursor;
+    struct ask root_ask;
+    bool has_root, finished;
+    bool resumed; /* the anchor has to read what it does not send to know the root */
+};
+
+struct sh_puller {
+    const struct sh_puller_ops *ops;
+    void *user;
+    bool over;
+    sh_ms last, skew; /* see puller_clock */
+    sh_ms moved;      /* something was newly verified */
+    unsigned graces;  /* times that moved was set without it */
+    sh_ms no_link;    /* since then, SH_NEVER while one is up */
+    sh_ms expected;   /* links are being tried until then */
+    struct pull_link links[PULL_LINKS];
+    struct flight flights[FLIGHTS];
+    uint64_t flight_order;
+
+    struct ask manifest_ask;
+    uint8_t transfer_id[16];
+    struct pull_item *items; /* NULL until the manifest is here */
+    size_t count;
+    size_t first; /* the first that is not finished */
+
+    struct ask receipt_ask;
+    uint8_t *roots;
+    uint8_t *signature;
+    size_t signature_len;
+
+    uint64_t bytes[KINDS], resumed;
+    sh_ms progress_at;
+    uint32_t progress_item; /* has news that were not told yet, or UINT32_MAX */
+    sh_link_id progress_link;
+};
+
+/* puller.c */
+void puller_end(struct sh_puller *puller, enum sh_cause cause);
+struct pull_link *puller_link(struct sh_puller *puller, sh_link_id id); /* NULL for 0 or unknown */
+struct pull_link *puller_best_link(struct sh_puller *puller);           /* NULL if none is up */
+/* A link that fails is down afterwards. */
+bool puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
+                 const ProtobufCMessage *message);
+/* Is it time to ask (again)? Then *ret_link is whom: the best of those that answer. */
+bool puller_ask_due(struct sh_puller *puller, const struct ask *ask, sh_ms wait, sh_ms now,
+                    sh_link_id *ret_link);
+void puller_asked(struct sh_puller *puller, struct ask *ask, sh_link_id link, sh_ms now);
+/* The last of `most` asks was not answered either (to be seen when it is due again). */
+bool puller_ask_spent(const struct ask *ask, unsigned most);
+void puller_moved(struct sh_puller *puller, sh_ms now);
+/* at_once: not only each SH_PROGRESS_MS. */
+void puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now);
+
+/* puller_manifest.c */
+SH_MUST_USE enum sh_cause puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload,
+                                             sh_ms now);
+
+/* puller_pull.c */
+SH_MUST_USE enum sh_cause puller_rx_leaf(struct sh_puller *puller, struct pull_link *link,
+                                         struct sh_bytes payload, sh_ms now);
+SH_MUST_USE enum sh_cause puller_fill(struct sh_puller *puller, sh_ms now);
+void puller_orphan(struct sh_puller *puller, sh_link_id link);
+/* A link whose requests are overdue, 0 if none; requests that others have overtaken are taken back. */
+sh_link_id puller_stalled_link(struct sh_puller *puller, sh_ms now);
+
+/* puller_end.c */
+SH_MUST_USE enum sh_cause puller_rx_root(struct sh_puller *puller, struct sh_bytes payload,
+                                         sh_ms now);
+SH_MUST_USE enum sh_cause puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload);
+/* Asks for roots, finishes items in order, sends the receipt. */
+SH_MUST_USE enum sh_cause puller_advance(struct sh_puller *puller, sh_ms now);
+/* How long the anchor may take to hash what it has to, for whatever is waited for now. */
+sh_ms puller_hash_budget(const struct sh_puller *puller);
+bool puller_complete(const struct pull_item *item);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transfer/puller_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "proto/log.h"
+
+/* How much is asked of a link of a kind at once. BLE moves some 60 KiB a second: what is in flight there is
+ * what a switch to a better link has to wait for. */
+struct window {
+    unsigned leaves; /* in flight */
+    unsigned pull;   /* in a Pull */
+};
+
+static struct window window_of(int kind)
+{
+    if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
+        return (struct window){.leaves = 2, .pull = 1};
+    return (struct window){.leaves = 64, .pull = FLIGHT_MAX};
+}
+
+/* ---- flights ---- */
+
+static struct flight *oldest_flight(struct sh_puller *puller, sh_link_id link)
+{
+    struct flight *oldest = NULL;
+    for (size_t i = 0; i < FLIGHTS; i++) {
+        struct flight *flight = &puller->flights[i];
+        if (flight->used && flight->link == link && (!oldest || flight->order < oldest->order))
+            oldest = flight;
+    }
+    return oldest;
+}
+
+static void count_flights(const struct sh_puller *puller, sh_link_id link, unsigned *ret_flights,
+                          unsigned *ret_leaves)
+{
+    *ret_flights = *ret_leaves = 0;
+    for (size_t i = 0; i < FLIGHTS; i++) {
+        const struct flight *flight = &puller->flights[i];
+        if (!flight->used || flight->link != link)
+            continue;
+        (*ret_flights)++;
+        *ret_leaves += (unsigned)__builtin_popcount(flight->missing);
+    }
+}
+
+static struct flight *free_flight(struct sh_puller *puller)
+{
+    for (size_t i = 0; i < FLIGHTS; i++) {
+        if (!puller->flights[i].used)
+            return &puller->flights[i];
+    }
+    return NULL;
+}
+
+void puller_orphan(struct sh_puller *puller, sh_link_id link)
+{
+    for (size_t i = 0; i < FLIGHTS; i++) {
+        if (puller->flights[i].used && puller->flights[i].link == link)
+            puller->flights[i].link = 0;
+    }
+}
+
+/* A leaf is here: it is awaited no more, of whatever link. The next flight in the line of that
+ * link begins to be the oldest now, and not when it was asked for. */
+static void clear_leaf(struct sh_puller *puller, uint32_t item, uint64_t leaf, sh_ms now)
+{
+    for (size_t i = 0; i < FLIGHTS; i++) {
+        struct flight *flight = &puller->flights[i];
+        if (!flight->used || flight->item != item || leaf < flight->first ||
+            leaf - flight->first >= flight->count)
+            continue;
+        flight->missing &= (uint16_t) ~(1u << (leaf - flight->first));
+        flight->active = now;
+        if (flight->missing != 0)
+            continue;
+        flight->used = false;
+        struct flight *next = oldest_flight(puller, flight->link);
+        if (next && next->order > flight->order)
+            next->active = now;
+    }
+}
+
+static bool link_has_flights(const struct sh_puller *puller, sh_link_id link)
+{
+    unsigned flights = 0, leaves = 0;
+    count_flights(puller, link, &flights, &leaves);
+    return flights > 0;
+}
+
+/* Streams keep their order, so a request that gives nothing while later ones of its link do was
+ * lost at the other side: it is asked again, the link is not to blame. */
+static void take_back_overtaken(struct sh_puller *puller, const struct pull_link *link, sh_ms now)
+{
+    struct flight *oldest = oldest_flight(puller, link->id);
+    if (!oldest || now - oldest->active < SH_STALL_MS || now - link->active >= SH_STALL_MS)
+        return;
+    sh_log("puller: leaves of item %u from %" PRIu64 " are overdue, asked again", oldest->item,
+           oldest->first);
+    oldest->link = 0;
+    struct flight *next = oldest_flight(puller, link->id);
+    if (next)
+        next->active = now;
+}
+
+sh_link_id puller_stalled_link(struct sh_puller *puller, sh_ms now)
+{
+    for (size_t i = 0; i < PULL_LINKS; i++) {
+        const struct pull_link *link = &puller->links[i];
+        if (link->id == 0 || !link_has_flights(puller, link->id))
+            continue;
+        if (now - link->active >= SH_STALL_MS)
+            return link->id;
+        take_back_overtaken(puller, link, now);
+    }
+    return 0;
+}
+
+/* ---- asking ---- */
+
+/* All of the flight's leaves are asked of link; what is not missing of them is passed over when it comes. */
+static void ask_flight(struct sh_puller *puller, struct pull_link *link, struct flight *flight,
+                       sh_ms now)
+{
+    Simhop__Pull message = SIMHOP__PULL__INIT;
+    if (!link_has_flights(puller, link->id))
+        link->active = now;
+    flight->used = true;
+    flight->link = link->id;
+    flight->order = ++puller->flight_order;
+    flight->active = now;
+    message.item = flight->item;
+    message.first = flight->first;
+    message.count = flight->count;
+    (void)puller_send(puller, link->id, SH_MSG_PULL, &message.base);
+}
+
+static uint16_t mask_of(unsigned count)
+{
+    return (uint16_t)((1u << count) - 1);
+}
+
+/* Asks for the first run of missing leaves, at most `most`, of a flight that lost its link; the
+ * rest of it, if any, stays without one. With no room to split it, it is asked for as a whole. */
+static bool ask_orphan(struct sh_puller *puller, struct pull_link *link, unsigned most, sh_ms now)
+{
+    struct flight *orphan = oldest_flight(puller, 0);
+    struct flight *flight = free_flight(puller);
+    if (!orphan)
+        return false;
+    unsigned first = (unsigned)__builtin_ctz(orphan->missing);
+    unsigned count = 0;
+    while (count < most && first + count < orphan->count &&
+           (orphan->missing >> (first + count) & 1))
+        count++;
+    uint16_t rest = (uint16_t)(orphan->missing & ~(mask_of(count) << first));
+    if (flight || rest == 0) {
+        struct flight run = {.item = orphan->item,
+                             .first = orphan->first + first,
+                             .count = count,
+                             .missing = mask_of(count)};
+        flight = rest == 0 ? orphan : flight;
+        orphan->missing = rest;
+        *flight = run;
+    } else {
+        flight = orphan;
+    }
+    ask_flight(puller, link, flight, now);
+    return true;
+}
+
+/* At rest another process may have gone on with it. */
+static enum sh_cause wake(struct sh_puller *puller, struct pull_item *item)
+{
+    SH_TRY(sh_store_item_wake(item->store));
+    uint64_t verified = sh_store_item_verified(item->store);
+    puller->resumed += verified - item->info.verified; /* modulo 2^64, also downwards */
+    item->info.verified = verified;
+    return SH_OK;
+}
+
+/* Asks for the next missing leaves behind the cursors. */
+static enum sh_cause ask_new(struct sh_puller *puller, struct pull_link *link, unsigned most,
+                             sh_ms now, bool *ret_asked)
+{
+    struct flight *flight = free_flight(puller);
+    size_t end = SH_MIN(puller->count, puller->first + ACTIVE_ITEMS);
+    *ret_asked = false;
+    for (size_t i = puller->first; flight && i < end; i++) {
+        struct pull_item *item = &puller->items[i];
+        if (!item->store || item->cursor == item->leaves)
+            continue;
+        SH_TRY(wake(puller, item));
+        uint64_t first = sh_store_item_next_missing(item->store, item->cursor);
+        unsigned count = 0;
+        while (count < most && first + count < item->leaves &&
+               !sh_store_item_has(item->store, first + count))
+            count++;
+        item->cursor = first + count;
+        if (count == 0)
+            continue;
+        *flight = (struct flight){
+            .item = (uint32_t)i, .first = first, .count = count, .missing = mask_of(count)};
+        ask_flight(puller, link, flight, now);
+        *ret_asked = true;
+        break;
+    }
+    return SH_OK;
+}
+
+enum sh_cause puller_fill(struct sh_puller *puller, sh_ms now)
+{
+    struct pull_link *link = NULL;
+    while ((link = puller_best_link(puller)) != NULL) {
+        struct window window = window_of(link->kind);
+        unsigned flights = 0, leaves = 0;
+        bool asked = false;
+        count_flights(puller, link->id, &flights, &leaves);
+        /* Whole pulls only, not one for each leaf that comes in. */
+        if (flights == LINK_FLIGHTS || leaves + window.pull > window.leaves)
+            break;
+        asked = ask_orphan(puller, link, window.pull, now);
+        if (!asked && !oldest_flight(puller, 0))
+            SH_TRY(ask_new(puller, link, window.pull, now, &asked));
+        if (!asked)
+            break;
+    }
+    return SH_OK;
+}
+
+/* ---- taking ---- */
+
+static enum sh_cause check_leaf(const struct pull_item *item, const struct sh_leaf *leaf)
+{
+    uint8_t hash[SH_HASH_SIZE];
+    SH_TRY(sh_leaf_hash(leaf->data, hash));
+    if (memcmp(hash, leaf->hash, sizeof(hash)) != 0)
+        return sh_fail(SH_TRANSFER_LEAF_MISMATCH, "leaf %" PRIu64 " of %s", leaf->index,
+                       item->info.name);
+    return SH_OK;
+}
+
+static void count_leaf(struct sh_puller *puller, struct pull_link *link, const struct sh_leaf *leaf,
+                       sh_ms now)
+{
+    size_t kind = link->kind > 0 && link->kind < KINDS ? (size_t)link->kind : 0;
+    puller->items[leaf->item].info.verified += leaf->data.n;
+    puller->bytes[kind] += leaf->data.n;
+    puller->progress_link = link->id;
+    link->active = now;
+    puller_moved(puller, now);
+    puller_progress(puller, leaf->item, false, now);
+}
+
+enum sh_cause puller_rx_leaf(struct sh_puller *puller, struct pull_link *link,
+                             struct sh_bytes payload, sh_ms now)
+{
+    struct sh_leaf leaf = {.item = 0};
+    bool is_new = false;
+    SH_TRY(sh_leaf_read(payload, &leaf));
+    if (leaf.item >= puller->count || leaf.index >= puller->items[leaf.item].cursor)
+        return sh_fail(SH_PROTO_WRONG_STATE, "leaf %" PRIu64 " of item %u was not asked for",
+                       leaf.index, leaf.item);
+    struct pull_item *item = &puller->items[leaf.item];
+    if (leaf.data.n != sh_leaf_length(item->info.size, leaf.index))
+        return sh_fail(SH_PROTO_MALFORMED, "leaf %" PRIu64 " of %s has %zu octets", leaf.index,
+                       item->info.name, leaf.data.n);
+    if (!item->store || sh_store_item_has(item->store, leaf.index))
+        return SH_OK; /* asked for twice when a link went, and both came */
+    SH_TRY(check_leaf(item, &leaf));
+    SH_TRY(sh_store_item_put(item->store, leaf.index, leaf.data, leaf.hash, &is_new));
+    clear_leaf(puller, leaf.item, leaf.index, now);
+    if (is_new)
+        count_leaf(puller, link, &leaf, now);
+    return SH_OK;
+}

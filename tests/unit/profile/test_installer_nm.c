@@ -473,6 +473,34 @@ static void a_read_only_file_system(void **state SH_UNUSED)
     assert_non_null(strstr(sh_detail(), "Read-only file system"));
 }
 
+/* The oracle: NetworkManager's own parser reads what we wrote, and loses nothing of it. */
+static void network_manager_takes_it(void **state SH_UNUSED)
+{
+    s.line.nickname = T(" a;b\\c \xc3\xbc #");
+    s.line.n_apns = 3;
+    s.apn[0].user = T(" lead and trail ");
+    s.apn[0].password = T(" #p;=[x]\\\"y' ");
+    s.apn[0].auth = SIMHOP__APN_AUTH__APN_AUTH_PAP;
+    s.apn[0].ip_type = SIMHOP__IP_TYPE__IP_TYPE_IPV4;
+    s.apn[0].home_only = 1;
+    s.apn[0].mtu = 1430;
+    s.apn[1].user = T("guest");
+    s.apn[1].auth = SIMHOP__APN_AUTH__APN_AUTH_NONE;
+    s.apn[1].ip_type = SIMHOP__IP_TYPE__IP_TYPE_IPV6;
+    s.apn[2].ip_type = SIMHOP__IP_TYPE__IP_TYPE_IPV4V6;
+    assert_int_equal(install(), SH_OK);
+    char command[1024];
+    snprintf(command, sizeof(command), "sh %s/../process/nm_check.sh %s/*.nmconnection", TEST_DATA,
+             s.folder);
+    int status = system(command);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        print_message("not checked: nmcli is not here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, before_each, after_each)
 
 int main(void)
@@ -496,6 +524,7 @@ int main(void)
         TEST(a_folder_of_others_is_a_matter_of_permission),
         TEST(a_full_disk_leaves_the_old_file),
         TEST(a_read_only_file_system),
+        TEST(network_manager_takes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The registry: SQLite (WAL, synchronous FULL, busy time-out 2 s) in registry.db of the state folder, mode 0600. Several
- * processes may use it at once. It holds linked devices, attempts and the lock, revisions, received items,
- * receipts. The schema version stands in user_version; older ones are migrated in one transaction, newer ones are
- * refused. Every function fails with env.registry (the detail says what SQLite said), store.no-space,
- * store.read-only, env.permission, env.no-memory.
+ * The registry: SQLite (WAL, synchronous FULL, busy time-out 2 s) in registry.db of the state
+ * folder, mode 0600. Several processes may use it at once. It holds linked devices, attempts and
+ * the lock, revisions, received items, receipts. The schema version stands in user_version; older
+ * ones are migrated in one transaction, newer ones are refused. Every function fails with
+ * env.registry (the detail says what SQLite said), store.no-space, store.read-only, env.permission,
+ * env.no-memory; what cannot be kept at all (a length or state that the caller had to check) is
+ * internal.bug.
  */
 #ifndef SIMHOP_PAIRING_REGISTRY_H
 #define SIMHOP_PAIRING_REGISTRY_H
@@ -14,8 +16,8 @@
 
 struct sh_registry;
 
-/* folder: the state folder (made 0700 if absent), or NULL for one in memory. Also fails with
- * env.registry-newer. */
+/* folder: the state folder (made 0700 if absent, as are those above it), or NULL for one in memory;
+ * its path has at most 480 bytes. Also fails with env.registry-newer. */
 SH_MUST_USE enum sh_cause sh_registry_open(const char *folder, struct sh_registry **ret_registry);
 void sh_registry_close(struct sh_registry *registry);
 void sh_registry_closep(struct sh_registry **registry);
@@ -38,11 +40,11 @@ struct sh_device {
     int kind; /* Simhop__DeviceKind */
     char eid[33];
     enum sh_device_state state;
-    int64_t linked_at, last_seen; /* seconds since 1970 */
+    int64_t linked_at, last_seen;   /* seconds since 1970 */
     uint8_t serial[SH_SERIAL_SIZE]; /* of the token */
     int64_t not_after;              /* of the token */
     uint64_t epoch;
-    uint64_t last_revision; /* of the bundle last taken from (anchor) or given to (secondary) it */
+    uint64_t last_revision;  /* of the bundle last taken from (anchor) or given to (secondary) it */
     uint8_t public_key[256]; /* SubjectPublicKeyInfo, DER */
     size_t public_key_len;
     /* Only of an anchor: what a reconnect needs. */
@@ -52,7 +54,7 @@ struct sh_device {
     size_t ca_len;
     uint8_t resolving_key[SH_RESOLVING_KEY_SIZE];
     /* What the nearness check said when it was linked. */
-    double metres;
+    double metres; /* NAN: not said */
     unsigned proximity_samples;
 };
 
@@ -66,11 +68,12 @@ SH_MUST_USE enum sh_cause sh_registry_get_device(struct sh_registry *registry,
                                                  const uint8_t id[SH_DEVICE_ID_SIZE],
                                                  enum sh_device_relation relation,
                                                  struct sh_device *ret_device);
-/* A device whose token is past its end counts as expired (state computed with now). *ret_devices is malloc'ed, last
- * seen first; at most 4096. */
+/* An authorised device whose token is past its end counts as expired (computed with now, seconds
+ * since 1970). *ret_devices is malloc'ed, last seen first; at most 4096. */
 SH_MUST_USE enum sh_cause sh_registry_list_devices(struct sh_registry *registry, int64_t now,
                                                    struct sh_device **ret_devices,
                                                    size_t *ret_count);
+/* These, and set_last_revision below, fail with linked.unknown too. */
 SH_MUST_USE enum sh_cause sh_registry_seen(struct sh_registry *registry,
                                            const uint8_t id[SH_DEVICE_ID_SIZE],
                                            enum sh_device_relation relation, int64_t now);
@@ -80,22 +83,24 @@ SH_MUST_USE enum sh_cause sh_registry_set_state(struct sh_registry *registry,
                                                 enum sh_device_state state);
 
 /* ---- Attempts and the lock (anchor) ----
- * An attempt is charged, durably, before the verifier's first message leaves, and never refunded. Three
- * failures in a row close pairing for 60 s, each further one for twice as long (at most a day); ten in a row close it
- * until a person opens it. A success ends the row. Time is CLOCK_BOOTTIME; after a reboot (another boot id)
- * a lock that was running starts its full length again, so the wall clock plays no part. */
+ * An attempt is charged, durably, before the verifier's first message leaves, and never refunded:
+ * it counts as failed until a success ends the row, and a lock runs from its charge. Three failures
+ * in a row close pairing for 60 s, each further one for twice as long (at most a day); ten in a row
+ * close it until a person opens it. Time is CLOCK_BOOTTIME; after a reboot (another boot id) a lock
+ * that was not seen to end starts its full length again, so the wall clock plays no part. */
 
 struct sh_gate {
     bool open;
-    bool until_person;  /* closed until sh_registry_unlock */
-    uint64_t wait_ms;   /* closed for so long */
-    unsigned failures;  /* in a row */
+    bool until_person; /* closed until sh_registry_unlock */
+    uint64_t wait_ms;  /* closed for so long */
+    unsigned failures; /* in a row */
 };
 
-/* boot_id: the kernel's, or any text that changes with each boot. */
+/* boot_id: the kernel's, or any text of at most 128 bytes that changes with each boot. */
 SH_MUST_USE enum sh_cause sh_registry_gate(struct sh_registry *registry, const char *boot_id,
                                            sh_ms now, struct sh_gate *ret_gate);
-/* One transaction: looks at the gate and charges. Fails with confirm.locked-out (detail: how long). */
+/* One transaction: looks at the gate and charges. Fails with confirm.locked-out (detail: how long).
+ * */
 SH_MUST_USE enum sh_cause sh_registry_charge(struct sh_registry *registry, const char *boot_id,
                                              sh_ms now);
 SH_MUST_USE enum sh_cause sh_registry_confirmed(struct sh_registry *registry);
@@ -113,6 +118,7 @@ SH_MUST_USE enum sh_cause sh_registry_set_last_revision(struct sh_registry *regi
 struct sh_received {
     uint8_t item_id[16];
     uint8_t root[32];
+    uint8_t sha256[32]; /* of the whole content */
     uint64_t size;
     int64_t mtime_ns; /* of the file as it was left */
     char path[4096];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A BLE radio behind one table: `sim` (the simulated air) and `bluez`. One object is one radio of one device: it can
- * advertise and take connections, or scan and connect. Streams are L2CAP LE channels. Everything is asynchronous in the
- * given libevent base; callbacks come from the loop.
+ * A BLE radio behind one table: `sim` (the simulated air) and `bluez`. One object is one radio of
+ * one device: it can advertise and take connections, or scan and connect. Streams are L2CAP LE
+ * channels. Everything is asynchronous in the given libevent base; callbacks come from the loop.
  */
 #ifndef SIMHOP_PAIRING_BLE_H
 #define SIMHOP_PAIRING_BLE_H
@@ -16,7 +16,8 @@
 
 struct sh_ble;
 
-/* An advertisement that was heard. address names the sender until it rotates; any text without spaces. */
+/* An advertisement that was heard. address names the sender until it rotates; any text without
+ * spaces. */
 struct sh_ble_heard {
     char address[SH_BLE_ADDRESS];
     struct sh_bytes payload; /* AD structures, not trusted */
@@ -25,7 +26,8 @@ struct sh_ble_heard {
 
 struct sh_ble_ops {
     void (*heard)(const struct sh_ble_heard *heard, void *user);
-    /* A connection was made: incoming while advertising, or the one asked for. The callee sets stream->ops. */
+    /* A connection was made: incoming while advertising, or the one asked for. The callee sets
+     * stream->ops, or closes it. After `closed` too the stream stays until it is closed. */
     void (*stream)(struct sh_stream *stream, bool incoming, void *user);
     void (*connect_failed)(enum sh_cause cause, void *user);
     /* One sample of a stream's signal strength, while sampling is on. */
@@ -36,15 +38,19 @@ struct sh_ble_ops {
 
 struct sh_ble_driver {
     const char *name; /* "sim", "bluez" */
-    /* Advertises until stopped; called again it replaces the payload. Incoming connections are taken meanwhile; at
-     * most SH_BLE_STREAMS at once, the rest is closed at once. */
+    /* Advertises until stopped; called again it replaces the payload. Incoming connections are
+     * taken meanwhile; at most SH_BLE_STREAMS at once, the rest is closed at once. */
     enum sh_cause (*advertise)(struct sh_ble *ble, struct sh_bytes payload);
+    /* Streams that are up stay. */
     void (*advertise_stop)(struct sh_ble *ble);
     enum sh_cause (*scan)(struct sh_ble *ble, bool on);
+    /* Ends in ops->stream or ops->connect_failed, unless it fails at once. A connect that is not
+     * done is given up for a new one, and is not heard of again. */
     enum sh_cause (*connect)(struct sh_ble *ble, const char *address, uint8_t psm);
     /* 20 to 50 samples a second by ops->rssi. */
     void (*sample)(struct sh_ble *ble, struct sh_stream *stream, bool on);
-    /* Closes all; the object is gone. */
+    /* Closes all, streams too; what a closed one still has is sent as far as it goes at once. The
+     * object is gone; may be called from its own callbacks. */
     void (*free)(struct sh_ble *ble);
 };
 

@@ -66,8 +66,8 @@ enum sh_cause sh_advert_decode(struct sh_bytes payload, struct sh_advert *ret_ad
 {
     if (payload.n > PAYLOAD_MAX)
         return SH_PROTO_MALFORMED;
-    /* A structure is its length, then that many octets of which the first is the type. A length of 0
-     * ends the data early (Core vol 3 part C section 11). */
+    /* A structure is its length, then that many octets of which the first is the type. A length of
+     * 0 ends the data early (Core vol 3 part C section 11). */
     for (size_t at = 0; at < payload.n && payload.p[at] != 0;) {
         const uint8_t *data = payload.p + at + 1;
         size_t n = payload.p[at];

@@ -36,8 +36,8 @@ size_t sh_advert_encode(const struct sh_advert *advert, uint8_t out[SH_ADVERT_MA
 
 /* Walks the AD structures of a received payload (at most 255 octets; extended advertising is longer
  * than 31) and takes the first of ours. Octets after the identifier are ignored, a level outside
- * -127 .. +20 dBm reads as unknown. Fails with proto.malformed (not ours, cut, or an impossible PSM),
- * proto.unknown-version (a version below 1; newer ones are taken). */
+ * -127 .. +20 dBm reads as unknown. Fails with proto.malformed (not ours, cut, or an impossible
+ * PSM), proto.unknown-version (a version below 1; newer ones are taken). */
 SH_MUST_USE enum sh_cause sh_advert_decode(struct sh_bytes payload, struct sh_advert *ret_advert);
 
 /* The same for our service data alone, which is what BlueZ gives. */

@@ -33,8 +33,8 @@ uint64_t sh_air_hash(uint64_t state, uint64_t value)
     return z ^ (z >> 31);
 }
 
-/* The sum of four uniform 16-bit numbers, scaled to variance 1. Its tails end at 3.5, so no place is
- * worse than a real room has. */
+/* The sum of four uniform 16-bit numbers, scaled to variance 1. Its tails end at 3.5, so no place
+ * is worse than a real room has. */
 static double gauss(uint64_t hash)
 {
     double sum = 0.0;

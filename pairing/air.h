@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The model of the air: positions in metres and a seed give signal strengths. Log-distance path loss
- * with shadowing and per-channel fading that belong to the places of the two devices (cells of 6 cm,
- * half a wavelength: they change when one moves), and noise a sample. Pure and reproducible: the same
- * seed, places, channel and sample number give the same dBm. The lab's radios use it too.
+ * The model of the air: positions in metres and a seed give signal strengths. Log-distance path
+ * loss with shadowing and per-channel fading that belong to the places of the two devices (cells of
+ * 6 cm, half a wavelength: they change when one moves), and noise a sample. Pure and reproducible:
+ * the same seed, places, channel and sample number give the same dBm. The lab's radios use it too.
  *
  * With the defaults a device at half a metre is always found within one metre and one at three
  * metres never, whatever the seed; real rooms are worse.

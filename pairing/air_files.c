@@ -79,8 +79,8 @@ static void parse(struct sh_air_files *files, unsigned which)
 }
 
 /* The whole text of a file, "" if there is none. false when it cannot be read now (no memory, no
- * descriptor): what was known before still counts. O_NONBLOCK so that a FIFO of that name cannot hold
- * us up. */
+ * descriptor): what was known before still counts. O_NONBLOCK so that a FIFO of that name cannot
+ * hold us up. */
 static bool read_file(int dir, const char *name, uint8_t **ret_text, size_t *ret_len)
 {
     sh_autoclose int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -115,8 +115,8 @@ static bool same(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
     return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
-/* Takes what a file holds now. A text that is empty or does not end with a newline may be one that is
- * being written; it counts when it is still the same at the next look. */
+/* Takes what a file holds now. A text that is empty or does not end with a newline may be one that
+ * is being written; it counts when it is still the same at the next look. */
 static void look(struct sh_air_files *files, unsigned which)
 {
     struct watched *file = &files->file[which];

@@ -5,17 +5,17 @@
  * that say the same thing the later one counts. A change counts within 100 ms; a file that is found
  * empty or without its last newline may be half-written and counts once it has stayed so.
  *
- *   positions  NAME X Y                  metres; a device without a line stands 0.25 m from the others
+ *   positions  NAME X Y                  metres; a device without a line stands 0.25 m off
  *   air        KEY VALUE                 keys of struct sh_air
  *   faults     cut TARGET [after N]      ends the stream (after N octets from one side)
  *              blackhole TARGET [after N]  bytes vanish, the stream stays
  *              delay TARGET MS           each way
  *              rate TARGET N             octets a second
- *              drop TARGET PERCENT       of the chunks (ble), of the advertisements (advert), of the
- *                                        attempts (connect), of the messages
+ *              drop TARGET PERCENT       of the chunks (ble), the advertisements (advert), the
+ *                                        attempts (connect), the messages
  *     TARGET   ble | lan | advert | connect | message:NAME
- *              NAME is one of proto/msg.h; it acts on messages before TLS on ble, and `after N` then
- *              counts the octets of that message
+ *              NAME is one of proto/msg.h; it acts on messages before TLS on ble, and `after N`
+ *              then counts the octets of that message
  */
 #ifndef SIMHOP_PAIRING_AIR_FILES_H
 #define SIMHOP_PAIRING_AIR_FILES_H
@@ -42,8 +42,8 @@ struct sh_fault {
 
 struct sh_air_files;
 
-/* dir is opened by descriptor, so its path may be long. Fails with env.no-radio (no such folder, not
- * a folder), env.no-memory. */
+/* dir is opened by descriptor, so its path may be long. Fails with env.no-radio (no such folder,
+ * not a folder), env.no-memory. */
 SH_MUST_USE enum sh_cause sh_air_files_open(const char *dir, struct sh_air_files **ret_files);
 /* NULL is fine. */
 void sh_air_files_close(struct sh_air_files *files);

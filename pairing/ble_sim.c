@@ -94,8 +94,8 @@ bool sh_sim_radio_takes(const struct sh_sim_radio *radio, const struct sh_sim_gr
     return up < SH_BLE_STREAMS;
 }
 
-/* Callers that have not greeted yet do not count as streams, so they cannot keep others out: of more
- * than SH_BLE_STREAMS of them the oldest is dropped. */
+/* Callers that have not greeted yet do not count as streams, so they cannot keep others out: of
+ * more than SH_BLE_STREAMS of them the oldest is dropped. */
 static void bound_silent(struct sh_sim_radio *radio)
 {
     struct sh_sim_stream *oldest = NULL;
@@ -117,7 +117,8 @@ static void on_listening(evutil_socket_t fd, short what SH_UNUSED, void *user)
     for (unsigned i = 0; i < ACCEPTS_A_GO; i++) {
         int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted < 0) {
-            /* Out of descriptors or memory: it stays readable, so look again at the next watch only. */
+            /* Out of descriptors or memory: it stays readable, so look again at the next watch
+             * only. */
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
                 event_del(radio->listening);
             break;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The simulated radio (`--radio sim:DIR`). Devices meet in DIR: each binds two UNIX sockets under its
- * own name, NAME.air (datagrams: advertisements) and NAME.l2cap (SOCK_SEQPACKET: channels); what goes
- * through them stands in sim_packet.h. An advertiser sends its payload to every *.air each interval;
- * the hearer computes the signal strength from the folder's positions. Farther apart than
- * SH_AIR_RANGE_M nothing is heard, no connection is made, and one that stands is lost after 2 s.
+ * The simulated radio (`--radio sim:DIR`). Devices meet in DIR: each binds two UNIX sockets under
+ * its own name, NAME.air (datagrams: advertisements) and NAME.l2cap (SOCK_SEQPACKET: channels);
+ * what goes through them stands in sim_packet.h. An advertiser sends its payload to every *.air
+ * each interval; the hearer computes the signal strength from the folder's positions. Farther apart
+ * than SH_AIR_RANGE_M nothing is heard, no connection is made, and one that stands is lost after 2
+ * s.
  *
  * Socket files are removed at free; left-overs of dead processes are found by a refused connect and
  * removed. A live device of the same name: env.name-taken.
  *
- * Each stream has the rate of `ble_rate` each way. A connect that is not answered fails after 5 s with
- * connect.timeout; a new one takes the place of one that is not done.
+ * Each stream has the rate of `ble_rate` each way. A connect that is not answered fails after 5 s
+ * with connect.timeout; a new one takes the place of one that is not done.
  */
 #ifndef SIMHOP_PAIRING_BLE_SIM_H
 #define SIMHOP_PAIRING_BLE_SIM_H

@@ -109,8 +109,8 @@ static void window_fill(const struct sh_proximity *proximity, sh_ms now, struct 
     window->variance = fmax(squares / (double)n - (sum / (double)n) * (sum / (double)n), 0.0);
 }
 
-/* The chance that the true level is on the same side of the threshold as the median, stretched so that
- * a coin's toss is 0. */
+/* The chance that the true level is on the same side of the threshold as the median, stretched so
+ * that a coin's toss is 0. */
 static unsigned confidence(const struct window *window, double threshold)
 {
     double sd = sqrt(PLACE_SD_DB * PLACE_SD_DB + window->variance / (double)window->n);

@@ -4,10 +4,11 @@
  * end. What radio can and cannot decide stands in docs/security.md; it is friction, never
  * authorisation.
  *
- * Here: the median of a sliding window against the level expected at one metre (calibrated, stated in
- * the advertisement, or the default) less one dB, metres by log-distance path loss with exponent
- * SH_PATH_EXPONENT. Two uses: *approach* runs on for ever and says near or not at any time; *measure*
- * collects for SH_MEASURE_MS and then decides once. Constant memory, constant work a sample.
+ * Here: the median of a sliding window against the level expected at one metre (calibrated, stated
+ * in the advertisement, or the default) less one dB, metres by log-distance path loss with exponent
+ * SH_PATH_EXPONENT. Two uses: *approach* runs on for ever and says near or not at any time;
+ * *measure* collects for SH_MEASURE_MS and then decides once. Constant memory, constant work a
+ * sample.
  */
 #ifndef SIMHOP_PAIRING_PROXIMITY_H
 #define SIMHOP_PAIRING_PROXIMITY_H
@@ -43,9 +44,9 @@ void sh_proximity_free(struct sh_proximity *proximity);
 void sh_proximity_add(struct sh_proximity *proximity, sh_ms now, int dbm);
 
 /* The estimate at this time. approach: from 4 samples over at least 300 ms on, ACCEPT while the
- * median of the last 1.5 s is within one metre, else REJECT (which may change), UNDECIDED again when
- * samples stay away. measure: UNDECIDED until SH_MEASURE_MS after the first sample and at least 10
- * samples, then a verdict that stays. */
+ * median of the last 1.5 s is within one metre, else REJECT (which may change), UNDECIDED again
+ * when samples stay away. measure: UNDECIDED until SH_MEASURE_MS after the first sample and at
+ * least 10 samples, then a verdict that stays. */
 struct sh_proximity_estimate sh_proximity_at(struct sh_proximity *proximity, sh_ms now);
 
 #endif

@@ -26,8 +26,8 @@ bool sh_sim_chance(uint64_t *state, double p)
     return (double)(*state >> 11) / 9007199254740992.0 < p; /* 53 bits */
 }
 
-/* How much of the next bytes belongs together, at most n: those of one frame, or of its header as far
- * as it is there. Ends the following of frames at what is none. */
+/* How much of the next bytes belongs together, at most n: those of one frame, or of its header as
+ * far as it is there. Ends the following of frames at what is none. */
 static size_t frame_part(struct sh_sim_carrier *carrier, size_t n)
 {
     if (!carrier->clear)

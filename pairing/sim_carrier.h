@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a simulated air does to the bytes that one side of a stream sends, as an engine: cuts them into
- * chunks, holds them to the rate, and has them dropped, delayed, black-holed or the stream cut as the
- * faults file says at that moment.
+ * What a simulated air does to the bytes that one side of a stream sends, as an engine: cuts them
+ * into chunks, holds them to the rate, and has them dropped, delayed, black-holed or the stream cut
+ * as the faults file says at that moment.
  *
- * Messages before TLS are followed by their frame headers (proto/frame.h) so that faults of one kind
- * of message find it; from the first octet that is not such a message, or after pake-done, the bytes
- * are opaque.
+ * Messages before TLS are followed by their frame headers (proto/frame.h) so that faults of one
+ * kind of message find it; from the first octet that is not such a message, or after pake-done, the
+ * bytes are opaque.
  */
 #ifndef SIMHOP_PAIRING_SIM_CARRIER_H
 #define SIMHOP_PAIRING_SIM_CARRIER_H

@@ -3,8 +3,9 @@
  * What the two halves of the simulated radio share: the radio (ble_sim.c) and its streams
  * (sim_stream.c).
  *
- * Whoever is called from here may close the stream or free the radio that called. So every handler of
- * the loop runs between enter and leave: only the outermost leave frees what became unused meanwhile.
+ * Whoever is called from here may close the stream or free the radio that called. So every handler
+ * of the loop runs between enter and leave: only the outermost leave frees what became unused
+ * meanwhile.
  */
 #ifndef SIMHOP_PAIRING_SIM_RADIO_H
 #define SIMHOP_PAIRING_SIM_RADIO_H
@@ -76,8 +77,8 @@ void sh_sim_leave(struct sh_sim_radio *radio);
 /* Within earshot of each other now. */
 bool sh_sim_in_range(const struct sh_sim_radio *radio, const char *peer);
 
-/* A stream in the radio's list: over a socket just accepted (the stream owns it, also on failure), or
- * to be connected. Fail with env.no-memory. */
+/* A stream in the radio's list: over a socket just accepted (the stream owns it, also on failure),
+ * or to be connected. Fail with env.no-memory. */
 SH_MUST_USE enum sh_cause sh_sim_stream_accept(struct sh_sim_radio *radio, int fd);
 SH_MUST_USE enum sh_cause sh_sim_stream_call(struct sh_sim_radio *radio, const char *peer,
                                              uint8_t psm);

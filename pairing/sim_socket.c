@@ -92,7 +92,8 @@ static enum sh_cause bind_one(int dir, const char *name, enum sh_sim_kind kind,
     return SH_OK;
 }
 
-/* Held for microseconds by whoever starts; a process that sits on it does not hold us up for ever. */
+/* Held for microseconds by whoever starts; a process that sits on it does not hold us up for ever.
+ * */
 static enum sh_cause lock(int dir)
 {
     for (unsigned i = 0; i < LOCK_TRIES; i++) {

@@ -21,16 +21,17 @@ struct sh_sim_bound {
     ino_t inode;
 };
 
-/* dir is the folder's descriptor, name a good one (air_parse.h). The length for bind and connect. */
+/* dir is the folder's descriptor, name a good one (air_parse.h). The length for bind and connect.
+ * */
 socklen_t sh_sim_address(int dir, const char *name, enum sh_sim_kind kind,
                          struct sockaddr_un *ret_address);
 
 /* A socket of that kind, non-blocking and close-on-exec; -1 and errno. */
 SH_MUST_USE int sh_sim_socket(enum sh_sim_kind kind);
 
-/* Binds both sockets of a name and listens. What a dead process left is removed; the folder is locked
- * meanwhile, so that two processes of one name cannot both win.
- * Fails with env.name-taken, env.permission, env.radio-failed, store.*, env.no-memory. */
+/* Binds both sockets of a name and listens. What a dead process left is removed; the folder is
+ * locked meanwhile, so that two processes of one name cannot both win. Fails with env.name-taken,
+ * env.permission, env.radio-failed, store.*, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_sim_bind(int dir, const char *name, struct sh_sim_bound ret_bound[2]);
 
 /* Closes both and removes their files. */

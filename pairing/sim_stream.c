@@ -224,8 +224,8 @@ static size_t pending(const struct sh_sim_stream *stream)
     return evbuffer_get_length(stream->carrier.queue) + stream->wire_bytes;
 }
 
-/* Moves chunks from the queue over the wire into the socket until one of them says no; sets when to go
- * on. SH_OK, or why the stream ends. */
+/* Moves chunks from the queue over the wire into the socket until one of them says no; sets when to
+ * go on. SH_OK, or why the stream ends. */
 static enum sh_cause move(struct sh_sim_stream *stream, sh_ms now)
 {
     const struct sh_air_files *files = stream->radio->files;

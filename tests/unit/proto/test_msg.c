@@ -200,21 +200,32 @@ static void test_not_for_unpacking(void **state SH_UNUSED)
     assert_null(message);
 }
 
-/* Items of two octets each blow up to a struct each: the budget ends that. */
+/* Sub-messages of two octets each become a struct each, and the budget ends that. No struct of the
+ * schema is large enough to reach it, so this one is told to be of a KiB. */
 static void test_unpack_budget(void **state SH_UNUSED)
 {
-    const size_t cap = 65536;
-    uint8_t *bytes = malloc(cap);
+    ProtobufCMessageDescriptor line = simhop__profile_instance__descriptor;
+    ProtobufCMessageDescriptor bundle = simhop__bundle__descriptor;
+    ProtobufCFieldDescriptor fields[32];
+    const size_t cap = 1024;
+    uint8_t bytes[1024];
     ProtobufCMessage *message = NULL;
+    assert_true(bundle.n_fields <= SH_COUNT(fields));
+    memcpy(fields, bundle.fields, bundle.n_fields * sizeof(fields[0]));
+    for (unsigned i = 0; i < bundle.n_fields; i++) {
+        if (fields[i].descriptor == &simhop__profile_instance__descriptor)
+            fields[i].descriptor = &line;
+    }
+    bundle.fields = fields;
+    line.sizeof_message = 1024;
     for (size_t i = 0; i < cap; i += 2)
-        memcpy(bytes + i, "\x3a\x00", 2);                   /* Bundle.lines, empty */
-    assert_cause(sh_unpack(&simhop__bundle__descriptor, SH_BYTES(bytes, cap), cap, &message),
-                 SH_PROTO_MALFORMED);
-    assert_null(message);
-    assert_ok(sh_unpack(&simhop__bundle__descriptor, SH_BYTES(bytes, 32), cap, &message));
-    assert_int_equal(((Simhop__Bundle *)(void *)message)->n_lines, 16);
+        memcpy(bytes + i, "\x3a\x00", 2); /* Bundle.lines, empty */
+    assert_ok(sh_unpack(&bundle, SH_BYTES(bytes, 128), cap, &message));
+    assert_int_equal(((Simhop__Bundle *)(void *)message)->n_lines, 64);
     sh_msg_free(message);
-    free(bytes);
+    message = NULL;
+    assert_cause(sh_unpack(&bundle, SH_BYTES(bytes, cap), cap, &message), SH_PROTO_MALFORMED);
+    assert_null(message);
     sh_msg_free(NULL);
 }
 

@@ -40,7 +40,8 @@ struct sh_link {
 };
 
 /* How a stream of this link is shaped; asked before each connection and each 100 ms. For the simulated air's faults; NULL =
- * not at all. */
+ * not at all. cut: a dial is refused, a stream is closed on both sides; blackhole: a dial times out, a stream neither sends nor
+ * reads. */
 struct sh_shape {
     uint64_t rate;          /* octets a second, 0 = no limit */
     bool cut, blackhole;    /* now */
@@ -49,8 +50,12 @@ struct sh_shape {
 };
 typedef struct sh_shape (*sh_shape_fn)(void *user);
 
-/* TCP over the addresses of this machine's interfaces that are up (loopback only if there is no other). iface NULL = any.
- * TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. */
+#define SH_LAN_STREAMS 64 /* accepted at once; more are closed at once */
+
+/* TCP over the addresses of this machine's interfaces that are up (loopback only if there is no other; no IPv6 link-local ones,
+ * which mean nothing without the other side's interface). iface NULL = any.
+ * TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. The driver's free keeps open streams alive and ends those that
+ * still flush after their close. dial tells every failure by dial_failed, later, from the loop. */
 SH_MUST_USE enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface,
                                           sh_shape_fn shape, void *shape_user,
                                           const struct sh_link_ops *ops, void *user,

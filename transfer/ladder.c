@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transfer/ladder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/log.h"
+
+#define KINDS_MAX 4
+
+enum rung_state {
+    RUNG_IDLE, /* nothing offered, or given up */
+    RUNG_TRYING,
+    RUNG_UP,
+    RUNG_BACKOFF,
+};
+
+/* A kind of link. */
+struct rung {
+    int kind;
+    enum rung_state state;
+    struct sh_attempt addresses[SH_LADDER_ATTEMPTS]; /* as offered, in the order of trying */
+    size_t count;
+    unsigned rounds;
+    enum sh_cause cause; /* the most telling so far */
+    sh_ms retry;         /* RUNG_BACKOFF */
+    unsigned up;         /* attempt */
+    sh_ms up_since;
+};
+
+enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_DIALLING };
+
+struct slot {
+    enum slot_state state;
+    struct rung *rung;
+    struct sh_attempt attempt;
+    sh_ms deadline;
+};
+
+struct sh_ladder {
+    const struct sh_ladder_ops *ops;
+    void *user;
+    struct rung rungs[KINDS_MAX];
+    size_t count;
+    struct slot slots[KINDS_MAX * SH_LADDER_ATTEMPTS];
+    unsigned last_id;
+    sh_ms next_start; /* of an attempt that waits */
+};
+
+enum sh_cause sh_ladder_new(const int *allowed, size_t count, const struct sh_ladder_ops *ops,
+                            void *user, struct sh_ladder **ret_ladder)
+{
+    if (count > KINDS_MAX)
+        return sh_fail(SH_INTERNAL_BUG, "%zu kinds of links", count);
+    struct sh_ladder *ladder = calloc(1, sizeof(*ladder));
+    if (!ladder)
+        return SH_ENV_NO_MEMORY;
+    ladder->ops = ops;
+    ladder->user = user;
+    ladder->count = count;
+    for (size_t i = 0; i < count; i++)
+        ladder->rungs[i].kind = allowed[i];
+    *ret_ladder = ladder;
+    return SH_OK;
+}
+
+void sh_ladder_free(struct sh_ladder *ladder)
+{
+    free(ladder);
+}
+
+unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind)
+{
+    unsigned rank = 0;
+    while (rank < ladder->count && ladder->rungs[rank].kind != kind)
+        rank++;
+    return rank;
+}
+
+/* ---- attempts ---- */
+
+static struct slot *slot_find(struct sh_ladder *ladder, unsigned attempt)
+{
+    for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
+        struct slot *slot = &ladder->slots[i];
+        if (slot->state != SLOT_FREE && slot->attempt.id == attempt)
+            return slot;
+    }
+    return NULL;
+}
+
+/* The next to start: the better kind first, then in the order of its addresses. */
+static struct slot *slot_next(struct sh_ladder *ladder)
+{
+    struct slot *next = NULL;
+    for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
+        struct slot *slot = &ladder->slots[i];
+        if (slot->state == SLOT_WAITING &&
+            (!next || slot->rung < next->rung ||
+             (slot->rung == next->rung && slot->attempt.id < next->attempt.id)))
+            next = slot;
+    }
+    return next;
+}
+
+static bool rung_has_slots(const struct sh_ladder *ladder, const struct rung *rung)
+{
+    for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
+        if (ladder->slots[i].state != SLOT_FREE && ladder->slots[i].rung == rung)
+            return true;
+    }
+    return false;
+}
+
+/* Freed before the call, which may come back to us. */
+static void slot_cancel(struct sh_ladder *ladder, struct slot *slot)
+{
+    bool dialling = slot->state == SLOT_DIALLING;
+    slot->state = SLOT_FREE;
+    if (dialling)
+        ladder->ops->cancel(slot->attempt.id, ladder->user);
+}
+
+static void rung_cancel(struct sh_ladder *ladder, const struct rung *rung)
+{
+    for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
+        if (ladder->slots[i].state != SLOT_FREE && ladder->slots[i].rung == rung)
+            slot_cancel(ladder, &ladder->slots[i]);
+    }
+}
+
+static void rung_try(struct sh_ladder *ladder, struct rung *rung)
+{
+    size_t free_slot = 0;
+    rung->state = RUNG_TRYING;
+    rung->rounds++;
+    sh_log("ladder: kind %d, round %u, %zu addresses", rung->kind, rung->rounds, rung->count);
+    for (size_t i = 0; i < rung->count; i++) {
+        while (free_slot < SH_COUNT(ladder->slots) && ladder->slots[free_slot].state != SLOT_FREE)
+            free_slot++;
+        if (free_slot == SH_COUNT(ladder->slots))
+            return; /* not reached: there are slots for all kinds */
+        struct slot *slot = &ladder->slots[free_slot];
+        *slot = (struct slot){.state = SLOT_WAITING, .rung = rung, .attempt = rung->addresses[i]};
+        slot->attempt.id = ++ladder->last_id;
+    }
+}
+
+/* How much a cause tells: what came after a connection more than no connection, a refusal more
+ * than silence. */
+static unsigned telling(enum sh_cause cause)
+{
+    if (cause == SH_OK)
+        return 0;
+    if (cause == SH_LINK_UNREACHABLE)
+        return 1;
+    if (cause == SH_LINK_TIMEOUT)
+        return 2;
+    return cause == SH_LINK_REFUSED ? 3 : 4;
+}
+
+static void rung_failed(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
+{
+    if (rung->rounds < SH_LADDER_ROUNDS && rung->count > 0) {
+        rung->state = RUNG_BACKOFF;
+        rung->retry = now + ((sh_ms)SH_BACKOFF_MS << (rung->rounds > 0 ? rung->rounds - 1 : 0));
+        return;
+    }
+    rung->state = RUNG_IDLE;
+    sh_log("ladder: kind %d given up, %s", rung->kind, sh_cause_info(rung->cause)->name);
+    ladder->ops->failed(rung->kind, rung->cause, ladder->user);
+}
+
+/* ---- offers ---- */
+
+static struct rung *rung_find(struct sh_ladder *ladder, int kind)
+{
+    unsigned rank = sh_ladder_rank(ladder, kind);
+    return rank < ladder->count ? &ladder->rungs[rank] : NULL;
+}
+
+static enum sh_cause check_offer(const Simhop__LinkOffer *offer)
+{
+    if (offer->port == 0 || offer->port > UINT16_MAX)
+        return sh_fail(SH_PROTO_MALFORMED, "a link offer with port %u", offer->port);
+    for (size_t i = 0; i < offer->n_addresses; i++) {
+        size_t n = offer->addresses[i].len;
+        if (n != 4 && n != 16)
+            return sh_fail(SH_PROTO_MALFORMED, "a link offer with an address of %zu octets", n);
+    }
+    return SH_OK;
+}
+
+/* IPv6 first, then in turn, each family in the order of the offer. */
+static size_t sort_addresses(const Simhop__LinkOffer *offer, struct sh_attempt *out)
+{
+    size_t count = 0, at[2] = {0, 0};
+    static const size_t length[2] = {16, 4};
+    for (unsigned family = 0; count < SH_LADDER_ATTEMPTS; family ^= 1) {
+        for (unsigned f = 0; f < 2; f++) {
+            while (at[f] < offer->n_addresses && offer->addresses[at[f]].len != length[f])
+                at[f]++;
+        }
+        if (at[0] >= offer->n_addresses && at[1] >= offer->n_addresses)
+            break;
+        if (at[family] >= offer->n_addresses)
+            continue;
+        struct sh_attempt *attempt = &out[count++];
+        *attempt = (struct sh_attempt){
+            .kind = (int)offer->kind, .address_len = length[family], .port = (uint16_t)offer->port};
+        memcpy(attempt->address, offer->addresses[at[family]++].data, length[family]);
+    }
+    return count;
+}
+
+static bool same_addresses(const struct rung *rung, const struct sh_attempt *addresses,
+                           size_t count)
+{
+    bool same = rung->count == count;
+    for (size_t i = 0; same && i < count; i++) {
+        const struct sh_attempt *a = &rung->addresses[i], *b = &addresses[i];
+        same = a->port == b->port && a->address_len == b->address_len &&
+               memcmp(a->address, b->address, a->address_len) == 0;
+    }
+    return same;
+}
+
+static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop__LinkOffer *offer)
+{
+    struct sh_attempt addresses[SH_LADDER_ATTEMPTS];
+    size_t count = sort_addresses(offer, addresses);
+    bool same = same_addresses(rung, addresses, count);
+    memcpy(rung->addresses, addresses, count * sizeof(addresses[0]));
+    rung->count = count;
+    if (count == 0 || rung->state == RUNG_UP || (same && rung->state != RUNG_IDLE))
+        return;
+    rung_cancel(ladder, rung);
+    rung->rounds = 0;
+    rung->cause = SH_OK;
+    rung_try(ladder, rung);
+}
+
+enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
+                               sh_ms now)
+{
+    for (size_t i = 0; i < offers->n_offers; i++) {
+        if (rung_find(ladder, (int)offers->offers[i]->kind))
+            SH_TRY(check_offer(offers->offers[i]));
+    }
+    for (size_t i = 0; i < offers->n_offers; i++) {
+        struct rung *rung = rung_find(ladder, (int)offers->offers[i]->kind);
+        if (rung)
+            take_offer(ladder, rung, offers->offers[i]);
+    }
+    (void)sh_ladder_tick(ladder, now);
+    return SH_OK;
+}
+
+/* ---- what becomes of attempts ---- */
+
+void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now)
+{
+    struct slot *slot = slot_find(ladder, attempt);
+    if (!slot || slot->state != SLOT_DIALLING)
+        return;
+    struct rung *rung = slot->rung;
+    slot->state = SLOT_FREE;
+    rung->state = RUNG_UP;
+    rung->up = attempt;
+    rung->up_since = now;
+    rung_cancel(ladder, rung);
+}
+
+static void note_cause(struct rung *rung, enum sh_cause cause)
+{
+    if (telling(cause) >= telling(rung->cause))
+        rung->cause = cause;
+}
+
+void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause cause, sh_ms now)
+{
+    struct slot *slot = slot_find(ladder, attempt);
+    struct rung *rung = slot ? slot->rung : NULL;
+    for (size_t i = 0; !slot && i < ladder->count; i++) {
+        struct rung *candidate = &ladder->rungs[i];
+        if (candidate->state == RUNG_UP && candidate->up == attempt)
+            rung = candidate;
+    }
+    if (!rung)
+        return;
+    if (slot)
+        slot->state = SLOT_FREE;
+    else if (now - rung->up_since >= SH_STEADY_MS)
+        rung->rounds = 0;
+    note_cause(rung, cause);
+    ladder->next_start = now; /* the next one need not wait for its turn */
+    if (!rung_has_slots(ladder, rung))
+        rung_failed(ladder, rung, now);
+}
+
+/* ---- time ---- */
+
+static void time_out(struct sh_ladder *ladder, sh_ms now)
+{
+    for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
+        struct slot *slot = &ladder->slots[i];
+        if (slot->state != SLOT_DIALLING || now < slot->deadline)
+            continue;
+        struct rung *rung = slot->rung;
+        slot_cancel(ladder, slot);
+        note_cause(rung, SH_LINK_TIMEOUT);
+        if (rung->state == RUNG_TRYING && !rung_has_slots(ladder, rung))
+            rung_failed(ladder, rung, now);
+    }
+}
+
+static void start_attempts(struct sh_ladder *ladder, sh_ms now)
+{
+    struct slot *slot = NULL;
+    while (now >= ladder->next_start && (slot = slot_next(ladder)) != NULL) {
+        slot->state = SLOT_DIALLING;
+        slot->deadline = now + SH_DIAL_MS;
+        ladder->next_start = now + SH_RACE_MS; /* a dial that fails at once sets it back */
+        struct sh_attempt attempt = slot->attempt;
+        ladder->ops->dial(&attempt, ladder->user);
+    }
+}
+
+static sh_ms next_time(struct sh_ladder *ladder)
+{
+    sh_ms next = slot_next(ladder) ? ladder->next_start : SH_NEVER;
+    for (size_t i = 0; i < ladder->count; i++) {
+        if (ladder->rungs[i].state == RUNG_BACKOFF)
+            next = SH_MIN(next, ladder->rungs[i].retry);
+    }
+    for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
+        if (ladder->slots[i].state == SLOT_DIALLING)
+            next = SH_MIN(next, ladder->slots[i].deadline);
+    }
+    return next;
+}
+
+sh_ms sh_ladder_tick(struct sh_ladder *ladder, sh_ms now)
+{
+    time_out(ladder, now);
+    for (size_t i = 0; i < ladder->count; i++) {
+        if (ladder->rungs[i].state == RUNG_BACKOFF && now >= ladder->rungs[i].retry)
+            rung_try(ladder, &ladder->rungs[i]);
+    }
+    start_attempts(ladder, now);
+    return next_time(ladder);
+}
+
+bool sh_ladder_trying(const struct sh_ladder *ladder)
+{
+    for (size_t i = 0; i < ladder->count; i++) {
+        if (ladder->rungs[i].state == RUNG_TRYING || ladder->rungs[i].state == RUNG_BACKOFF)
+            return true;
+    }
+    return false;
+}

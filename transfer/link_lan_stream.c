@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "transfer/lan_internal.h"
+
+#define READ_MAX   65536 /* octets an event: streams take turns */
+#define WRITE_MAX  (256 * 1024)
+#define NOT_SENT   (128 * 1024) /* octets in the kernel that it did not send yet */
+#define FLUSH_MS   1000
+#define PACE_MS    10
+#define DELAYS_MAX 256
+
+/* So many queued octets may leave at that time. */
+struct delayed {
+    sh_ms due;
+    size_t octets;
+};
+
+struct lan_stream {
+    struct sh_stream stream;
+    struct lan_owner *owner; /* NULL: gone */
+    struct lan_stream *next, **link;
+    struct event_base *base;
+    bool accepted;
+    int fd;
+    struct event *readable, *writable;
+    struct event *later; /* what may not happen inside a driver function: closed, free */
+    struct event *pace, *shaping, *linger;
+    struct evbuffer *out;
+    bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
+    bool closing; /* the user is gone */
+    bool dead;
+    enum sh_cause cause;
+
+    sh_shape_fn shape_fn;
+    void *shape_user;
+    struct sh_shape shape;
+    uint64_t sent, tokens;
+    sh_ms refilled;
+    struct delayed delays[DELAYS_MAX]; /* a ring, the last one takes what finds no room */
+    unsigned delay_first, delay_count;
+};
+
+sh_ms lan_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (sh_ms)now.tv_sec * 1000 + (sh_ms)now.tv_nsec / 1000000;
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value)); /* works worse without, but works */
+}
+
+void lan_socket_options(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 5);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 2);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    /* Else megabytes lie in the kernel, which no switch of links can take back. */
+    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT);
+}
+
+static void arm(struct event *event, unsigned ms)
+{
+    const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    if (event)
+        event_add(event, &after);
+}
+
+/* ---- the end ---- */
+
+static void unlink_stream(struct lan_stream *s)
+{
+    if (!s->owner)
+        return;
+    if (s->accepted)
+        s->owner->accepted--;
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    s->owner = NULL;
+}
+
+static void free_event(struct event *event)
+{
+    if (event)
+        event_free(event);
+}
+
+static void stream_free(struct lan_stream *s)
+{
+    unlink_stream(s);
+    free_event(s->readable);
+    free_event(s->writable);
+    free_event(s->later);
+    free_event(s->pace);
+    free_event(s->shaping);
+    free_event(s->linger);
+    if (s->out)
+        evbuffer_free(s->out);
+    sh_closep(&s->fd);
+    free(s);
+}
+
+/* No more input or output; the user is told from the loop. */
+static void stream_die(struct lan_stream *s, enum sh_cause cause)
+{
+    if (s->dead)
+        return;
+    s->dead = true;
+    s->cause = cause;
+    event_del(s->readable);
+    event_del(s->writable);
+    event_del(s->pace);
+    if (s->shaping)
+        event_del(s->shaping);
+    event_active(s->later, EV_TIMEOUT, 1);
+}
+
+static void on_later(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct lan_stream *s = user;
+    if (s->closing) {
+        stream_free(s);
+        return;
+    }
+    sh_closep(&s->fd); /* the other side sees it now, whenever the user closes */
+    s->fd = -1;
+    unlink_stream(s);
+    const struct sh_stream_ops *ops = s->stream.ops;
+    s->stream.ops = NULL;
+    if (ops)
+        ops->closed(s->cause, s->stream.user);
+}
+
+/* ---- output ---- */
+
+static size_t released(struct lan_stream *s, sh_ms now)
+{
+    size_t waiting = 0;
+    while (s->delay_count > 0 && s->delays[s->delay_first].due <= now) {
+        s->delay_first = (s->delay_first + 1) % DELAYS_MAX;
+        s->delay_count--;
+    }
+    for (unsigned i = 0; i < s->delay_count; i++)
+        waiting += s->delays[(s->delay_first + i) % DELAYS_MAX].octets;
+    size_t queued = evbuffer_get_length(s->out);
+    return queued > waiting ? queued - waiting : 0;
+}
+
+static void delay_add(struct lan_stream *s, size_t octets)
+{
+    if (s->shape.delay_ms == 0)
+        return;
+    struct delayed entry = {.due = lan_now() + s->shape.delay_ms, .octets = octets};
+    if (s->delay_count == DELAYS_MAX) {
+        struct delayed *last = &s->delays[(s->delay_first + s->delay_count - 1) % DELAYS_MAX];
+        entry.octets += last->octets;
+        *last = entry;
+        return;
+    }
+    s->delays[(s->delay_first + s->delay_count++) % DELAYS_MAX] = entry;
+}
+
+/* A bucket of a fiftieth of a second. */
+static size_t allowed_by_rate(struct lan_stream *s, sh_ms now)
+{
+    if (s->shape.rate == 0)
+        return SIZE_MAX;
+    uint64_t burst = SH_MAX(s->shape.rate / 50, (uint64_t)512);
+    sh_ms passed = SH_MIN(now - s->refilled, (sh_ms)1000);
+    uint64_t refill = s->shape.rate * passed / 1000;
+    if (refill > 0) {
+        s->tokens = SH_MIN(s->tokens + refill, burst);
+        s->refilled = now;
+    }
+    return (size_t)s->tokens;
+}
+
+static uint64_t up_to(uint64_t limit, uint64_t sent)
+{
+    if (limit == 0)
+        return UINT64_MAX;
+    return limit > sent ? limit - sent : 0;
+}
+
+/* How many octets may be given to the kernel now. */
+static size_t allowance(struct lan_stream *s)
+{
+    size_t queued = evbuffer_get_length(s->out);
+    if (!s->shape_fn)
+        return SH_MIN(queued, (size_t)WRITE_MAX);
+    sh_ms now = lan_now();
+    uint64_t most = SH_MIN(released(s, now), allowed_by_rate(s, now));
+    most = SH_MIN(most, up_to(s->shape.cut_after, s->sent));
+    most = SH_MIN(most, up_to(s->shape.blackhole_after, s->sent));
+    return (size_t)SH_MIN(most, (uint64_t)WRITE_MAX);
+}
+
+static bool is_blackhole(const struct lan_stream *s)
+{
+    return s->shape.blackhole ||
+           (s->shape.blackhole_after > 0 && s->sent >= s->shape.blackhole_after);
+}
+
+static bool is_cut(const struct lan_stream *s)
+{
+    return s->shape.cut || (s->shape.cut_after > 0 && s->sent >= s->shape.cut_after);
+}
+
+static void wait_to_write(struct lan_stream *s)
+{
+    if (s->dead || evbuffer_get_length(s->out) == 0 || is_blackhole(s))
+        return;
+    if (allowance(s) > 0)
+        event_add(s->writable, NULL);
+    else
+        arm(s->pace, PACE_MS);
+}
+
+/* The queue is empty: says so to the other side, and waits for its end, since a close with
+ * unread input would be a reset that takes what we sent with it. */
+static void flushed(struct lan_stream *s)
+{
+    (void)shutdown(s->fd, SHUT_WR);
+}
+
+static void write_some(struct lan_stream *s)
+{
+    size_t most = is_blackhole(s) ? 0 : allowance(s);
+    if (s->dead || most == 0)
+        return;
+    int n = evbuffer_write_atmost(s->out, s->fd, (ev_ssize_t)most);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        stream_die(s, sh_fail(SH_CONNECT_LOST, "%s", strerror(errno)));
+        return;
+    }
+    if (n > 0) {
+        s->sent += (uint64_t)n;
+        s->tokens -= SH_MIN(s->tokens, (uint64_t)n);
+    }
+    if (is_cut(s))
+        stream_die(s, SH_CONNECT_LOST);
+    else if (s->closing && evbuffer_get_length(s->out) == 0)
+        flushed(s);
+}
+
+static void tell_writable(struct lan_stream *s)
+{
+    if (s->dead || s->closing || s->was_low || evbuffer_get_length(s->out) >= SH_STREAM_LOW)
+        return;
+    s->was_low = true;
+    if (s->stream.ops)
+        s->stream.ops->writable(s->stream.user);
+}
+
+static void on_writable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct lan_stream *s = user;
+    write_some(s);
+    wait_to_write(s);
+    tell_writable(s);
+}
+
+/* ---- input ---- */
+
+static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct lan_stream *s = user;
+    uint8_t buffer[READ_MAX];
+    if (is_blackhole(s)) {
+        event_del(s->readable); /* on_shaping looks whether it is over */
+        return;
+    }
+    ssize_t n = recv(s->fd, buffer, sizeof(buffer), 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n < 0)
+        stream_die(s, sh_fail(SH_CONNECT_LOST, "%s", strerror(errno)));
+    else if (n == 0)
+        stream_die(s, SH_CONNECT_LOST);
+    else if (!s->closing && s->stream.ops)
+        s->stream.ops->rx(SH_BYTES(buffer, (size_t)n), s->stream.user);
+}
+
+static void on_shaping(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct lan_stream *s = user;
+    s->shape = s->shape_fn(s->shape_user);
+    if (is_cut(s)) {
+        stream_die(s, SH_CONNECT_LOST);
+        return;
+    }
+    if (!is_blackhole(s))
+        event_add(s->readable, NULL);
+    wait_to_write(s);
+    arm(s->shaping, LAN_SHAPE_MS);
+}
+
+/* ---- the driver ---- */
+
+static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
+{
+    struct lan_stream *s = (struct lan_stream *)stream;
+    if (s->dead || s->closing || bytes.n == 0)
+        return;
+    if (evbuffer_add(s->out, bytes.p, bytes.n) < 0) {
+        stream_die(s, SH_ENV_NO_MEMORY);
+        return;
+    }
+    if (evbuffer_get_length(s->out) >= SH_STREAM_LOW)
+        s->was_low = false;
+    delay_add(s, bytes.n);
+    wait_to_write(s);
+}
+
+static size_t stream_pending(const struct sh_stream *stream)
+{
+    return evbuffer_get_length(((const struct lan_stream *)stream)->out);
+}
+
+static void stream_close(struct sh_stream *stream)
+{
+    struct lan_stream *s = (struct lan_stream *)stream;
+    if (s->closing)
+        return;
+    s->closing = true;
+    s->stream.ops = NULL;
+    if (s->dead) {
+        event_active(s->later, EV_TIMEOUT, 1);
+        return;
+    }
+    if (evbuffer_get_length(s->out) > 0)
+        write_some(s); /* what the kernel has is sent even if the process ends now */
+    else
+        flushed(s);
+    if (s->dead)
+        return;
+    event_add(s->readable, NULL);
+    wait_to_write(s);
+    arm(s->linger, FLUSH_MS);
+}
+
+static void on_linger(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    stream_die(user, SH_CONNECT_LOST);
+}
+
+static const struct sh_stream_driver driver = {
+    .send = stream_send, .pending = stream_pending, .close = stream_close};
+
+static bool make_events(struct lan_stream *s)
+{
+    s->readable = event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
+    s->writable = event_new(s->base, s->fd, EV_WRITE, on_writable, s);
+    s->later = event_new(s->base, -1, 0, on_later, s);
+    s->pace = event_new(s->base, -1, 0, on_writable, s);
+    s->linger = event_new(s->base, -1, 0, on_linger, s);
+    s->out = evbuffer_new();
+    if (s->shape_fn)
+        s->shaping = event_new(s->base, -1, 0, on_shaping, s);
+    return s->readable && s->writable && s->later && s->pace && s->linger && s->out &&
+           (s->shaping || !s->shape_fn) && event_add(s->readable, NULL) == 0;
+}
+
+struct lan_stream *lan_stream_new(struct lan_owner *owner, int fd, bool accepted)
+{
+    struct lan_stream *s = calloc(1, sizeof(*s));
+    if (!s) {
+        close(fd);
+        return NULL;
+    }
+    s->stream.driver = &driver;
+    s->base = owner->base;
+    s->fd = fd;
+    s->accepted = accepted;
+    s->was_low = true;
+    s->shape_fn = owner->shape;
+    s->shape_user = owner->shape_user;
+    s->refilled = lan_now();
+    if (!make_events(s)) {
+        stream_free(s);
+        return NULL;
+    }
+    s->owner = owner;
+    owner->accepted += accepted;
+    s->link = &owner->streams;
+    s->next = owner->streams;
+    if (s->next)
+        s->next->link = &s->next;
+    owner->streams = s;
+    if (s->shape_fn)
+        on_shaping(-1, 0, s);
+    return s;
+}
+
+struct sh_stream *lan_stream_base(struct lan_stream *stream)
+{
+    return &stream->stream;
+}
+
+void lan_streams_detach(struct lan_owner *owner)
+{
+    while (owner->streams) {
+        struct lan_stream *s = owner->streams;
+        unlink_stream(s);
+        if (s->closing)
+            stream_free(s);
+    }
+}

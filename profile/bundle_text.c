@@ -69,7 +69,7 @@ static void add_heading(struct sh_text *text, const Simhop__Bundle *bundle)
         sh_text_addf(text, "Bundle, revision %" PRIu64, bundle->revision);
     else
         sh_text_add(text, "Bundle, a draft");
-    add_time(text, ", issued ", bundle->issued);
+    add_time(text, bundle->recipient ? ", issued " : ", made ", bundle->issued);
     add_time(text, ", valid until ", bundle->expiry);
     sh_text_add(text, "\n");
     if (bundle->anchor)

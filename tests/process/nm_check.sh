@@ -32,9 +32,9 @@ for file in "$@"; do
     flatten "$file" >"$work/wanted" && flatten "$work/out" >"$work/got"
     [ -s "$work/wanted" ] || { echo "nm_check: $file: nothing in it" >&2; failed=1; }
     # Only the names are shown: a value may be a password.
-    lost=$(grep -vxFf "$work/got" "$work/wanted" | cut -d= -f1)
+    lost=$(grep -vxFf "$work/got" "$work/wanted" | cut -d= -f1 | tr "\n" " ")
     if [ -n "$lost" ]; then
-        echo "nm_check: $file: not understood:" $lost >&2
+        echo "nm_check: $file: not understood: $lost" >&2
         failed=1
     fi
     if [ "$(stat -c %a "$file")" != 600 ]; then

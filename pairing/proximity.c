@@ -28,7 +28,8 @@ struct sh_proximity {
     size_t next, kept;
     unsigned total;
     sh_ms first, last;
-    bool decided; /* measure only: `estimate` is final */
+    sh_ms run_first; /* since then no gap was longer than the window of an approach */
+    bool decided;    /* measure only: `estimate` is final */
     struct sh_proximity_estimate estimate;
 };
 
@@ -61,6 +62,8 @@ void sh_proximity_add(struct sh_proximity *proximity, sh_ms now, int dbm)
         return;
     if (proximity->total == 0)
         proximity->first = now;
+    if (proximity->total == 0 || now - proximity->last > APPROACH_WINDOW_MS)
+        proximity->run_first = now;
     proximity->last = now;
     proximity->ring[proximity->next] = (struct sample){.at = now, .dbm = dbm};
     proximity->next = (proximity->next + 1) % SH_PROXIMITY_WINDOW;
@@ -80,7 +83,6 @@ static int compare_int(const void *a, const void *b)
 struct window {
     int dbm[SH_PROXIMITY_WINDOW]; /* sorted */
     size_t n;
-    sh_ms span;
     double median, variance;
 };
 
@@ -89,7 +91,6 @@ static void window_fill(const struct sh_proximity *proximity, sh_ms now, struct 
 {
     double sum = 0.0;
     double squares = 0.0;
-    sh_ms oldest = SH_NEVER;
     window->n = 0;
     for (size_t i = 0; i < proximity->kept; i++) {
         const struct sample *sample = &proximity->ring[i];
@@ -98,13 +99,11 @@ static void window_fill(const struct sh_proximity *proximity, sh_ms now, struct 
         window->dbm[window->n++] = sample->dbm;
         sum += sample->dbm;
         squares += (double)sample->dbm * sample->dbm;
-        oldest = SH_MIN(oldest, sample->at);
     }
     size_t n = window->n;
     if (n == 0)
         return;
     qsort(window->dbm, n, sizeof(window->dbm[0]), compare_int);
-    window->span = proximity->last - oldest;
     window->median = (window->dbm[(n - 1) / 2] + window->dbm[n / 2]) / 2.0;
     window->variance = fmax(squares / (double)n - (sum / (double)n) * (sum / (double)n), 0.0);
 }
@@ -121,7 +120,8 @@ static unsigned confidence(const struct window *window, double threshold)
 static bool may_decide(const struct sh_proximity *proximity, const struct window *window, sh_ms now)
 {
     if (proximity->use == SH_PROXIMITY_APPROACH)
-        return window->n >= APPROACH_SAMPLES && window->span >= APPROACH_SPAN_MS;
+        return window->n >= APPROACH_SAMPLES &&
+               proximity->last - proximity->run_first >= APPROACH_SPAN_MS;
     return proximity->total >= MEASURE_SAMPLES && now - proximity->first >= SH_MEASURE_MS;
 }
 

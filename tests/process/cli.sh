@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The program from outside: help, version, what a wrong command line gets, doctor, devices.
+# valgrind
+set -u
+: "${SIMHOP:?path of the program}"
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/simhop-cli.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+failed=0
+why=
+
+# A test is a function; fail says why and the rest of the test goes on.
+fail() {
+    why=${why:+$why; }$1
+}
+run_test() {
+    local name=$1
+    why=
+    "$name"
+    if [ -z "$why" ]; then
+        echo "ok $name"
+    else
+        echo "not ok $name: $why"
+        failed=1
+    fi
+}
+
+# simhop ARGUMENTS...: sets $status; what it said stands in $work/out and $work/err.
+simhop() {
+    status=0
+    timeout -k 5 60 "$SIMHOP" "$@" > "$work/out" 2> "$work/err" < /dev/null || status=$?
+}
+exits() {
+    [ "$status" = "$1" ] || fail "exit status $status, not $1: $(head -c 300 "$work/err")"
+}
+says() {
+    grep -qF -- "$2" "$work/$1" || fail "no \"$2\" in $1: $(head -c 300 "$work/$1")"
+}
+says_nothing() {
+    [ ! -s "$work/$1" ] || fail "something in $1: $(head -c 300 "$work/$1")"
+}
+
+version() {
+    simhop --version
+    exits 0
+    [ "$(cat "$work/out")" = 'simhop 0.1.0' ] || fail "says $(cat "$work/out")"
+    says_nothing err
+}
+
+help_names_every_verb_and_exit_status() {
+    simhop --help
+    exits 0
+    local verb
+    for verb in share sync bundle devices doctor; do
+        grep -qE "^  $verb +[A-Z]" "$work/out" || fail "no $verb in the help"
+    done
+    says out 'Exit status: 0 done'
+    says_nothing err
+}
+
+each_verb_has_help() {
+    local verb
+    for verb in share sync bundle devices doctor; do
+        simhop "$verb" --no-such --help
+        exits 0
+        says out "Usage: simhop $verb"
+        says out '--state DIR'
+        [ "$(awk 'length($0) > 100' "$work/out" | wc -l)" = 0 ] || fail "$verb: lines over 100 columns"
+        says_nothing err
+    done
+}
+
+no_verb_is_a_usage_error() {
+    simhop
+    exits 2
+    says err 'Usage: simhop VERB'
+    says_nothing out
+}
+
+unknown_verb_is_a_usage_error() {
+    simhop frobnicate
+    exits 2
+    says err '(usage.bad-option)'
+    says err 'frobnicate: there is no such verb'
+    says err '  Next: '
+    says_nothing out
+}
+
+unknown_options_are_usage_errors() {
+    local verb
+    for verb in share sync bundle devices doctor; do
+        simhop "$verb" --frobnicate
+        exits 2
+        says err '--frobnicate: there is no such option'
+    done
+    simhop devices --deadline soon
+    exits 2
+    simhop devices --state
+    exits 2
+    simhop devices list --name $'evil\e[2J'
+    exits 2
+    grep -q $'\e' "$work/err" && fail 'an escape sequence reached the terminal'
+}
+
+a_usage_error_is_an_event_with_json() {
+    simhop devices --json --frobnicate
+    exits 2
+    says out '"event":"cause"'
+    says out '"cause":"usage.bad-option","category":"usage"'
+    says err 'simhop: The command line is not right. (usage.bad-option)'
+}
+
+devices_of_an_empty_state() {
+    simhop devices --state "$work/empty"
+    exits 0
+    says out 'No device is linked.'
+    says_nothing err
+    simhop devices list --json --state "$work/empty"
+    exits 0
+    says out '"event":"devices"'
+    says out '"count":0'
+    [ "$(stat -c %a "$work/empty")" = 700 ] || fail "the state folder has mode $(stat -c %a "$work/empty")"
+    [ "$(stat -c %a "$work/empty/registry.db")" = 600 ] || fail 'the registry can be read by others'
+}
+
+devices_that_are_not_there() {
+    simhop devices show tablet --state "$work/empty"
+    exits 10
+    says err '(linked.unknown)'
+    simhop devices revoke 0123abcd --state "$work/empty"
+    exits 10
+}
+
+devices_with_wrong_words() {
+    simhop devices frobnicate --state "$work/empty"
+    exits 2
+    simhop devices show --state "$work/empty"
+    exits 2
+    simhop devices list tablet --state "$work/empty"
+    exits 2
+}
+
+doctor_without_a_radio_is_a_problem() {
+    simhop doctor --state "$work/none" --radio bluez
+    exits 8
+    grep -qE '^ok +openssl +OpenSSL 3' "$work/out" || fail 'no line for OpenSSL'
+    grep -qE '^ok +random ' "$work/out" || fail 'no line for random numbers'
+    says err '(env.no-radio)'
+    [ ! -e "$work/none" ] || fail 'it made the state folder'
+}
+
+doctor_on_a_simulated_air() {
+    mkdir -p "$work/air" "$work/nm"
+    simhop doctor --state "$work/empty" --radio "sim:$work/air" --name tablet --dir "$work" --nm-dir "$work/nm"
+    exits 0
+    grep -qE '^ok +radio ' "$work/out" || fail 'no line for the radio'
+    grep -qE '^ok +registry +opens' "$work/out" || fail 'no line for the registry'
+    [ -z "$(ls -A "$work/air")" ] || fail "it left $(ls -A "$work/air") in the air"
+    simhop doctor --json --state "$work/empty" --radio "sim:$work/air" --name tablet --nm-dir "$work/nm"
+    exits 0
+    [ "$(grep -c '"event":"check"' "$work/out")" = 10 ] || fail 'not ten checks'
+    says out '"problems":0'
+    grep -qv '^{"event":"[a-z]*","t":[0-9.]*,.*}$' "$work/out" && fail 'a line that is no object'
+    simhop doctor --state "$work/empty" --radio "sim:$work/nowhere" --name tablet
+    exits 8
+    says err '(env.no-radio)'
+}
+
+doctor_finds_what_is_wrong_with_the_state() {
+    mkdir -m 700 "$work/bad"
+    printf 'this is no database, but it is longer than one hundred octets, so that SQLite has a header to look at....' > "$work/bad/registry.db"
+    simhop doctor --state "$work/bad" --radio "sim:$work/air" --name tablet
+    exits 8
+    says out '(env.registry)'
+    rm "$work/bad/registry.db"
+    chmod 755 "$work/bad"
+    simhop doctor --state "$work/bad" --radio "sim:$work/air" --name tablet
+    exits 8
+    says out 'others may look in (mode 755)'
+    : > "$work/file"
+    simhop doctor --state "$work/file" --radio "sim:$work/air" --name tablet
+    exits 8
+}
+
+closed_descriptors_do_no_harm() {
+    status=0
+    timeout -k 5 60 "$SIMHOP" devices --state "$work/empty" <&- >&- 2>&- || status=$?
+    exits 0
+    simhop devices --state "$work/empty"
+    exits 0
+    timeout -k 5 60 "$SIMHOP" doctor --state "$work/empty" 2> /dev/null | true
+    simhop devices --state "$work/empty"
+    exits 0
+}
+
+for test in version help_names_every_verb_and_exit_status each_verb_has_help no_verb_is_a_usage_error \
+    unknown_verb_is_a_usage_error unknown_options_are_usage_errors a_usage_error_is_an_event_with_json \
+    devices_of_an_empty_state devices_that_are_not_there devices_with_wrong_words \
+    doctor_without_a_radio_is_a_problem doctor_on_a_simulated_air doctor_finds_what_is_wrong_with_the_state \
+    closed_descriptors_do_no_harm; do
+    run_test "$test"
+done
+exit $failed

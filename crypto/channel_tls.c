@@ -36,10 +36,12 @@ bool sh_tls_alpn_agreed(const SSL *ssl)
 /* X25519MLKEM768 came with OpenSSL 3.5; before, a list with it is refused whole. */
 static bool set_groups(SSL_CTX *ctx)
 {
-    if (SSL_CTX_set1_groups_list(ctx, "X25519MLKEM768:X25519:P-256") == 1)
+    char hybrid[] = "X25519MLKEM768:X25519:P-256",
+         classical[] = "X25519:P-256"; /* not const there */
+    if (SSL_CTX_set1_groups_list(ctx, hybrid) == 1)
         return true;
     ERR_clear_error();
-    return SSL_CTX_set1_groups_list(ctx, "X25519:P-256") == 1;
+    return SSL_CTX_set1_groups_list(ctx, classical) == 1;
 }
 
 /* One version, two suites (both with SHA-256, the hash of the PSK), and nothing that outlives the

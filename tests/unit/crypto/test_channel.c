@@ -113,7 +113,8 @@ static void test_not_from_tx(void **state SH_UNUSED)
 static void test_up_refuses(void **state SH_UNUSED)
 {
     autopair pair;
-    Simhop__Abort abort_message = SIMHOP__ABORT__INIT;
+    Simhop__Abort abort_message;
+    simhop__abort__init(&abort_message);
     psk_pair(&pair);
     pair.side[SERVER].up_says = SH_LINKED_REVOKED;
     start(&pair);

@@ -232,10 +232,11 @@ static void test_unpack_budget(void **state SH_UNUSED)
 /* Cut anywhere, a message is refused or is another message, never a read beyond its end. */
 static void test_truncated(void **state SH_UNUSED)
 {
-    Simhop__Hello hello = SIMHOP__HELLO__INIT;
+    Simhop__Hello hello;
     uint32_t suites[] = {1, 2};
     sh_autofree uint8_t *frame = NULL;
     size_t n = 0;
+    simhop__hello__init(&hello);
     hello.suites = suites;
     hello.n_suites = 2;
     hello.name = strdup("phone");

@@ -58,7 +58,7 @@ SH_MUST_USE enum sh_cause sh_public_key_der(EVP_PKEY *key, uint8_t **ret_der, si
 SH_MUST_USE enum sh_cause sh_sign(EVP_PKEY *key, const char *label, struct sh_bytes bytes,
                                   uint8_t **ret_signature, size_t *ret_len);
 
-/* public_key is SubjectPublicKeyInfo, DER, at most 256 octets, and must be on P-256.
+/* public_key is SubjectPublicKeyInfo, DER, of P-256 and just as sh_public_key_der writes it.
  * Fails with bundle.bad-signature if the signature or the key is not right, env.crypto. */
 SH_MUST_USE enum sh_cause sh_verify(struct sh_bytes public_key, const char *label,
                                     struct sh_bytes bytes, struct sh_bytes signature);

@@ -117,7 +117,7 @@ int main(int argc, char **argv)
         help(stderr);
         return SH_CAT_USAGE;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (has_flag(SH_MIN(argc, 3), argv, "--version", NULL)) {
         printf("simhop %s\n", SIMHOP_VERSION);
         return 0;
     }

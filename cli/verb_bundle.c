@@ -356,7 +356,8 @@ static enum sh_cause seal_draft(const struct values *v, const Simhop__Bundle *co
     uint8_t id[16];
     SH_TRY(sh_random(id, sizeof(id)));
     Simhop__Bundle draft = *content;
-    Simhop__Device anchor = SIMHOP__DEVICE__INIT;
+    Simhop__Device anchor;
+    simhop__device__init(&anchor); /* clang finds the INIT macro of a message with texts unclean */
     if (content->anchor)
         anchor = *content->anchor;
     if (!anchor.name || !anchor.name[0])

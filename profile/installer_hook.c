@@ -101,19 +101,19 @@ static enum sh_cause start(const struct command *command, pid_t *ret_pid, int *r
     return SH_OK;
 }
 
+enum ending { ENDED, OVERDUE, CANCELLED };
+
 /* Did the process end by then? It is not reaped, so its group's number stays ours. */
-static bool ended_by(int pidfd, int64_t deadline)
+static enum ending ended_by(int pidfd, int cancel_fd, int64_t deadline)
 {
     for (;;) {
         int64_t left = SH_MAX(deadline - now_ms(), 0);
-        struct pollfd p = {.fd = pidfd, .events = POLLIN};
-        int n = poll(&p, 1, (int)SH_MIN(left, 3600 * 1000));
+        struct pollfd p[] = {{.fd = pidfd, .events = POLLIN}, {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
+        int n = poll(p, SH_COUNT(p), (int)SH_MIN(left, 3600 * 1000));
         if (n > 0)
-            return true;
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n == 0 && left == 0)
-            return false;
+            return p[0].revents ? ENDED : CANCELLED;
+        if ((n < 0 && errno != EINTR) || (n == 0 && left == 0))
+            return OVERDUE;
     }
 }
 
@@ -138,21 +138,24 @@ static enum sh_cause judge(const char *program, int status)
     return SH_OK;
 }
 
-static enum sh_cause await(const char *program, pid_t pid, uint32_t timeout_ms)
+static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, uint32_t timeout_ms)
 {
     int64_t deadline = now_ms() + timeout_ms;
     sh_autoclose int pidfd = pidfd_open(pid, 0);
-    if (pidfd >= 0 && ended_by(pidfd, deadline))
-        return judge(program, reap(pid));
     int error = errno;
+    enum ending ending = pidfd >= 0 ? ended_by(pidfd, cancel_fd, deadline) : OVERDUE;
+    if (ending == ENDED)
+        return judge(program, reap(pid));
     kill(-pid, SIGTERM);
     if (pidfd >= 0)
-        (void)ended_by(pidfd, now_ms() + GRACE_MS);
+        (void)ended_by(pidfd, -1, now_ms() + GRACE_MS);
     kill(-pid, SIGKILL); /* also what the program left behind in its group */
     reap(pid);
     if (pidfd < 0)
         return sh_fail(SH_INSTALL_HOOK_FAILED, "%s: cannot be watched: %s", program,
                        strerror(error));
+    if (ending == CANCELLED)
+        return sh_fail(SH_SESSION_INTERRUPTED, "%s was stopped; the data is kept", program);
     return sh_fail(SH_INSTALL_HOOK_TIMEOUT, "%s: stopped after %u ms", program,
                    (unsigned)timeout_ms);
 }
@@ -167,7 +170,7 @@ static enum sh_cause run(const struct sh_install_config *config, const struct co
         reap(pid);
         return sh_fail(SH_INSTALL_HOOK_MISSING, "%s: %s", command->program, strerror(error));
     }
-    return await(command->program, pid,
+    return await(command->program, pid, config->cancel_fd,
                  config->hook_timeout_ms ? config->hook_timeout_ms : DEFAULT_TIMEOUT_MS);
 }
 

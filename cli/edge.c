@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/edge.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "pairing/ble_sim.h"
+#include "proto/log.h"
+#include "proto/simhop.pb-c.h"
+
+#define QUIT_MS 200
+
+sh_ms sh_edge_now(void)
+{
+    struct timespec ts = {0};
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
+}
+
+/* ---- Names ---- */
+
+static const char *const link_names[] = {
+    [SIMHOP__LINK_KIND__LINK_KIND_BLE] = "ble",
+    [SIMHOP__LINK_KIND__LINK_KIND_LAN] = "lan",
+    [SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT] = "wifi-direct",
+};
+static const char *const device_names[] = {
+    [SIMHOP__DEVICE_KIND__DEVICE_KIND_UNSPECIFIED] = "device",
+    [SIMHOP__DEVICE_KIND__DEVICE_KIND_PHONE] = "phone",
+    [SIMHOP__DEVICE_KIND__DEVICE_KIND_TABLET] = "tablet",
+    [SIMHOP__DEVICE_KIND__DEVICE_KIND_LAPTOP] = "laptop",
+    [SIMHOP__DEVICE_KIND__DEVICE_KIND_WATCH] = "watch",
+    [SIMHOP__DEVICE_KIND__DEVICE_KIND_IOT] = "iot",
+};
+
+int sh_link_kind_by_name(const char *name, size_t len)
+{
+    for (size_t i = 0; i < SH_COUNT(link_names); i++) {
+        if (link_names[i] && strlen(link_names[i]) == len && strncmp(link_names[i], name, len) == 0)
+            return (int)i;
+    }
+    return 0;
+}
+
+const char *sh_link_kind_name(int kind)
+{
+    if (kind <= 0 || (size_t)kind >= SH_COUNT(link_names))
+        return "";
+    return link_names[kind];
+}
+
+int sh_device_kind_by_name(const char *name)
+{
+    for (size_t i = 1; i < SH_COUNT(device_names); i++) {
+        if (strcmp(device_names[i], name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+const char *sh_device_kind_name(int kind)
+{
+    if (kind < 0 || (size_t)kind >= SH_COUNT(device_names))
+        kind = 0;
+    return device_names[kind];
+}
+
+/* ---- Opening ---- */
+
+static bool has_link(const struct sh_edge *edge, int kind)
+{
+    for (size_t i = 0; i < edge->link_count; i++) {
+        if (edge->links[i] == kind)
+            return true;
+    }
+    return false;
+}
+
+/* "lan,ble": which links may be used. The fast ones in the order given; ble comes last, for it carries bytes only until another is
+ * up. */
+static enum sh_cause read_links(struct sh_edge *edge, const char *list)
+{
+    bool ble = false;
+    if (!list)
+        list = "ble,lan";
+    for (const char *at = list; *at;) {
+        size_t n = strcspn(at, ",");
+        int kind = sh_link_kind_by_name(at, n);
+        if (kind == 0 || has_link(edge, kind) || edge->link_count == SH_LINKS_MAX - 1)
+            return sh_fail(SH_USAGE_BAD_OPTION,
+                           "--links %s: some of ble,lan,wifi-direct, each once", list);
+        if (kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT)
+            return sh_fail(SH_ENV_NO_RADIO, "--links wifi-direct: this build has ble and lan");
+        if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
+            ble = true;
+        else
+            edge->links[edge->link_count++] = kind;
+        at += n + (at[n] == ',');
+    }
+    if (ble)
+        edge->links[edge->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_BLE;
+    if (edge->link_count == 0)
+        return sh_fail(SH_USAGE_BAD_OPTION, "--links: no link is left");
+    return SH_OK;
+}
+
+static void read_boot_id(struct sh_edge *edge)
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (!file || !fgets(edge->boot_id, sizeof(edge->boot_id), file))
+        snprintf(edge->boot_id, sizeof(edge->boot_id), "unknown");
+    if (file)
+        fclose(file);
+    edge->boot_id[strcspn(edge->boot_id, "\n")] = '\0';
+}
+
+/* Faults and rates of the simulated air for the LAN link. */
+static struct sh_shape sim_shape(void *user)
+{
+    struct sh_edge *edge = user;
+    sh_air_files_refresh(edge->air, sh_edge_now());
+    struct sh_fault fault = sh_air_files_fault(edge->air, SH_FAULT_LAN);
+    uint64_t rate = sh_air_files_air(edge->air)->lan_rate;
+    if (fault.rate > 0 && (rate == 0 || fault.rate < rate))
+        rate = fault.rate;
+    return (struct sh_shape){.rate = rate,
+                             .cut = fault.cut,
+                             .blackhole = fault.blackhole,
+                             .cut_after = fault.cut_after,
+                             .blackhole_after = fault.blackhole_after,
+                             .delay_ms = fault.delay_ms};
+}
+
+static enum sh_cause open_radio(struct sh_edge *edge, const struct sh_common *common,
+                                const struct sh_ble_ops *ble_ops)
+{
+    const char *radio = common->radio ? common->radio : "bluez";
+    edge->ref1m_dbm = NAN;
+    if (strncmp(radio, "sim:", 4) == 0) {
+        SH_TRY(sh_air_files_open(radio + 4, &edge->air));
+        edge->ref1m_dbm = sh_air_files_air(edge->air)->tx1m_dbm;
+        return sh_ble_sim_new(edge->base, edge->air, radio + 4, common->name, ble_ops, edge->user,
+                              &edge->ble);
+    }
+    if (strcmp(radio, "bluez") == 0)
+        return sh_fail(SH_ENV_NO_RADIO, "--radio bluez: this build has sim:DIR only");
+    return sh_fail(SH_USAGE_BAD_OPTION, "--radio %s: bluez or sim:DIR", radio);
+}
+
+static void on_signal(evutil_socket_t number SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct sh_edge *edge = user;
+    edge->ops->stop(SH_SESSION_INTERRUPTED, edge->user);
+    sh_edge_wake(edge);
+}
+
+static void on_deadline(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct sh_edge *edge = user;
+    edge->ops->stop(SH_SESSION_DEADLINE, edge->user);
+    sh_edge_wake(edge);
+}
+
+static void arm(struct sh_edge *edge, sh_ms wait)
+{
+    struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (long)(wait % 1000) * 1000};
+    evtimer_add(edge->timer, &tv);
+}
+
+static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct sh_edge *edge = user;
+    sh_ms now = sh_edge_now(), next = edge->ops->tick(now, edge->user);
+    sh_ms wait = next > now ? next - now : 0;
+    arm(edge, SH_MIN(wait, (sh_ms)50));
+}
+
+static enum sh_cause open_events(struct sh_edge *edge, const struct sh_common *common)
+{
+    edge->signals[0] = evsignal_new(edge->base, SIGINT, on_signal, edge);
+    edge->signals[1] = evsignal_new(edge->base, SIGTERM, on_signal, edge);
+    edge->timer = evtimer_new(edge->base, on_timer, edge);
+    edge->deadline = evtimer_new(edge->base, on_deadline, edge);
+    if (!edge->signals[0] || !edge->signals[1] || !edge->timer || !edge->deadline ||
+        evsignal_add(edge->signals[0], NULL) != 0 || evsignal_add(edge->signals[1], NULL) != 0)
+        return SH_ENV_NO_MEMORY;
+    if (common->deadline_s >= 0) {
+        struct timeval tv = {.tv_sec = common->deadline_s};
+        evtimer_add(edge->deadline, &tv);
+    }
+    arm(edge, 0);
+    return SH_OK;
+}
+
+enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
+                           const struct sh_edge_ops *ops, const struct sh_ble_ops *ble_ops,
+                           const struct sh_link_ops *link_ops, void *user)
+{
+    edge->ops = ops;
+    edge->user = user;
+    edge->wall = (int64_t)time(NULL);
+    read_boot_id(edge);
+    SH_TRY(read_links(edge, common->links));
+    edge->base = event_base_new();
+    if (!edge->base)
+        return SH_ENV_NO_MEMORY;
+    SH_TRY(open_events(edge, common));
+    SH_TRY(open_radio(edge, common, ble_ops));
+    bool none = common->wifi && strcmp(common->wifi, "none") == 0;
+    if (none || !has_link(edge, SIMHOP__LINK_KIND__LINK_KIND_LAN))
+        return SH_OK;
+    return sh_link_lan_new(edge->base, common->wifi, edge->air ? sim_shape : NULL, edge, link_ops,
+                           user, &edge->lan);
+}
+
+void sh_edge_close(struct sh_edge *edge)
+{
+    if (edge->lan)
+        edge->lan->driver->free(edge->lan);
+    if (edge->ble)
+        edge->ble->driver->free(edge->ble);
+    sh_air_files_close(edge->air);
+    for (size_t i = 0; i < SH_COUNT(edge->signals); i++) {
+        if (edge->signals[i])
+            event_free(edge->signals[i]);
+    }
+    if (edge->timer)
+        event_free(edge->timer);
+    if (edge->deadline)
+        event_free(edge->deadline);
+    if (edge->base)
+        event_base_free(edge->base);
+    *edge = (struct sh_edge){0};
+}
+
+enum sh_cause sh_edge_run(struct sh_edge *edge)
+{
+    if (event_base_dispatch(edge->base) < 0)
+        return sh_fail(SH_INTERNAL_BUG, "the event loop failed");
+    return SH_OK;
+}
+
+void sh_edge_quit(struct sh_edge *edge)
+{
+    struct timeval tv = {.tv_usec = QUIT_MS * 1000};
+    event_base_loopexit(edge->base, &tv);
+}
+
+void sh_edge_wake(struct sh_edge *edge)
+{
+    arm(edge, 0);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What share and sync have in common towards the world: the libevent loop, the radio that --radio names, the LAN link,
+ * SIGINT and SIGTERM, --deadline, the clock. One timer drives the engines' ticks.
+ */
+#ifndef SIMHOP_CLI_EDGE_H
+#define SIMHOP_CLI_EDGE_H
+
+#include <event2/event.h>
+
+#include "cli/options.h"
+#include "pairing/air_files.h"
+#include "pairing/ble.h"
+#include "pairing/handshake.h"
+#include "transfer/link.h"
+
+struct sh_edge_ops {
+    /* SIGINT, SIGTERM (session.interrupted), --deadline (session.deadline). */
+    void (*stop)(enum sh_cause cause, void *user);
+    /* Returns when it wants to be called again at the latest. */
+    sh_ms (*tick)(sh_ms now, void *user);
+};
+
+struct sh_edge {
+    const struct sh_edge_ops *ops;
+    void *user;
+    struct event_base *base;
+    struct event *signals[2], *timer, *deadline;
+    struct sh_air_files *air; /* NULL with a real radio */
+    struct sh_ble *ble;
+    struct sh_link *lan; /* NULL: not allowed */
+    double ref1m_dbm;    /* what this radio is heard with at one metre, NAN = unknown */
+    int links[SH_LINKS_MAX];
+    size_t link_count;
+    char boot_id[64];
+    int64_t wall;
+};
+
+/* Opens all that the options ask for. The caller zeroes the struct; sh_edge_close after a failure too. Fails with usage.bad-option,
+ * env.no-radio, env.name-taken, env.permission, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
+                                       const struct sh_edge_ops *ops,
+                                       const struct sh_ble_ops *ble_ops,
+                                       const struct sh_link_ops *link_ops, void *user);
+void sh_edge_close(struct sh_edge *edge);
+
+/* Runs until sh_edge_quit. */
+SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge);
+/* Ends the loop after a moment in which queued goodbyes still leave. */
+void sh_edge_quit(struct sh_edge *edge);
+/* Ticks now rather than when the last tick said. */
+void sh_edge_wake(struct sh_edge *edge);
+
+/* Milliseconds of CLOCK_BOOTTIME. */
+sh_ms sh_edge_now(void);
+
+/* Simhop__LinkKind of "ble", "lan", "wifi-direct", 0 for another; and back ("" for none). */
+int sh_link_kind_by_name(const char *name, size_t len);
+const char *sh_link_kind_name(int kind);
+
+/* Simhop__DeviceKind of "phone", "tablet", "laptop", "watch", "iot"; -1 for another. */
+int sh_device_kind_by_name(const char *name);
+const char *sh_device_kind_name(int kind);
+
+#endif

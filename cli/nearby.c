@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/nearby.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/log.h"
+
+#define LOOK_MS   50
+#define METER_MS  200
+#define CHANGE_DB 3.0 /* somebody is on the move */
+
+struct sender {
+    char address[SH_BLE_ADDRESS]; /* "" = free */
+    struct sh_advert advert;
+    const struct sh_device *linked;
+    struct sh_proximity *proximity;
+    sh_ms last;
+};
+
+struct sh_nearby {
+    const struct sh_nearby_ops *ops;
+    void *user;
+    const struct sh_device *linked;
+    size_t linked_count;
+    const char *only;
+    bool only_linked; /* the name in `only` is that of a linked anchor */
+    struct sender senders[SH_NEARBY_MAX];
+    char skipped[SH_NEARBY_MAX][SH_BLE_ADDRESS];
+    size_t skipped_count;
+    enum sh_phase phase;
+    sh_ms changed, hinted, metered;
+    double changed_dbm;
+    bool picked, over;
+};
+
+enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t linked_count, const char *only,
+                            const struct sh_nearby_ops *ops, void *user, sh_ms now,
+                            struct sh_nearby **ret_nearby)
+{
+    struct sh_nearby *nearby = calloc(1, sizeof(*nearby));
+    if (!nearby)
+        return SH_ENV_NO_MEMORY;
+    nearby->ops = ops;
+    nearby->user = user;
+    nearby->linked = linked;
+    nearby->linked_count = linked_count;
+    nearby->only = only;
+    for (size_t i = 0; only && i < linked_count; i++)
+        nearby->only_linked = nearby->only_linked || strcmp(linked[i].name, only) == 0;
+    nearby->phase = SH_PHASE_DISCOVER;
+    nearby->hinted = now;
+    ops->phase(SH_PHASE_DISCOVER, user);
+    *ret_nearby = nearby;
+    return SH_OK;
+}
+
+static void forget(struct sender *sender)
+{
+    sh_proximity_free(sender->proximity);
+    *sender = (struct sender){0};
+}
+
+void sh_nearby_free(struct sh_nearby *nearby)
+{
+    if (!nearby)
+        return;
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++)
+        forget(&nearby->senders[i]);
+    free(nearby);
+}
+
+static const struct sh_device *resolve(const struct sh_nearby *nearby,
+                                       const uint8_t id[SH_ROTATING_ID_SIZE])
+{
+    for (size_t i = 0; i < nearby->linked_count; i++) {
+        if (sh_rotating_id_is_of(nearby->linked[i].resolving_key, id))
+            return &nearby->linked[i];
+    }
+    return NULL;
+}
+
+static bool is_skipped(const struct sh_nearby *nearby, const char *address)
+{
+    for (size_t i = 0; i < nearby->skipped_count; i++) {
+        if (strcmp(nearby->skipped[i], address) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The sender's place; a new one takes a free place or that of the one not heard for longest. */
+static struct sender *place_of(struct sh_nearby *nearby, const char *address, bool *ret_new)
+{
+    struct sender *oldest = &nearby->senders[0];
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
+        struct sender *sender = &nearby->senders[i];
+        if (strcmp(sender->address, address) == 0) {
+            *ret_new = false;
+            return sender;
+        }
+        if (sender->last < oldest->last)
+            oldest = sender;
+    }
+    forget(oldest);
+    *ret_new = true;
+    return oldest;
+}
+
+void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
+{
+    struct sh_advert advert;
+    bool is_new = false;
+    if (nearby->over || nearby->picked || !heard->address[0] ||
+        is_skipped(nearby, heard->address) || sh_advert_decode(heard->payload, &advert) != SH_OK)
+        return;
+    const struct sh_device *linked = resolve(nearby, advert.id);
+    if (nearby->only_linked && (!linked || strcmp(linked->name, nearby->only) != 0))
+        return;
+    struct sender *sender = place_of(nearby, heard->address, &is_new);
+    if (is_new) {
+        double ref1m = advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert.ref1m_dbm;
+        sender->proximity = sh_proximity_new(SH_PROXIMITY_APPROACH, ref1m);
+        if (!sender->proximity ||
+            !sh_strcopy(sender->address, sizeof(sender->address), heard->address)) {
+            forget(sender);
+            return;
+        }
+    }
+    sender->advert = advert;
+    sender->linked = linked;
+    sender->last = now;
+    sh_proximity_add(sender->proximity, now, heard->rssi_dbm);
+}
+
+void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
+{
+    nearby->picked = false;
+    nearby->hinted = now;
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++)
+        forget(&nearby->senders[i]);
+    if (skip && nearby->skipped_count < SH_NEARBY_MAX &&
+        sh_strcopy(nearby->skipped[nearby->skipped_count], SH_BLE_ADDRESS, skip))
+        nearby->skipped_count++;
+    nearby->phase = SH_PHASE_DISCOVER;
+    nearby->ops->phase(SH_PHASE_DISCOVER, nearby->user);
+}
+
+/* The strongest sender that is still on the air; NULL: nobody. */
+static struct sender *strongest(struct sh_nearby *nearby, sh_ms now,
+                                struct sh_proximity_estimate *ret_estimate)
+{
+    struct sender *best = NULL;
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
+        struct sender *sender = &nearby->senders[i];
+        if (!sender->address[0])
+            continue;
+        if (now > sender->last + SH_NEARBY_FORGET_MS) {
+            forget(sender);
+            continue;
+        }
+        struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
+        if (estimate.samples > 0 && (!best || estimate.median_dbm > ret_estimate->median_dbm)) {
+            best = sender;
+            *ret_estimate = estimate;
+        }
+    }
+    return best;
+}
+
+static void go(struct sh_nearby *nearby, enum sh_phase phase, sh_ms now)
+{
+    if (nearby->phase == phase)
+        return;
+    nearby->phase = phase;
+    nearby->changed = nearby->hinted = now;
+    nearby->changed_dbm = NAN;
+    nearby->ops->phase(phase, nearby->user);
+}
+
+static void hint(struct sh_nearby *nearby, const char *text, sh_ms now)
+{
+    if (now < nearby->hinted + SH_NEARBY_HINT_MS)
+        return;
+    nearby->hinted = now;
+    nearby->ops->hint(text, nearby->user);
+}
+
+static void pick(struct sh_nearby *nearby, const struct sender *sender)
+{
+    struct sh_nearby_pick chosen = {.advert = sender->advert, .linked = sender->linked};
+    if (!sh_strcopy(chosen.address, sizeof(chosen.address), sender->address))
+        return;
+    nearby->picked = true;
+    nearby->ops->pick(&chosen, nearby->user);
+}
+
+/* Somebody is heard: near, coming nearer, or standing there too far away? */
+static void look(struct sh_nearby *nearby, const struct sender *sender,
+                 const struct sh_proximity_estimate *estimate, sh_ms now)
+{
+    go(nearby, SH_PHASE_APPROACH, now);
+    bool near = estimate->verdict == SH_PROXIMITY_ACCEPT;
+    if (near || now >= nearby->metered + METER_MS) {
+        nearby->metered = now;
+        nearby->ops->proximity(estimate, nearby->user);
+    }
+    if (near) {
+        pick(nearby, sender);
+        return;
+    }
+    if (isnan(nearby->changed_dbm) ||
+        fabs(estimate->median_dbm - nearby->changed_dbm) >= CHANGE_DB) {
+        nearby->changed = now;
+        nearby->changed_dbm = estimate->median_dbm;
+    }
+    if (now >= nearby->changed + SH_NEARBY_APPROACH_MS) {
+        nearby->over = true;
+        nearby->ops->failed(sh_fail(SH_NEAR_TOO_FAR, "about %.1f m", estimate->metres),
+                            nearby->user);
+        return;
+    }
+    hint(nearby, "Come closer: hold the two devices side by side.", now);
+}
+
+sh_ms sh_nearby_tick(struct sh_nearby *nearby, sh_ms now)
+{
+    struct sh_proximity_estimate estimate = {0};
+    if (nearby->over || nearby->picked)
+        return SH_NEVER;
+    const struct sender *sender = strongest(nearby, now, &estimate);
+    if (sender) {
+        look(nearby, sender, &estimate, now);
+    } else {
+        go(nearby, SH_PHASE_DISCOVER, now);
+        hint(nearby, "Nobody is sharing nearby. Run `simhop share` on the device with the lines.",
+             now);
+    }
+    return now + LOOK_MS;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A session, an engine: everything between a fresh BLE stream and a receipt that both sides hold. It drives the
+ * handshake, the secure channel, enrolment, the ladder of links and the transfer, each an engine of a room below,
+ * and is the one place where pairing/ and transfer/ meet. It reads no clock and opens no socket: streams, time and codes
+ * come in, events go out. Files are those of the registry and the store.
+ *
+ * At every moment one phase with a running deadline: it changes, verified bytes come in, or ended() names a cause.
+ */
+#ifndef SIMHOP_CLI_SESSION_H
+#define SIMHOP_CLI_SESSION_H
+
+#include "cli/lane.h"
+#include "cli/output.h"
+#include "pairing/handshake.h"
+#include "pairing/registry.h"
+#include "profile/bundle.h"
+#include "transfer/ladder.h"
+#include "transfer/puller.h"
+#include "transfer/server.h"
+
+#define SH_SESSION_KINDS 4 /* values of Simhop__LinkKind */
+
+struct sh_session_config {
+    enum sh_role role;
+    const struct sh_identity *identity; /* anchor: with its CA */
+    struct sh_registry *registry;
+    const char *boot_id;
+    const char *name;
+    int device_kind; /* Simhop__DeviceKind */
+    const char *eid; /* "" = unknown */
+    int64_t wall;    /* seconds since 1970 at the start: judges certificates, never the pairing */
+    int links[SH_LINKS_MAX]; /* allowed kinds, best first */
+    size_t link_count;
+    uint8_t advertised_id[SH_ROTATING_ID_SIZE];
+    double ref1m_dbm;
+
+    /* Anchor; borrowed, must outlive the session. */
+    struct sh_item *const *items;
+    size_t item_count;
+    const struct sh_bundle *draft; /* NULL: no bundle */
+
+    /* Secondary. */
+    const char *peer_name;                /* --anchor; NULL = any */
+    const struct sh_device *reconnect_to; /* a linked anchor; NULL: pair with a code. Copied */
+    const char *dir;                      /* where items go */
+    const char *incoming_dir;             /* where a bundle is received, in the state folder */
+    const char *bundle_dir;               /* where an accepted bundle is kept */
+};
+
+struct sh_session_item {
+    const char *name;
+    int kind; /* Simhop__ItemKind */
+    uint64_t size;
+    uint8_t sha256[32];
+    const char *path; /* NULL on the anchor */
+};
+
+struct sh_session_summary {
+    const struct sh_session_item *items;
+    size_t item_count;
+    uint64_t link_bytes[SH_SESSION_KINDS]; /* by Simhop__LinkKind */
+    uint64_t resumed;
+};
+
+struct sh_session_progress {
+    const char *item;
+    uint64_t verified, total;
+    int link; /* Simhop__LinkKind, 0 = none */
+};
+
+struct sh_session_ops {
+    sh_ms (*now)(void *user);
+    void (*phase)(enum sh_phase phase, const char *peer, void *user);
+    void (*proximity)(const struct sh_proximity_estimate *estimate, bool final, void *user);
+    void (*sample)(bool on, void *user); /* signal strength of the BLE stream */
+    void (*show_code)(const struct sh_code *code, const char *peer, void *user); /* NULL: no more */
+    void (*want_code)(unsigned run, const char *peer, void *user);
+    /* Anchor: fills at most max offers, valid for the session's life, and says how many. */
+    size_t (*offers)(Simhop__LinkOffer *offers, size_t max, void *user);
+    /* Secondary: answered by sh_session_dialled or sh_session_dial_failed. */
+    void (*dial)(const struct sh_attempt *attempt, void *user);
+    void (*cancel)(unsigned attempt, void *user);
+    void (*link)(int kind, const char *state, enum sh_cause cause, void *user);
+    void (*progress)(const struct sh_session_progress *progress, void *user);
+    /* Everything is verified, committed and receipted; before ended(SH_OK). */
+    void (*done)(const struct sh_session_summary *summary, void *user);
+    /* Once, the last call. Not the place to free the session. */
+    void (*ended)(enum sh_cause cause, void *user);
+};
+
+struct sh_session;
+
+/* Takes the BLE stream over, at failure too. Fails as sh_handshake_new does. */
+SH_MUST_USE enum sh_cause sh_session_new(const struct sh_session_config *config,
+                                         const struct sh_session_ops *ops, void *user,
+                                         struct sh_stream *stream, struct sh_session **ret_session);
+/* Closes everything at once, without a word to the peer (sh_session_stop first for that). */
+void sh_session_free(struct sh_session *session);
+
+void sh_session_rssi(struct sh_session *session, int dbm);
+void sh_session_code(struct sh_session *session, const struct sh_code *code);
+/* Secondary: an attempt of ops->dial. The stream is taken over. */
+void sh_session_dialled(struct sh_session *session, unsigned attempt, struct sh_stream *stream);
+void sh_session_dial_failed(struct sh_session *session, unsigned attempt, enum sh_cause cause);
+/* Anchor: is this PSK identity one of ours? tls.session-unknown if not. */
+SH_MUST_USE enum sh_cause sh_session_find_psk(const struct sh_session *session,
+                                              struct sh_bytes identity, struct sh_secret *ret_psk);
+/* Anchor: a lane that came up with our PSK; taken over. false: the session has as many as it takes. */
+SH_MUST_USE bool sh_session_adopt(struct sh_session *session, struct sh_lane *lane);
+
+/* Ends it with a cause of ours: the peer is told, then ended() is called. */
+void sh_session_stop(struct sh_session *session, enum sh_cause cause);
+
+/* Deadlines and background work. Returns when it wants to be called again at the latest; a time that is over means "when
+ * idle". */
+sh_ms sh_session_tick(struct sh_session *session);
+
+bool sh_session_is_over(const struct sh_session *session);
+/* Anchor: has the peer greeted us, or is it a connection that says nothing? */
+bool sh_session_greeted(const struct sh_session *session);
+
+#endif

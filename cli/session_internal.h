@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
+ * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
+ * bundle).
+ */
+#ifndef SIMHOP_CLI_SESSION_INTERNAL_H
+#define SIMHOP_CLI_SESSION_INTERNAL_H
+
+#include "cli/session.h"
+
+#define SLOTS_MAX     16
+#define ENROL_MS      10000
+#define PROBE_MS      4000  /* a further lane, from its stream to its answered probes */
+#define LINGER_MS     3000  /* anchor: after the receipt, for the secondary to say goodbye */
+#define SILENCE_MS    20000 /* anchor: without a word from the secondary */
+#define KEEPALIVE_MS  5000  /* secondary */
+#define LINKS_MS      20000 /* phase `link` */
+#define PROBE_PADDING 1024
+#define LINK_ID_SIZE  16
+
+enum stage { STAGE_HANDSHAKE, STAGE_ENROL, STAGE_TRANSFER, STAGE_LINGER, STAGE_OVER };
+
+/* A lane's place. id is what server and puller know it by. */
+struct slot {
+    sh_link_id id; /* 0: free */
+    struct sh_lane *lane;
+    int kind;
+    unsigned attempt; /* of the ladder; 0: the first lane, or the anchor's */
+    bool first, ready /* probed */, given /* server or puller has it */, gone;
+    unsigned pongs;
+    sh_ms deadline; /* until ready */
+    enum sh_cause gone_cause;
+};
+
+struct sh_session {
+    struct sh_session_config config;
+    struct sh_device reconnect_to;
+    const struct sh_session_ops *ops;
+    void *user;
+    sh_ms started, deadline, heard, said;
+    enum stage stage;
+    enum sh_cause end_cause, fatal;
+    bool ended_said;
+
+    struct sh_stream *stream; /* until the first lane has it */
+    struct sh_handshake *handshake;
+    struct sh_handshake_result result;
+    X509 *token, *ca; /* secondary, reconnect */
+    struct slot slots[SLOTS_MAX];
+    sh_link_id last_id;
+    struct sh_secret link_psk;
+    uint8_t link_id[LINK_ID_SIZE];
+    bool have_link_psk;
+    uint64_t link_bytes[SH_SESSION_KINDS];
+    struct sh_device peer;
+
+    /* anchor */
+    struct sh_server *server;
+    struct sh_item **items; /* the bundle's and the shared ones */
+    size_t item_count;
+    struct sh_item *bundle_item;
+    uint8_t transfer_id[16];
+    bool work;
+
+    /* secondary */
+    struct sh_puller *puller;
+    struct sh_ladder *ladder;
+    struct sh_store *store, *incoming;
+    enum sh_cause link_cause; /* why the last kind was given up */
+};
+
+/* session.c */
+int64_t sh_session_wall(const struct sh_session *s);
+sh_ms sh_session_now(const struct sh_session *s);
+/* Over, for this cause; the peer is told if it can be. What is freed is freed in settle. */
+void sh_session_end(struct sh_session *s, enum sh_cause cause);
+/* The end of every call from outside: takes away what is gone, says the end. */
+void sh_session_settle(struct sh_session *s);
+void sh_session_go(struct sh_session *s, enum stage stage, sh_ms deadline);
+
+/* session_lanes.c */
+SH_MUST_USE enum sh_cause sh_session_first_lane(struct sh_session *s);
+void sh_session_lanes_tick(struct sh_session *s);
+void sh_session_lanes_settle(struct sh_session *s);
+void sh_session_lanes_free(struct sh_session *s);
+/* Tells the peer on every lane that can carry it. */
+void sh_session_send_abort(struct sh_session *s, enum sh_cause cause);
+/* Any lane that works, ready ones of the best kind first; NULL if there is none. */
+struct slot *sh_session_any_lane(struct sh_session *s);
+struct slot *sh_session_slot(struct sh_session *s, sh_link_id id);
+void sh_session_drop_slot(struct slot *slot, enum sh_cause cause);
+SH_MUST_USE enum sh_cause sh_session_derive_link_psk(struct sh_session *s, struct sh_lane *lane);
+void sh_session_give(struct sh_session *s, struct slot *slot);
+unsigned sh_session_usable_lanes(const struct sh_session *s);
+/* Is this kind among --links? Its place there. */
+bool sh_session_kind_allowed(const struct sh_session *s, int kind, unsigned *ret_rank);
+void sh_session_tell_link(struct sh_session *s, int kind, bool up, enum sh_cause cause);
+
+/* session_anchor.c */
+enum sh_cause sh_session_anchor_up(struct sh_session *s, struct sh_lane *lane);
+enum sh_cause sh_session_on_enrol_request(struct sh_session *s, struct slot *slot,
+                                          struct sh_bytes payload);
+enum sh_cause sh_session_on_link_state(struct sh_session *s, struct slot *slot,
+                                       struct sh_bytes payload);
+void sh_session_anchor_tick(struct sh_session *s);
+void sh_session_anchor_free(struct sh_session *s);
+
+/* session_secondary.c */
+enum sh_cause sh_session_secondary_up(struct sh_session *s, struct sh_lane *lane);
+enum sh_cause sh_session_on_enrol_reply(struct sh_session *s, struct slot *slot,
+                                        struct sh_bytes payload);
+enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot,
+                                        struct sh_bytes payload);
+sh_ms sh_session_secondary_tick(struct sh_session *s);
+void sh_session_secondary_free(struct sh_session *s);
+
+/* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
+SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,
+                                                   char **ret_path);
+
+#endif

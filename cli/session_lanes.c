@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The lanes of a session: the first one on the BLE stream, further ones that are dialled or accepted, each probed with a
+ * small and a full-size ping before it counts as up; and the table that says which message goes where.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/session_internal.h"
+#include "proto/log.h"
+
+static const struct sh_lane_ops session_lane_ops, session_psk_lane_ops;
+
+struct slot *sh_session_slot(struct sh_session *s, sh_link_id id)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        if (id != 0 && s->slots[i].id == id)
+            return &s->slots[i];
+    }
+    return NULL;
+}
+
+static struct slot *slot_of(struct sh_session *s, const struct sh_lane *lane)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        if (s->slots[i].id != 0 && s->slots[i].lane == lane)
+            return &s->slots[i];
+    }
+    return NULL;
+}
+
+/* The first slot is kept for the first lane. NULL: all are taken. */
+static struct slot *new_slot(struct sh_session *s, int kind, bool first)
+{
+    for (size_t i = first ? 0 : 1; i < SLOTS_MAX; i++) {
+        struct slot *slot = &s->slots[i];
+        if (slot->id != 0)
+            continue;
+        *slot = (struct slot){.id = ++s->last_id, .kind = kind, .first = first};
+        slot->deadline = first ? SH_NEVER : sh_session_now(s) + PROBE_MS;
+        return slot;
+    }
+    return NULL;
+}
+
+void sh_session_drop_slot(struct slot *slot, enum sh_cause cause)
+{
+    if (slot->gone)
+        return;
+    slot->gone = true;
+    slot->gone_cause = cause;
+}
+
+bool sh_session_kind_allowed(const struct sh_session *s, int kind, unsigned *ret_rank)
+{
+    for (size_t i = 0; i < s->config.link_count; i++) {
+        if (s->config.links[i] == kind) {
+            *ret_rank = (unsigned)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool usable(const struct slot *slot)
+{
+    return slot->id != 0 && !slot->gone && slot->lane && sh_lane_is_up(slot->lane);
+}
+
+unsigned sh_session_usable_lanes(const struct sh_session *s)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        n += usable(&s->slots[i]) && s->slots[i].ready;
+    return n;
+}
+
+struct slot *sh_session_any_lane(struct sh_session *s)
+{
+    struct slot *best = NULL;
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        struct slot *slot = &s->slots[i];
+        if (usable(slot) && slot->ready && (!best || best->first))
+            best = slot;
+    }
+    return best;
+}
+
+void sh_session_send_abort(struct sh_session *s, enum sh_cause cause)
+{
+    Simhop__Abort abort = SIMHOP__ABORT__INIT;
+    char name[64];
+    if (!sh_strcopy(name, sizeof(name), sh_cause_info(cause)->name))
+        return;
+    abort.cause = name;
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        if (usable(&s->slots[i]) &&
+            sh_lane_send(s->slots[i].lane, SH_MSG_ABORT, &abort.base) != SH_OK)
+            sh_log("session: the peer could not be told over lane %u", s->slots[i].id);
+    }
+}
+
+void sh_session_tell_link(struct sh_session *s, int kind, bool up, enum sh_cause cause)
+{
+    Simhop__LinkState state = SIMHOP__LINK_STATE__INIT;
+    char name[64];
+    struct slot *slot = sh_session_any_lane(s);
+    if (!slot || s->config.role != SH_SECONDARY ||
+        !sh_strcopy(name, sizeof(name), cause == SH_OK ? "" : sh_cause_info(cause)->name))
+        return;
+    state.kind = (Simhop__LinkKind)kind;
+    state.up = up;
+    state.cause = name;
+    if (sh_lane_send(slot->lane, SH_MSG_LINK_STATE, &state.base) != SH_OK)
+        sh_session_drop_slot(slot, SH_CONNECT_LOST);
+}
+
+/* Hands a probed lane to the engine that moves bytes. */
+void sh_session_give(struct sh_session *s, struct slot *slot)
+{
+    unsigned rank = 0;
+    slot->ready = true;
+    if (slot->given || s->stage != STAGE_TRANSFER)
+        return;
+    if (s->config.role == SH_ANCHOR) {
+        slot->given = true;
+        sh_server_link_up(s->server, slot->id);
+    } else if (sh_session_kind_allowed(s, slot->kind, &rank)) {
+        slot->given = true;
+        sh_puller_link_up(s->puller, slot->id, slot->kind, rank, sh_session_now(s));
+        s->ops->link(slot->kind, "up", SH_OK, s->user);
+        sh_session_tell_link(s, slot->kind, true, SH_OK);
+    }
+}
+
+enum sh_cause sh_session_derive_link_psk(struct sh_session *s, struct sh_lane *lane)
+{
+    SH_TRY(sh_channel_export(sh_lane_channel(lane), &s->link_psk));
+    SH_TRY(sh_hkdf_expand(&s->link_psk, "simhop1 link id", s->link_id, sizeof(s->link_id)));
+    s->have_link_psk = true;
+    return SH_OK;
+}
+
+/* The key of the first lane: the PAKE's, or the certificates of an earlier enrolment. */
+static enum sh_cause first_lane_config(struct sh_session *s, struct sh_channel_config *config)
+{
+    const struct sh_identity *identity = s->config.identity;
+    bool anchor = s->config.role == SH_ANCHOR;
+    config->role = anchor ? SH_CHANNEL_SERVER : SH_CHANNEL_CLIENT;
+    config->now = sh_session_wall(s);
+    if (!s->result.reconnect) {
+        if (!anchor) {
+            config->psk = &s->result.keys.tls_psk;
+            config->psk_identity = SH_BYTES(s->result.keys.session_id, SH_SESSION_ID_SIZE);
+        }
+        return SH_OK;
+    }
+    config->key = identity->key;
+    if (anchor) {
+        config->cert = identity->server_cert;
+        config->ca = identity->ca_cert;
+        return SH_OK;
+    }
+    const struct sh_device *device = &s->reconnect_to;
+    SH_TRY(sh_cert_from_der(SH_BYTES(device->token, device->token_len), &s->token));
+    SH_TRY(sh_cert_from_der(SH_BYTES(device->ca, device->ca_len), &s->ca));
+    config->cert = s->token;
+    config->ca = s->ca;
+    return SH_OK;
+}
+
+enum sh_cause sh_session_first_lane(struct sh_session *s)
+{
+    struct sh_channel_config config = {0};
+    SH_TRY(first_lane_config(s, &config));
+    struct slot *slot = new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_BLE, true);
+    if (!slot)
+        return SH_INTERNAL_BUG;
+    bool psk_server = s->config.role == SH_ANCHOR && !s->result.reconnect;
+    struct sh_stream *stream = s->stream;
+    s->stream = NULL;
+    enum sh_cause cause = sh_lane_new(
+        stream, &config, psk_server ? &session_psk_lane_ops : &session_lane_ops, s, &slot->lane);
+    if (cause != SH_OK)
+        slot->id = 0;
+    return cause;
+}
+
+/* ---- Further lanes ---- */
+
+void sh_session_dialled(struct sh_session *s, unsigned attempt, struct sh_stream *stream)
+{
+    struct sh_channel_config config = {.role = SH_CHANNEL_CLIENT,
+                                       .psk = &s->link_psk,
+                                       .psk_identity = SH_BYTES(s->link_id, LINK_ID_SIZE),
+                                       .now = sh_session_wall(s)};
+    struct slot *slot = NULL;
+    if (s->stage == STAGE_TRANSFER && s->have_link_psk)
+        slot = new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_LAN, false);
+    if (!slot) {
+        sh_stream_close(stream);
+    } else {
+        slot->attempt = attempt;
+        enum sh_cause cause = sh_lane_new(stream, &config, &session_lane_ops, s, &slot->lane);
+        if (cause != SH_OK)
+            sh_session_drop_slot(slot, cause);
+    }
+    sh_session_settle(s);
+}
+
+void sh_session_dial_failed(struct sh_session *s, unsigned attempt, enum sh_cause cause)
+{
+    if (s->stage == STAGE_TRANSFER)
+        sh_ladder_down(s->ladder, attempt, cause, sh_session_now(s));
+    sh_session_settle(s);
+}
+
+enum sh_cause sh_session_find_psk(const struct sh_session *s, struct sh_bytes identity,
+                                  struct sh_secret *ret_psk)
+{
+    if (!s->have_link_psk || s->stage != STAGE_TRANSFER || identity.n != LINK_ID_SIZE ||
+        !sh_equal(identity.p, s->link_id, LINK_ID_SIZE))
+        return SH_TLS_SESSION_UNKNOWN;
+    *ret_psk = s->link_psk;
+    return SH_OK;
+}
+
+bool sh_session_adopt(struct sh_session *s, struct sh_lane *lane)
+{
+    struct slot *slot = new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_LAN, false);
+    if (!slot)
+        return false;
+    slot->lane = lane;
+    sh_lane_set_owner(lane, &session_lane_ops, s);
+    return true;
+}
+
+static enum sh_cause send_ping(struct slot *slot, uint32_t sequence, size_t padding)
+{
+    static uint8_t zeros[PROBE_PADDING];
+    Simhop__Ping ping = SIMHOP__PING__INIT;
+    ping.sequence = sequence;
+    ping.padding = (ProtobufCBinaryData){padding, zeros};
+    return sh_lane_send(slot->lane, SH_MSG_PING, &ping.base);
+}
+
+/* ---- Messages ---- */
+
+static enum sh_cause on_abort(struct sh_session *s, struct slot *slot SH_UNUSED,
+                              struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_ABORT, payload, &message));
+    const Simhop__Abort *abort = (const Simhop__Abort *)message;
+    enum sh_cause cause = sh_cause_from_peer(abort->cause);
+    s->end_cause = sh_fail(cause, "said by the other device");
+    sh_session_go(s, STAGE_OVER, SH_NEVER);
+    return SH_OK;
+}
+
+static enum sh_cause on_ping(struct sh_session *s SH_UNUSED, struct slot *slot,
+                             struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_PING, payload, &message));
+    const Simhop__Ping *ping = (const Simhop__Ping *)message;
+    Simhop__Pong pong = SIMHOP__PONG__INIT;
+    pong.sequence = ping->sequence;
+    pong.padding = ping->padding;
+    /* A peer that asks and never reads must not fill our memory. */
+    if (sh_lane_pending(slot->lane) > SH_STREAM_HIGH + SH_STREAM_LOW)
+        return sh_fail(SH_PROTO_WRONG_STATE, "pings without reading the answers");
+    enum sh_cause cause = sh_lane_send(slot->lane, SH_MSG_PONG, &pong.base);
+    return cause == SH_CONNECT_LOST ? SH_OK : cause;
+}
+
+static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
+                             struct sh_bytes payload SH_UNUSED)
+{
+    if (slot->first || slot->ready)
+        return SH_OK; /* a keepalive's */
+    if (++slot->pongs < 2)
+        return SH_OK;
+    sh_ladder_up(s->ladder, slot->attempt, sh_session_now(s));
+    sh_session_give(s, slot);
+    return SH_OK;
+}
+
+/* Anchor: a further lane names its kind; it serves from now on, the secondary probes it first. */
+static enum sh_cause on_link_hello(struct sh_session *s, struct slot *slot, struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_LINK_HELLO, payload, &message));
+    if (slot->first || slot->ready)
+        return sh_fail(SH_PROTO_WRONG_STATE, "link-hello on a lane that is up");
+    Simhop__LinkReady ready = SIMHOP__LINK_READY__INIT;
+    ready.kind = ((const Simhop__LinkHello *)message)->kind;
+    if ((int)ready.kind != slot->kind)
+        return sh_fail(SH_PROTO_UNKNOWN_ENUM, "link-hello: kind %d", (int)ready.kind);
+    SH_TRY(sh_lane_send(slot->lane, SH_MSG_LINK_READY, &ready.base));
+    sh_session_give(s, slot);
+    return SH_OK;
+}
+
+static enum sh_cause on_link_ready(struct sh_session *s SH_UNUSED, struct slot *slot,
+                                   struct sh_bytes payload SH_UNUSED)
+{
+    if (slot->first || slot->ready || slot->pongs > 0)
+        return sh_fail(SH_PROTO_WRONG_STATE, "link-ready on a lane that is up");
+    SH_TRY(send_ping(slot, 1, 0));
+    return send_ping(slot, 2, PROBE_PADDING);
+}
+
+#define ANCHOR    (1U << SH_ANCHOR)
+#define SECONDARY (1U << SH_SECONDARY)
+#define ENROL     (1U << STAGE_ENROL)
+#define TRANSFER  (1U << STAGE_TRANSFER)
+#define LINGER    (1U << STAGE_LINGER)
+
+/* Who takes what in which stage; the rest goes to the server or the puller. */
+static const struct rule {
+    enum sh_msg_type type;
+    unsigned roles, stages;
+    bool first_lane_only;
+    enum sh_cause (*handler)(struct sh_session *s, struct slot *slot, struct sh_bytes payload);
+} rules[] = {
+    {SH_MSG_ABORT, ANCHOR | SECONDARY, ENROL | TRANSFER | LINGER, false, on_abort},
+    {SH_MSG_PING, ANCHOR | SECONDARY, ENROL | TRANSFER | LINGER, false, on_ping},
+    {SH_MSG_PONG, SECONDARY, TRANSFER, false, on_pong},
+    {SH_MSG_ENROL_REQUEST, ANCHOR, ENROL, true, sh_session_on_enrol_request},
+    {SH_MSG_ENROL_REPLY, SECONDARY, ENROL, true, sh_session_on_enrol_reply},
+    {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, true, sh_session_on_link_offers},
+    {SH_MSG_LINK_STATE, ANCHOR, TRANSFER | LINGER, false, sh_session_on_link_state},
+    {SH_MSG_LINK_HELLO, ANCHOR, TRANSFER | LINGER, false, on_link_hello},
+    {SH_MSG_LINK_READY, SECONDARY, TRANSFER, false, on_link_ready},
+};
+
+static enum sh_cause dispatch(struct sh_session *s, struct slot *slot, unsigned type,
+                              struct sh_bytes payload)
+{
+    for (size_t i = 0; i < SH_COUNT(rules); i++) {
+        const struct rule *rule = &rules[i];
+        if (rule->type == type && rule->roles & 1U << s->config.role &&
+            rule->stages & 1U << s->stage && (slot->first || !rule->first_lane_only))
+            return rule->handler(s, slot, payload);
+    }
+    bool moving = s->stage == STAGE_TRANSFER || s->stage == STAGE_LINGER;
+    if (moving && slot->given && s->config.role == SH_ANCHOR)
+        return sh_server_rx(s->server, slot->id, type, payload);
+    if (moving && slot->given) {
+        sh_puller_rx(s->puller, slot->id, type, payload, sh_session_now(s));
+        return SH_OK;
+    }
+    return sh_fail(SH_PROTO_WRONG_STATE, "%s", sh_msg_info(type)->name);
+}
+
+/* ---- What a lane calls ---- */
+
+static enum sh_cause lane_up(struct sh_lane *lane, void *user)
+{
+    struct sh_session *s = user;
+    struct slot *slot = slot_of(s, lane);
+    if (!slot || s->stage == STAGE_OVER)
+        return SH_CONNECT_LOST;
+    if (slot->first)
+        return s->config.role == SH_ANCHOR ? sh_session_anchor_up(s, lane)
+                                           : sh_session_secondary_up(s, lane);
+    if (s->config.role == SH_ANCHOR)
+        return SH_OK;
+    Simhop__LinkHello hello = SIMHOP__LINK_HELLO__INIT;
+    hello.kind = (Simhop__LinkKind)slot->kind;
+    return sh_lane_send(lane, SH_MSG_LINK_HELLO, &hello.base);
+}
+
+static enum sh_cause lane_msg(struct sh_lane *lane, unsigned type, struct sh_bytes payload,
+                              void *user)
+{
+    struct sh_session *s = user;
+    struct slot *slot = slot_of(s, lane);
+    if (!slot || slot->gone || s->stage == STAGE_OVER)
+        return SH_CONNECT_LOST;
+    s->heard = sh_session_now(s);
+    enum sh_cause cause = dispatch(s, slot, type, payload);
+    if (cause != SH_OK)
+        s->fatal = cause;
+    return cause;
+}
+
+static enum sh_cause lane_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
+                                   struct sh_secret *ret_psk, void *user)
+{
+    const struct sh_session *s = user;
+    if (identity.n != SH_SESSION_ID_SIZE ||
+        !sh_equal(identity.p, s->result.keys.session_id, SH_SESSION_ID_SIZE))
+        return SH_TLS_SESSION_UNKNOWN;
+    *ret_psk = s->result.keys.tls_psk;
+    return SH_OK;
+}
+
+static void lane_writable(struct sh_lane *lane, void *user)
+{
+    struct sh_session *s = user;
+    struct slot *slot = slot_of(s, lane);
+    if (!slot || !slot->given || !s->server || s->stage == STAGE_OVER)
+        return;
+    enum sh_cause cause = sh_server_writable(s->server, slot->id);
+    if (cause != SH_OK)
+        s->fatal = cause;
+}
+
+static void lane_down(struct sh_lane *lane, enum sh_cause cause, void *user)
+{
+    struct sh_session *s = user;
+    struct slot *slot = slot_of(s, lane);
+    if (!slot)
+        return;
+    sh_log("session: lane %u down: %s", slot->id, sh_cause_info(cause)->name);
+    /* Nonsense inside TLS comes from the device itself, not from the way to it. */
+    if (sh_cause_info(cause)->category == SH_CAT_DATA && cause != SH_PROTO_TRUNCATED &&
+        s->fatal == SH_OK)
+        s->fatal = cause;
+    sh_session_drop_slot(slot, cause);
+}
+
+static void lane_after(void *user)
+{
+    sh_session_settle(user);
+}
+
+static const struct sh_lane_ops session_lane_ops = {
+    .up = lane_up,
+    .msg = lane_msg,
+    .writable = lane_writable,
+    .down = lane_down,
+    .after = lane_after,
+};
+static const struct sh_lane_ops session_psk_lane_ops = {
+    .up = lane_up,
+    .msg = lane_msg,
+    .find_psk = lane_find_psk,
+    .writable = lane_writable,
+    .down = lane_down,
+    .after = lane_after,
+};
+
+/* ---- Time and the end ---- */
+
+void sh_session_lanes_tick(struct sh_session *s)
+{
+    sh_ms now = sh_session_now(s);
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        struct slot *slot = &s->slots[i];
+        if (slot->id != 0 && !slot->ready && now >= slot->deadline)
+            sh_session_drop_slot(slot, SH_LINK_TIMEOUT);
+    }
+}
+
+/* Takes one lane away and tells the engines. */
+static void remove_slot(struct sh_session *s, struct slot *slot)
+{
+    struct slot was = *slot;
+    if (was.given && s->config.role == SH_ANCHOR && was.kind < SH_SESSION_KINDS)
+        s->link_bytes[was.kind] += sh_server_sent(s->server, was.id);
+    *slot = (struct slot){0};
+    sh_lane_free(was.lane);
+    if (was.given && s->server)
+        sh_server_link_down(s->server, was.id);
+    if (s->stage == STAGE_ENROL && was.first)
+        sh_session_end(s, was.gone_cause);
+    if (s->stage != STAGE_TRANSFER)
+        return;
+    if (was.attempt && s->ladder)
+        sh_ladder_down(s->ladder, was.attempt, was.gone_cause, sh_session_now(s));
+    if (was.given && s->puller) {
+        s->ops->link(was.kind, "down", was.gone_cause, s->user);
+        sh_session_tell_link(s, was.kind, false, was.gone_cause);
+        sh_puller_link_down(s->puller, was.id, sh_session_now(s));
+    }
+}
+
+void sh_session_lanes_settle(struct sh_session *s)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        if (s->slots[i].id != 0 && s->slots[i].gone)
+            remove_slot(s, &s->slots[i]);
+    }
+    bool empty = true;
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        empty = empty && s->slots[i].id == 0;
+    if (s->stage == STAGE_LINGER && empty)
+        sh_session_end(s, SH_OK);
+}
+
+void sh_session_lanes_free(struct sh_session *s)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        sh_lane_free(s->slots[i].lane);
+        s->slots[i] = (struct slot){0};
+    }
+}

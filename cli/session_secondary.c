@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The secondary's half: it asks to be enrolled, keeps its token, tries links and pulls. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/session_internal.h"
+#include "proto/log.h"
+
+static int64_t mtime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+enum sh_cause sh_session_secondary_up(struct sh_session *s, struct sh_lane *lane)
+{
+    sh_autofree uint8_t *csr = NULL;
+    Simhop__EnrolRequest request = SIMHOP__ENROL_REQUEST__INIT;
+    Simhop__Device device = SIMHOP__DEVICE__INIT;
+    char name[SH_NAME_MAX + 1], eid[33];
+    if (!sh_strcopy(name, sizeof(name), s->config.name) ||
+        !sh_strcopy(eid, sizeof(eid), s->config.eid))
+        return SH_INTERNAL_BUG;
+    request.transcript = (ProtobufCBinaryData){32, s->result.transcript};
+    device.name = name;
+    device.eid = eid;
+    device.kind = (Simhop__DeviceKind)s->config.device_kind;
+    if (!s->result.reconnect) {
+        SH_TRY(sh_csr_new(s->config.identity->key, &csr, &request.csr.len));
+        request.csr.data = csr;
+        request.device = &device;
+    }
+    return sh_lane_send(lane, SH_MSG_ENROL_REQUEST, &request.base);
+}
+
+/* ---- Enrolment ---- */
+
+/* The token is for our key and from the CA that came with it; the anchor's key is the one of its device id. */
+static enum sh_cause check_reply(struct sh_session *s, const Simhop__EnrolReply *reply)
+{
+    const Simhop__DeviceToken *token = reply->token;
+    uint8_t id[SH_DEVICE_ID_SIZE];
+    if (!token || !reply->anchor || reply->resolving_key.len != SH_RESOLVING_KEY_SIZE)
+        return sh_fail(SH_PROTO_MALFORMED, "enrol-reply");
+    SH_TRY(sh_cert_from_der(SH_BYTES(token->certificate.data, token->certificate.len), &s->token));
+    SH_TRY(
+        sh_cert_from_der(SH_BYTES(token->ca_certificate.data, token->ca_certificate.len), &s->ca));
+    SH_TRY(sh_cert_check_token(s->token, s->ca, s->config.identity->key, sh_session_wall(s)));
+    const ProtobufCBinaryData *key = &reply->anchor->public_key;
+    if (key->len == 0 || key->len > sizeof(s->peer.public_key))
+        return sh_fail(SH_PROTO_MALFORMED, "enrol-reply: public key");
+    struct sh_bytes piece = SH_BYTES(key->data, key->len);
+    uint8_t digest[32];
+    SH_TRY(sh_sha256(&piece, 1, digest));
+    memcpy(id, digest, sizeof(id));
+    if (memcmp(id, s->result.peer_id, sizeof(id)) != 0)
+        return sh_fail(SH_TLS_BAD_CERTIFICATE, "the anchor's key is not that of its identity");
+    return SH_OK;
+}
+
+static enum sh_cause keep_anchor(struct sh_session *s, const Simhop__EnrolReply *reply)
+{
+    struct sh_device *peer = &s->peer;
+    const Simhop__DeviceToken *token = reply->token;
+    struct sh_device old = {0};
+    *peer = (struct sh_device){.relation = SH_DEVICE_IS_ANCHOR,
+                               .state = SH_DEVICE_AUTHORISED,
+                               .kind = (int)reply->anchor->kind,
+                               .linked_at = sh_session_wall(s),
+                               .last_seen = sh_session_wall(s),
+                               .epoch = token->epoch,
+                               .public_key_len = reply->anchor->public_key.len,
+                               .token_len = token->certificate.len,
+                               .ca_len = token->ca_certificate.len,
+                               .metres = s->result.proximity.metres,
+                               .proximity_samples = s->result.proximity.samples};
+    memcpy(peer->id, s->result.peer_id, sizeof(peer->id));
+    if (!sh_strcopy(peer->name, sizeof(peer->name), s->result.peer_name))
+        return SH_INTERNAL_BUG;
+    memcpy(peer->public_key, reply->anchor->public_key.data, peer->public_key_len);
+    memcpy(peer->token, token->certificate.data, peer->token_len);
+    memcpy(peer->ca, token->ca_certificate.data, peer->ca_len);
+    memcpy(peer->resolving_key, reply->resolving_key.data, sizeof(peer->resolving_key));
+    SH_TRY(sh_cert_serial(s->token, peer->serial));
+    SH_TRY(sh_cert_not_after(s->token, &peer->not_after));
+    /* Linked anew: what it gave us before still counts as older. */
+    if (sh_registry_get_device(s->config.registry, peer->id, SH_DEVICE_IS_ANCHOR, &old) == SH_OK)
+        peer->last_revision = old.last_revision;
+    return sh_registry_put_device(s->config.registry, peer);
+}
+
+/* ---- What the puller asks for ---- */
+
+static enum sh_cause puller_send(sh_link_id link, unsigned type, const ProtobufCMessage *message,
+                                 void *user)
+{
+    struct sh_session *s = user;
+    struct slot *slot = sh_session_slot(s, link);
+    enum sh_cause cause = slot ? sh_lane_send(slot->lane, type, message) : SH_CONNECT_LOST;
+    if (cause != SH_OK && slot)
+        sh_session_drop_slot(slot, cause);
+    s->said = sh_session_now(s);
+    return cause;
+}
+
+static void puller_drop_link(sh_link_id link, enum sh_cause cause, void *user)
+{
+    struct slot *slot = sh_session_slot(user, link);
+    if (slot)
+        sh_session_drop_slot(slot, cause);
+}
+
+/* Received before, and the file is as it was left? */
+static bool puller_have(struct sh_puller_item *item, void *user)
+{
+    struct sh_session *s = user;
+    struct sh_received received;
+    struct stat st;
+    char want[4096];
+    int n = snprintf(want, sizeof(want), "%s/%s", s->config.dir, item->name);
+    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_FILE || n < 0 || (size_t)n >= sizeof(want) ||
+        sh_registry_get_received(s->config.registry, item->id, &received) != SH_OK)
+        return false;
+    if (strcmp(received.path, want) != 0 || received.size != item->size || stat(want, &st) != 0 ||
+        !S_ISREG(st.st_mode) || (uint64_t)st.st_size != item->size ||
+        mtime_ns(&st) != received.mtime_ns)
+        return false;
+    item->path = strdup(want);
+    memcpy(item->root, received.root, sizeof(item->root));
+    memcpy(item->sha256, received.sha256, sizeof(item->sha256));
+    return item->path != NULL;
+}
+
+static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_store **ret_store,
+                                  bool *ret_replace, void *user)
+{
+    struct sh_session *s = user;
+    bool bundle = item->kind == SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE;
+    struct sh_store **store = bundle ? &s->incoming : &s->store;
+    if (bundle && item->size > SH_BUNDLE_MAX)
+        return SH_BUNDLE_TOO_LARGE;
+    if (!*store)
+        SH_TRY(sh_store_open(bundle ? s->config.incoming_dir : s->config.dir, store));
+    *ret_store = *store;
+    *ret_replace = bundle;
+    return SH_OK;
+}
+
+static void puller_progress(uint32_t index SH_UNUSED, const struct sh_puller_item *item,
+                            sh_link_id link, void *user)
+{
+    struct sh_session *s = user;
+    const struct slot *slot = sh_session_slot(s, link);
+    struct sh_session_progress progress = {.item = item->name,
+                                           .verified = item->verified,
+                                           .total = item->size,
+                                           .link = slot ? slot->kind : 0};
+    s->ops->progress(&progress, s->user);
+}
+
+static enum sh_cause remember_file(struct sh_session *s, const struct sh_puller_item *item)
+{
+    struct sh_received received = {.size = item->size};
+    struct stat st;
+    if (stat(item->path, &st) != 0 || !sh_strcopy(received.path, sizeof(received.path), item->path))
+        return SH_OK; /* it is there all the same; a later sync may send it again */
+    received.mtime_ns = mtime_ns(&st);
+    memcpy(received.item_id, item->id, sizeof(received.item_id));
+    memcpy(received.root, item->root, sizeof(received.root));
+    memcpy(received.sha256, item->sha256, sizeof(received.sha256));
+    return sh_registry_put_received(s->config.registry, &received);
+}
+
+static enum sh_cause puller_finished(uint32_t index SH_UNUSED, struct sh_puller_item *item,
+                                     void *user)
+{
+    struct sh_session *s = user;
+    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE)
+        return remember_file(s, item);
+    char *kept = NULL;
+    SH_TRY(sh_session_accept_bundle(s, item->path, &kept));
+    free(item->path);
+    item->path = kept;
+    return SH_OK;
+}
+
+static enum sh_cause puller_sign(struct sh_bytes part, uint8_t **ret_signature, size_t *ret_len,
+                                 void *user)
+{
+    const struct sh_session *s = user;
+    return sh_sign(s->config.identity->key, "simhop1 receipt", part, ret_signature, ret_len);
+}
+
+static enum sh_cause say_done(struct sh_session *s)
+{
+    size_t count = sh_puller_item_count(s->puller);
+    sh_autofree struct sh_session_item *items = calloc(count + 1, sizeof(*items));
+    if (!items)
+        return SH_ENV_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        const struct sh_puller_item *item = sh_puller_item(s->puller, i);
+        items[i] = (struct sh_session_item){
+            .name = item->name, .kind = item->kind, .size = item->size, .path = item->path};
+        memcpy(items[i].sha256, item->sha256, sizeof(items[i].sha256));
+    }
+    struct sh_session_summary summary = {
+        .items = items, .item_count = count, .resumed = sh_puller_resumed(s->puller)};
+    for (int kind = 0; kind < SH_SESSION_KINDS; kind++)
+        summary.link_bytes[kind] = sh_puller_bytes(s->puller, kind);
+    s->ops->done(&summary, s->user);
+    return SH_OK;
+}
+
+static void puller_done(enum sh_cause cause, void *user)
+{
+    struct sh_session *s = user;
+    if (cause == SH_OK)
+        cause = say_done(s);
+    sh_session_end(s, cause);
+}
+
+static const struct sh_puller_ops puller_ops = {
+    .send = puller_send,
+    .drop_link = puller_drop_link,
+    .have = puller_have,
+    .store = puller_store,
+    .progress = puller_progress,
+    .finished = puller_finished,
+    .sign = puller_sign,
+    .done = puller_done,
+};
+
+/* ---- Links ---- */
+
+static void ladder_dial(const struct sh_attempt *attempt, void *user)
+{
+    struct sh_session *s = user;
+    s->ops->dial(attempt, s->user);
+}
+
+static void ladder_cancel(unsigned attempt, void *user)
+{
+    struct sh_session *s = user;
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        if (s->slots[i].id != 0 && s->slots[i].attempt == attempt) {
+            s->slots[i].attempt = 0; /* the ladder knows already */
+            sh_session_drop_slot(&s->slots[i], SH_OK);
+            return;
+        }
+    }
+    s->ops->cancel(attempt, s->user);
+}
+
+static void ladder_failed(int kind, enum sh_cause cause, void *user)
+{
+    struct sh_session *s = user;
+    s->link_cause = cause;
+    s->ops->link(kind, "failed", cause, s->user);
+    sh_session_tell_link(s, kind, false, cause);
+}
+
+static const struct sh_ladder_ops ladder_ops = {
+    .dial = ladder_dial, .cancel = ladder_cancel, .failed = ladder_failed};
+
+enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot SH_UNUSED,
+                                        struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_LINK_OFFERS, payload, &message));
+    sh_puller_links_expected(s->puller, sh_session_now(s) + LINKS_MS);
+    return sh_ladder_offers(s->ladder, (const Simhop__LinkOffers *)message, sh_session_now(s));
+}
+
+static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot)
+{
+    sh_ms now = sh_session_now(s);
+    SH_TRY(sh_session_derive_link_psk(s, slot->lane));
+    SH_TRY(sh_puller_new(&puller_ops, s, now, &s->puller));
+    SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, &ladder_ops, s, &s->ladder));
+    s->said = now;
+    s->ops->phase(SH_PHASE_LINK, s->result.peer_name, s->user);
+    sh_session_go(s, STAGE_TRANSFER, SH_NEVER);
+    s->ops->phase(SH_PHASE_TRANSFER, s->result.peer_name, s->user);
+    sh_puller_links_expected(s->puller, now + LINKS_MS);
+    sh_session_give(s, slot);
+    return SH_OK;
+}
+
+enum sh_cause sh_session_on_enrol_reply(struct sh_session *s, struct slot *slot,
+                                        struct sh_bytes payload)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_ENROL_REPLY, payload, &message));
+    const Simhop__EnrolReply *reply = (const Simhop__EnrolReply *)message;
+    if (reply->transcript.len != 32 || !sh_equal(reply->transcript.data, s->result.transcript, 32))
+        return SH_CONFIRM_WRONG_TRANSCRIPT;
+    if (s->result.reconnect) {
+        s->peer = s->reconnect_to;
+        SH_TRY(sh_registry_seen(s->config.registry, s->peer.id, SH_DEVICE_IS_ANCHOR,
+                                sh_session_wall(s)));
+    } else {
+        SH_TRY(check_reply(s, reply));
+        SH_TRY(keep_anchor(s, reply));
+    }
+    return start_transfer(s, slot);
+}
+
+static void keepalive(struct sh_session *s, sh_ms now)
+{
+    struct slot *slot = sh_session_any_lane(s);
+    Simhop__Ping ping = SIMHOP__PING__INIT;
+    if (!slot || now < s->said + KEEPALIVE_MS)
+        return;
+    s->said = now;
+    if (sh_lane_send(slot->lane, SH_MSG_PING, &ping.base) != SH_OK)
+        sh_session_drop_slot(slot, SH_CONNECT_LOST);
+}
+
+sh_ms sh_session_secondary_tick(struct sh_session *s)
+{
+    sh_ms now = sh_session_now(s);
+    sh_ms next = sh_ladder_tick(s->ladder, now);
+    next = SH_MIN(next, sh_puller_tick(s->puller, now));
+    keepalive(s, now);
+    return next;
+}
+
+void sh_session_secondary_free(struct sh_session *s)
+{
+    sh_puller_free(s->puller);
+    sh_ladder_free(s->ladder);
+    sh_store_close(s->store);
+    sh_store_close(s->incoming);
+    s->puller = NULL;
+    s->ladder = NULL;
+    s->store = s->incoming = NULL;
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/share.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/log.h"
+
+#define PSM 0x80
+
+struct share;
+
+struct visitor {
+    struct share *share;
+    struct sh_session *session; /* NULL: free */
+    struct sh_stream *stream;   /* only to know whose samples they are */
+    struct sh_events events;
+    sh_ms since;
+    bool over;
+};
+
+/* A LAN connection before its key is known. */
+struct guest {
+    struct share *share;
+    struct sh_lane *lane;          /* NULL: free */
+    const struct sh_session *host; /* whose key it says that it has */
+    sh_ms since;
+    bool gone;
+};
+
+struct share {
+    const struct sh_share_config *config;
+    struct sh_edge edge;
+    struct visitor visitors[SH_SHARE_SESSIONS + SH_SHARE_SILENT];
+    struct guest guests[SH_SHARE_LOBBY];
+    Simhop__LinkOffer offer;
+    bool have_offer, stopping, quitting;
+    unsigned done;
+    sh_ms rotated;
+    uint8_t advertised_id[SH_ROTATING_ID_SIZE];
+    enum sh_cause end;
+};
+
+/* ---- Advertising ---- */
+
+static enum sh_cause advertise(struct share *share, sh_ms now)
+{
+    struct sh_advert advert = {
+        .version = SH_ADVERT_VERSION, .psm = PSM, .ref1m_dbm = SH_ADVERT_UNKNOWN_POWER};
+    uint8_t payload[SH_ADVERT_MAX];
+    if (share->edge.ref1m_dbm > -128.0 && share->edge.ref1m_dbm < 20.0)
+        advert.ref1m_dbm = (int8_t)share->edge.ref1m_dbm;
+    SH_TRY(sh_rotating_id_new(share->config->identity->resolving_key, advert.id));
+    memcpy(share->advertised_id, advert.id, sizeof(advert.id));
+    share->rotated = now;
+    size_t n = sh_advert_encode(&advert, payload);
+    return share->edge.ble->driver->advertise(share->edge.ble, SH_BYTES(payload, n));
+}
+
+/* ---- The end ---- */
+
+static void quit(struct share *share, enum sh_cause cause)
+{
+    if (share->quitting)
+        return;
+    share->quitting = true;
+    share->end = cause;
+    share->edge.ble->driver->advertise_stop(share->edge.ble);
+    sh_edge_quit(&share->edge);
+}
+
+static unsigned running(const struct share *share)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        const struct visitor *visitor = &share->visitors[i];
+        n += visitor->session && !visitor->over && sh_session_greeted(visitor->session);
+    }
+    return n;
+}
+
+/* ---- What a session tells ---- */
+
+static sh_ms on_now(void *user SH_UNUSED)
+{
+    return sh_edge_now();
+}
+
+static void on_phase(enum sh_phase phase, const char *peer, void *user)
+{
+    struct visitor *visitor = user;
+    if (phase != SH_PHASE_CONNECT) /* anybody can connect; what counts is who greets */
+        sh_events_phase(&visitor->events, phase, peer);
+}
+
+static void on_proximity(const struct sh_proximity_estimate *estimate, bool final, void *user)
+{
+    struct visitor *visitor = user;
+    sh_events_proximity(&visitor->events, estimate, final);
+}
+
+static void on_sample(bool on, void *user)
+{
+    struct visitor *visitor = user;
+    struct sh_ble *ble = visitor->share->edge.ble;
+    if (visitor->stream)
+        ble->driver->sample(ble, visitor->stream, on);
+}
+
+static void on_show_code(const struct sh_code *code, const char *peer, void *user)
+{
+    struct visitor *visitor = user;
+    if (code)
+        sh_output_code(visitor->events.out, code->digits, peer);
+}
+
+static size_t on_offers(Simhop__LinkOffer *offers, size_t max, void *user)
+{
+    const struct visitor *visitor = user;
+    if (!visitor->share->have_offer || max == 0)
+        return 0;
+    offers[0] = visitor->share->offer;
+    return 1;
+}
+
+static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
+{
+    struct visitor *visitor = user;
+    sh_events_link(&visitor->events, kind, state, cause);
+}
+
+static void on_progress(const struct sh_session_progress *progress, void *user)
+{
+    struct visitor *visitor = user;
+    sh_events_progress(&visitor->events, progress, sh_edge_now());
+}
+
+static void on_done(const struct sh_session_summary *summary, void *user)
+{
+    struct visitor *visitor = user;
+    visitor->share->done++;
+    sh_events_done(&visitor->events, summary, sh_edge_now());
+}
+
+static void on_ended(enum sh_cause cause, void *user)
+{
+    struct visitor *visitor = user;
+    struct share *share = visitor->share;
+    bool greeted = sh_session_greeted(visitor->session);
+    visitor->over = true;
+    visitor->stream = NULL;
+    if (!greeted)
+        sh_log("share: a connection that did not greet: %s", sh_cause_info(cause)->name);
+    else if (cause != SH_OK && !share->stopping)
+        sh_output_cause(share->config->out, cause);
+    if (greeted && share->config->once && !share->stopping)
+        quit(share, cause);
+    sh_edge_wake(&share->edge);
+}
+
+static const struct sh_session_ops session_ops = {
+    .now = on_now,
+    .phase = on_phase,
+    .proximity = on_proximity,
+    .sample = on_sample,
+    .show_code = on_show_code,
+    .offers = on_offers,
+    .link = on_link,
+    .progress = on_progress,
+    .done = on_done,
+    .ended = on_ended,
+};
+
+/* ---- Visitors ---- */
+
+static void leave(struct visitor *visitor)
+{
+    sh_session_free(visitor->session);
+    *visitor = (struct visitor){0};
+}
+
+/* A free place; else that of the connection that has been silent for longest. NULL: all have greeted us. */
+static struct visitor *place(struct share *share)
+{
+    struct visitor *oldest = NULL;
+    unsigned silent = 0;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        struct visitor *visitor = &share->visitors[i];
+        if (!visitor->session)
+            continue;
+        if (visitor->over || sh_session_greeted(visitor->session))
+            continue;
+        silent++;
+        if (!oldest || visitor->since < oldest->since)
+            oldest = visitor;
+    }
+    if (silent >= SH_SHARE_SILENT)
+        leave(oldest);
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        if (!share->visitors[i].session)
+            return &share->visitors[i];
+    }
+    return NULL;
+}
+
+static void fill_config(const struct share *share, struct sh_session_config *config)
+{
+    const struct sh_share_config *from = share->config;
+    *config = (struct sh_session_config){.role = SH_ANCHOR,
+                                         .identity = from->identity,
+                                         .registry = from->registry,
+                                         .boot_id = share->edge.boot_id,
+                                         .name = from->common->name,
+                                         .device_kind = from->device_kind,
+                                         .eid = "",
+                                         .wall = share->edge.wall,
+                                         .link_count = share->edge.link_count,
+                                         .ref1m_dbm = share->edge.ref1m_dbm,
+                                         .items = from->items,
+                                         .item_count = from->item_count,
+                                         .draft = from->draft};
+    memcpy(config->links, share->edge.links, sizeof(config->links));
+    memcpy(config->advertised_id, share->advertised_id, sizeof(config->advertised_id));
+}
+
+static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *user)
+{
+    struct share *share = user;
+    struct visitor *visitor = share->quitting || share->stopping ? NULL : place(share);
+    struct sh_session_config config;
+    if (!visitor || running(share) >= SH_SHARE_SESSIONS) {
+        sh_log("share: a connection too many");
+        sh_stream_close(stream);
+        return;
+    }
+    fill_config(share, &config);
+    *visitor = (struct visitor){.share = share, .stream = stream, .since = sh_edge_now()};
+    visitor->events =
+        (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
+    enum sh_cause cause = sh_session_new(&config, &session_ops, visitor, stream, &visitor->session);
+    if (cause != SH_OK) {
+        sh_output_cause(share->config->out, cause);
+        *visitor = (struct visitor){0};
+        return;
+    }
+    /* The next one that looks for us sees another identifier. */
+    if (advertise(share, visitor->since) != SH_OK)
+        sh_log("share: the identifier could not be changed");
+}
+
+static void on_rssi(struct sh_stream *stream, int dbm, void *user)
+{
+    struct share *share = user;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        struct visitor *visitor = &share->visitors[i];
+        if (visitor->session && visitor->stream == stream) {
+            sh_session_rssi(visitor->session, dbm);
+            return;
+        }
+    }
+}
+
+static void on_radio_failed(enum sh_cause cause, void *user)
+{
+    quit(user, cause);
+}
+
+static const struct sh_ble_ops ble_ops = {
+    .stream = on_stream, .rssi = on_rssi, .failed = on_radio_failed};
+
+/* ---- LAN connections ---- */
+
+static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
+                                    struct sh_secret *ret_psk, void *user)
+{
+    struct guest *guest = user;
+    struct share *share = guest->share;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        struct visitor *visitor = &share->visitors[i];
+        if (visitor->session && !visitor->over &&
+            sh_session_find_psk(visitor->session, identity, ret_psk) == SH_OK) {
+            guest->host = visitor->session;
+            return SH_OK;
+        }
+    }
+    return SH_TLS_SESSION_UNKNOWN;
+}
+
+/* The handshake has proved the key: the lane is the session's, if that still runs. */
+static enum sh_cause guest_up(struct sh_lane *lane, void *user)
+{
+    struct guest *guest = user;
+    struct share *share = guest->share;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        struct visitor *visitor = &share->visitors[i];
+        if (visitor->session != guest->host || visitor->over)
+            continue;
+        if (!sh_session_adopt(visitor->session, lane))
+            return SH_REFUSED_BUSY;
+        *guest = (struct guest){0};
+        return SH_OK;
+    }
+    return SH_TLS_SESSION_UNKNOWN;
+}
+
+static enum sh_cause guest_msg(struct sh_lane *lane SH_UNUSED, unsigned type SH_UNUSED,
+                               struct sh_bytes payload SH_UNUSED, void *user SH_UNUSED)
+{
+    return SH_PROTO_WRONG_STATE;
+}
+
+static void guest_writable(struct sh_lane *lane SH_UNUSED, void *user SH_UNUSED) {}
+
+static void guest_down(struct sh_lane *lane SH_UNUSED, enum sh_cause cause, void *user)
+{
+    struct guest *guest = user;
+    sh_log("share: a LAN connection without a key: %s", sh_cause_info(cause)->name);
+    guest->gone = true;
+}
+
+static void guest_leave(struct guest *guest)
+{
+    sh_lane_free(guest->lane);
+    *guest = (struct guest){0};
+}
+
+static void guest_after(void *user)
+{
+    struct guest *guest = user;
+    if (guest->gone)
+        guest_leave(guest);
+}
+
+static const struct sh_lane_ops guest_ops = {
+    .up = guest_up,
+    .msg = guest_msg,
+    .find_psk = guest_find_psk,
+    .writable = guest_writable,
+    .down = guest_down,
+    .after = guest_after,
+};
+
+static void on_accepted(struct sh_stream *stream, void *user)
+{
+    struct share *share = user;
+    struct guest *guest = &share->guests[0];
+    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .now = share->edge.wall};
+    for (size_t i = 0; i < SH_COUNT(share->guests) && guest->lane; i++) {
+        if (!share->guests[i].lane || share->guests[i].since < guest->since)
+            guest = &share->guests[i];
+    }
+    guest_leave(guest);
+    guest->share = share;
+    guest->since = sh_edge_now();
+    enum sh_cause cause = sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
+    if (cause != SH_OK)
+        sh_log("share: LAN connection: %s", sh_cause_info(cause)->name);
+}
+
+static const struct sh_link_ops link_ops = {.accepted = on_accepted};
+
+/* ---- Time and signals ---- */
+
+static void on_stop(enum sh_cause cause, void *user)
+{
+    struct share *share = user;
+    bool cut_off = running(share) > 0;
+    share->stopping = true;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        if (share->visitors[i].session && !share->visitors[i].over)
+            sh_session_stop(share->visitors[i].session, cause);
+    }
+    quit(share, share->done > 0 && !cut_off ? SH_OK : cause);
+}
+
+static sh_ms on_tick(sh_ms now, void *user)
+{
+    struct share *share = user;
+    sh_ms next = now + 1000;
+    if (now >= share->rotated + SH_ROTATE_MS && !share->quitting && advertise(share, now) != SH_OK)
+        sh_log("share: the identifier could not be changed");
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        struct visitor *visitor = &share->visitors[i];
+        if (visitor->session && !visitor->over)
+            next = SH_MIN(next, sh_session_tick(visitor->session));
+        if (visitor->session && visitor->over)
+            leave(visitor);
+    }
+    for (size_t i = 0; i < SH_COUNT(share->guests); i++) {
+        struct guest *guest = &share->guests[i];
+        if (guest->lane && now >= guest->since + SH_LOBBY_MS)
+            guest_leave(guest);
+    }
+    return next;
+}
+
+static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick};
+
+static enum sh_cause start(struct share *share)
+{
+    const struct sh_share_config *config = share->config;
+    SH_TRY(sh_edge_open(&share->edge, config->common, &edge_ops, &ble_ops, &link_ops, share));
+    if (share->edge.lan) {
+        simhop__link_offer__init(&share->offer);
+        enum sh_cause cause = share->edge.lan->driver->listen(share->edge.lan, &share->offer);
+        share->have_offer = cause == SH_OK;
+        if (cause != SH_OK) /* ble carries it all the same */
+            sh_output_link(config->out, "lan", "failed", cause);
+    }
+    SH_TRY(advertise(share, sh_edge_now()));
+    sh_output_phase(config->out, SH_PHASE_DISCOVER, "anchor", NULL);
+    return sh_edge_run(&share->edge);
+}
+
+enum sh_cause sh_share_run(const struct sh_share_config *config)
+{
+    struct share *share = calloc(1, sizeof(*share));
+    if (!share)
+        return SH_ENV_NO_MEMORY;
+    share->config = config;
+    enum sh_cause cause = start(share);
+    if (cause == SH_OK)
+        cause = share->end;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++)
+        leave(&share->visitors[i]);
+    for (size_t i = 0; i < SH_COUNT(share->guests); i++)
+        guest_leave(&share->guests[i]);
+    sh_edge_close(&share->edge);
+    free(share);
+    return cause;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The anchor at work: it advertises, takes connections, runs a session for each, and hands every LAN connection to the
+ * session whose key it has. Connections that say nothing are bounded in number and time: the oldest makes room.
+ */
+#ifndef SIMHOP_CLI_SHARE_H
+#define SIMHOP_CLI_SHARE_H
+
+#include "cli/edge.h"
+#include "cli/events.h"
+
+#define SH_SHARE_SESSIONS 8  /* that have greeted us */
+#define SH_SHARE_SILENT   32 /* that have not yet */
+#define SH_SHARE_LOBBY    64 /* LAN connections whose key is not known yet */
+#define SH_LOBBY_MS       4000
+
+struct sh_share_config {
+    const struct sh_common *common;
+    struct sh_output *out;
+    const struct sh_identity *identity;
+    struct sh_registry *registry;
+    struct sh_item *const *items;
+    size_t item_count;
+    const struct sh_bundle *draft; /* may be NULL */
+    int device_kind;
+    bool once; /* end with the first device that greeted us */
+};
+
+/* Shares until stopped (or once). SH_OK: at least one device is done and nothing was cut off. */
+SH_MUST_USE enum sh_cause sh_share_run(const struct sh_share_config *config);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/sync.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/ask.h"
+#include "cli/nearby.h"
+#include "proto/log.h"
+
+struct sync {
+    const struct sh_sync_config *config;
+    struct sh_edge edge;
+    struct sh_events events;
+    struct sh_nearby *nearby;
+    struct sh_device *linked; /* the anchors that we know */
+    size_t linked_count;
+    struct sh_ask *ask;
+    struct sh_session *session, *old; /* old: over, freed with the next tick */
+    struct sh_stream *stream;
+    struct sh_nearby_pick picked;
+    sh_ms connect_deadline;
+    unsigned connects, code_run;
+    char *incoming_dir, *bundle_dir;
+    bool quitting;
+    enum sh_cause end;
+};
+
+static void quit(struct sync *sync, enum sh_cause cause)
+{
+    if (sync->quitting)
+        return;
+    sync->quitting = true;
+    sync->end = cause;
+    sh_edge_quit(&sync->edge);
+}
+
+/* ---- The code ---- */
+
+static void on_typed(const struct sh_code *code, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session)
+        sh_session_code(sync->session, code);
+    sh_edge_wake(&sync->edge);
+}
+
+static void on_not_typed(enum sh_cause cause, void *user)
+{
+    struct sync *sync = user;
+    /* After a wrong code the end of the input means that there is no better one. */
+    if (cause == SH_CONFIRM_NO_CODE && sync->code_run > 1)
+        cause = SH_CONFIRM_WRONG_CODE;
+    if (sync->session)
+        sh_session_stop(sync->session, cause);
+}
+
+static void on_strange(void *user)
+{
+    struct sync *sync = user;
+    sh_output_note(sync->config->out, "The code has six digits. Type it again.");
+}
+
+static const struct sh_ask_ops ask_ops = {
+    .code = on_typed, .strange = on_strange, .failed = on_not_typed};
+
+/* ---- What the session tells ---- */
+
+static sh_ms on_now(void *user SH_UNUSED)
+{
+    return sh_edge_now();
+}
+
+static void on_phase(enum sh_phase phase, const char *peer, void *user)
+{
+    struct sync *sync = user;
+    if (phase != SH_PHASE_CONNECT) /* said when we dialled */
+        sh_events_phase(&sync->events, phase, peer);
+}
+
+static void on_proximity(const struct sh_proximity_estimate *estimate, bool final, void *user)
+{
+    struct sync *sync = user;
+    sh_events_proximity(&sync->events, estimate, final);
+}
+
+static void on_sample(bool on, void *user)
+{
+    struct sync *sync = user;
+    if (sync->stream)
+        sync->edge.ble->driver->sample(sync->edge.ble, sync->stream, on);
+}
+
+static void on_want_code(unsigned run, const char *peer, void *user)
+{
+    struct sync *sync = user;
+    sync->code_run = run;
+    if (run > 1)
+        sh_output_note(sync->config->out,
+                       "That was not the code. The other device shows a new one.");
+    sh_output_code_wanted(sync->config->out, peer, run);
+    sh_ask_start(sync->ask);
+}
+
+static void on_dial(const struct sh_attempt *attempt, void *user)
+{
+    struct sync *sync = user;
+    struct sh_link *lan = sync->edge.lan;
+    enum sh_cause cause = SH_LINK_UNREACHABLE;
+    if (lan)
+        cause = lan->driver->dial(lan, attempt);
+    if (cause != SH_OK)
+        sh_session_dial_failed(sync->session, attempt->id, cause);
+}
+
+static void on_cancel(unsigned attempt, void *user)
+{
+    struct sync *sync = user;
+    if (sync->edge.lan)
+        sync->edge.lan->driver->cancel(sync->edge.lan, attempt);
+}
+
+static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
+{
+    struct sync *sync = user;
+    sh_events_link(&sync->events, kind, state, cause);
+}
+
+static void on_progress(const struct sh_session_progress *progress, void *user)
+{
+    struct sync *sync = user;
+    sh_events_progress(&sync->events, progress, sh_edge_now());
+}
+
+static void on_done(const struct sh_session_summary *summary, void *user)
+{
+    struct sync *sync = user;
+    sync->end = sync->config->arrived(summary, sync->config->user);
+}
+
+static void on_ended(enum sh_cause cause, void *user)
+{
+    struct sync *sync = user;
+    sync->old = sync->session;
+    sync->session = NULL;
+    sync->stream = NULL;
+    sh_ask_stop(sync->ask);
+    /* Somebody else than --anchor asked for: look on. */
+    if (cause == SH_NEAR_NO_ANCHOR && !sync->quitting) {
+        sh_nearby_again(sync->nearby, sync->picked.address, sh_edge_now());
+        if (sync->edge.ble->driver->scan(sync->edge.ble, true) != SH_OK)
+            quit(sync, SH_ENV_RADIO_FAILED);
+    } else {
+        quit(sync, cause == SH_OK ? sync->end : cause);
+    }
+    sh_edge_wake(&sync->edge);
+}
+
+static const struct sh_session_ops session_ops = {
+    .now = on_now,
+    .phase = on_phase,
+    .proximity = on_proximity,
+    .sample = on_sample,
+    .want_code = on_want_code,
+    .dial = on_dial,
+    .cancel = on_cancel,
+    .link = on_link,
+    .progress = on_progress,
+    .done = on_done,
+    .ended = on_ended,
+};
+
+/* ---- Discovery and connection ---- */
+
+static void connect_picked(struct sync *sync)
+{
+    struct sh_ble *ble = sync->edge.ble;
+    sync->connects++;
+    sync->connect_deadline = sh_edge_now() + SH_SYNC_CONNECT_MS;
+    enum sh_cause cause = ble->driver->connect(ble, sync->picked.address, sync->picked.advert.psm);
+    if (cause != SH_OK)
+        quit(sync, cause);
+}
+
+static void on_pick(const struct sh_nearby_pick *pick, void *user)
+{
+    struct sync *sync = user;
+    sync->picked = *pick;
+    sync->connects = 0;
+    sh_events_phase(&sync->events, SH_PHASE_CONNECT, pick->linked ? pick->linked->name : NULL);
+    /* Scanning and a connection fight for the radio's time. */
+    if (sync->edge.ble->driver->scan(sync->edge.ble, false) != SH_OK)
+        sh_log("sync: scanning could not be stopped");
+    connect_picked(sync);
+}
+
+static void on_nearby_phase(enum sh_phase phase, void *user)
+{
+    struct sync *sync = user;
+    sh_events_phase(&sync->events, phase, NULL);
+}
+
+static void on_nearby_proximity(const struct sh_proximity_estimate *estimate, void *user)
+{
+    struct sync *sync = user;
+    sh_events_proximity(&sync->events, estimate, false);
+}
+
+static void on_hint(const char *text, void *user)
+{
+    struct sync *sync = user;
+    sh_output_note(sync->config->out, "%s", text);
+}
+
+static void on_nearby_failed(enum sh_cause cause, void *user)
+{
+    quit(user, cause);
+}
+
+static const struct sh_nearby_ops nearby_ops = {
+    .phase = on_nearby_phase,
+    .proximity = on_nearby_proximity,
+    .hint = on_hint,
+    .pick = on_pick,
+    .failed = on_nearby_failed,
+};
+
+static void on_heard(const struct sh_ble_heard *heard, void *user)
+{
+    struct sync *sync = user;
+    sh_nearby_heard(sync->nearby, heard, sh_edge_now());
+}
+
+static void fill_config(const struct sync *sync, struct sh_session_config *config)
+{
+    const struct sh_sync_config *from = sync->config;
+    *config = (struct sh_session_config){.role = SH_SECONDARY,
+                                         .identity = from->identity,
+                                         .registry = from->registry,
+                                         .boot_id = sync->edge.boot_id,
+                                         .name = from->common->name,
+                                         .device_kind = from->device_kind,
+                                         .eid = from->eid,
+                                         .wall = sync->edge.wall,
+                                         .link_count = sync->edge.link_count,
+                                         .ref1m_dbm = (double)sync->picked.advert.ref1m_dbm,
+                                         .peer_name = from->anchor,
+                                         .dir = from->dir,
+                                         .incoming_dir = sync->incoming_dir,
+                                         .bundle_dir = sync->bundle_dir};
+    if (sync->picked.advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER)
+        config->ref1m_dbm = sync->edge.ref1m_dbm;
+    if (!from->pair)
+        config->reconnect_to = sync->picked.linked;
+    memcpy(config->links, sync->edge.links, sizeof(config->links));
+    memcpy(config->advertised_id, sync->picked.advert.id, sizeof(config->advertised_id));
+}
+
+static void on_stream(struct sh_stream *stream, bool incoming, void *user)
+{
+    struct sync *sync = user;
+    struct sh_session_config config;
+    if (incoming || sync->session || sync->quitting) {
+        sh_stream_close(stream);
+        return;
+    }
+    sync->connect_deadline = SH_NEVER;
+    sync->stream = stream;
+    fill_config(sync, &config);
+    enum sh_cause cause = sh_session_new(&config, &session_ops, sync, stream, &sync->session);
+    if (cause != SH_OK) {
+        sync->stream = NULL;
+        quit(sync, cause);
+    }
+}
+
+static void on_connect_failed(enum sh_cause cause, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session || sync->quitting || sync->connect_deadline == SH_NEVER)
+        return;
+    if (sync->connects < SH_SYNC_CONNECTS)
+        connect_picked(sync);
+    else
+        quit(sync, cause);
+}
+
+static void on_rssi(struct sh_stream *stream, int dbm, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session && sync->stream == stream)
+        sh_session_rssi(sync->session, dbm);
+}
+
+static void on_radio_failed(enum sh_cause cause, void *user)
+{
+    quit(user, cause);
+}
+
+static const struct sh_ble_ops ble_ops = {
+    .heard = on_heard,
+    .stream = on_stream,
+    .connect_failed = on_connect_failed,
+    .rssi = on_rssi,
+    .failed = on_radio_failed,
+};
+
+/* ---- Links ---- */
+
+static void on_dialled(unsigned attempt, struct sh_stream *stream, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session)
+        sh_session_dialled(sync->session, attempt, stream);
+    else
+        sh_stream_close(stream);
+}
+
+static void on_dial_failed(unsigned attempt, enum sh_cause cause, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session)
+        sh_session_dial_failed(sync->session, attempt, cause);
+}
+
+static const struct sh_link_ops link_ops = {.dialled = on_dialled, .dial_failed = on_dial_failed};
+
+/* ---- Time and signals ---- */
+
+static void on_stop(enum sh_cause cause, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session)
+        sh_session_stop(sync->session, cause);
+    quit(sync, cause);
+}
+
+static sh_ms on_tick(sh_ms now, void *user)
+{
+    struct sync *sync = user;
+    sh_session_free(sync->old);
+    sync->old = NULL;
+    if (sync->session)
+        return sh_session_tick(sync->session);
+    if (sync->quitting)
+        return SH_NEVER;
+    if (sync->connect_deadline != SH_NEVER) {
+        if (now >= sync->connect_deadline)
+            quit(sync, SH_CONNECT_TIMEOUT);
+        return sync->connect_deadline;
+    }
+    return sh_nearby_tick(sync->nearby, now);
+}
+
+static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick};
+
+/* FOLDER/NAME, malloc'ed; NULL when there is no memory. */
+static char *join(const char *folder, const char *name)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+/* Of the linked devices the anchors whose token still holds. */
+static enum sh_cause load_linked(struct sync *sync)
+{
+    size_t count = 0;
+    SH_TRY(
+        sh_registry_list_devices(sync->config->registry, sync->edge.wall, &sync->linked, &count));
+    for (size_t i = 0; i < count; i++) {
+        const struct sh_device *device = &sync->linked[i];
+        if (device->relation == SH_DEVICE_IS_ANCHOR && device->state == SH_DEVICE_AUTHORISED)
+            sync->linked[sync->linked_count++] = *device;
+    }
+    return SH_OK;
+}
+
+static enum sh_cause start(struct sync *sync)
+{
+    const struct sh_sync_config *config = sync->config;
+    const char *state = config->common->state;
+    sync->incoming_dir = join(state, "incoming");
+    sync->bundle_dir = join(state, "bundles");
+    if (!sync->incoming_dir || !sync->bundle_dir)
+        return SH_ENV_NO_MEMORY;
+    SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
+    SH_TRY(load_linked(sync));
+    SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
+    SH_TRY(sh_nearby_new(sync->linked, sync->linked_count, config->anchor, &nearby_ops, sync,
+                         sh_edge_now(), &sync->nearby));
+    SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
+    return sh_edge_run(&sync->edge);
+}
+
+enum sh_cause sh_sync_run(const struct sh_sync_config *config)
+{
+    struct sync *sync = calloc(1, sizeof(*sync));
+    if (!sync)
+        return SH_ENV_NO_MEMORY;
+    sync->config = config;
+    sync->connect_deadline = SH_NEVER;
+    sync->events =
+        (struct sh_events){.out = config->out, .role = "secondary", .started = config->started};
+    enum sh_cause cause = start(sync);
+    if (cause == SH_OK)
+        cause = sync->end;
+    sh_session_free(sync->session);
+    sh_session_free(sync->old);
+    sh_nearby_free(sync->nearby);
+    sh_ask_free(sync->ask);
+    sh_edge_close(&sync->edge);
+    free(sync->linked);
+    free(sync->incoming_dir);
+    free(sync->bundle_dir);
+    free(sync);
+    return cause;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The secondary at work: it looks for an anchor within a metre, connects, runs the session, asks the person for the code, dials the
+ * links that the session wants. What arrived is handed to the caller, who installs it.
+ */
+#ifndef SIMHOP_CLI_SYNC_H
+#define SIMHOP_CLI_SYNC_H
+
+#include "cli/edge.h"
+#include "cli/events.h"
+
+#define SH_SYNC_CONNECT_MS 10000
+#define SH_SYNC_CONNECTS   3 /* tries before connect.failed */
+
+struct sh_sync_config {
+    const struct sh_common *common;
+    struct sh_output *out;
+    const struct sh_identity *identity;
+    struct sh_registry *registry;
+    const char *anchor; /* NULL = any */
+    const char *dir;
+    const char *eid; /* "" = unknown */
+    int device_kind;
+    int code_fd;
+    bool pair; /* with a code, even where we are linked */
+    sh_ms started;
+    /* What arrived; valid during the call. The session still says goodbye: installing comes later. */
+    enum sh_cause (*arrived)(const struct sh_session_summary *summary, void *user);
+    void *user;
+};
+
+SH_MUST_USE enum sh_cause sh_sync_run(const struct sh_sync_config *config);
+
+#endif

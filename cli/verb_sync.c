@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* `simhop sync`: on the device that shall have the lines. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/arrived.h"
+#include "cli/sync.h"
+#include "cli/verb.h"
+#include "profile/activation_code.h"
+
+struct values {
+    struct sh_common common;
+    const char *anchor, *dir, *nm_dir, *hook, *eid, *kind;
+    int64_t code_fd;
+    bool no_install, pair;
+};
+
+static const struct sh_option options[] = {
+    {"anchor", 0, SH_OPTION_TEXT, "NAME", "Only from the device of this name.",
+     offsetof(struct values, anchor)},
+    {"code-fd", 0, SH_OPTION_NUMBER, "N", "Read the code from this descriptor (0), a line a try.",
+     offsetof(struct values, code_fd)},
+    {"dir", 0, SH_OPTION_TEXT, "DIR", "Folder for the files that arrive (the current one).",
+     offsetof(struct values, dir)},
+    {"no-install", 0, SH_OPTION_FLAG, NULL, "Keep the bundle in the state folder, install nothing.",
+     offsetof(struct values, no_install)},
+    {"nm-dir", 0, SH_OPTION_TEXT, "DIR",
+     "Folder for NetworkManager keyfiles (/etc/NetworkManager/system-connections, if it exists).",
+     offsetof(struct values, nm_dir)},
+    {"hook", 0, SH_OPTION_TEXT, "PROGRAM",
+     "Run this program with the path of the bundle and of each file (an absolute path).",
+     offsetof(struct values, hook)},
+    {"pair", 0, SH_OPTION_FLAG, NULL, "Link with a code, even if the devices are linked.",
+     offsetof(struct values, pair)},
+    {"eid", 0, SH_OPTION_TEXT, "EID", "This device's EID (32 digits): the bundle is bound to it.",
+     offsetof(struct values, eid)},
+    {"kind", 0, SH_OPTION_TEXT, "KIND", "tablet (the default), laptop, watch, phone, iot.",
+     offsetof(struct values, kind)},
+    {0},
+};
+
+static enum sh_cause arrived_copy(const struct sh_session_summary *summary, void *user)
+{
+    return sh_arrived_copy(user, summary);
+}
+
+static enum sh_cause check_options(const struct values *v, int argc, char **argv,
+                                   struct sh_sync_config *config)
+{
+    if (argc > 0)
+        return sh_fail(SH_USAGE_BAD_OPTION, "%s: sync takes options only", argv[0]);
+    if (v->eid && !sh_eid_is_valid(v->eid))
+        return sh_fail(SH_USAGE_BAD_OPTION, "--eid: 32 digits with a right check value are wanted");
+    if (v->hook && v->hook[0] != '/')
+        return sh_fail(SH_USAGE_BAD_OPTION, "--hook %s: an absolute path is wanted", v->hook);
+    config->device_kind = sh_device_kind_by_name(v->kind ? v->kind : "tablet");
+    if (config->device_kind < 0)
+        return sh_fail(SH_USAGE_BAD_OPTION, "--kind %s: tablet, laptop, watch, phone or iot",
+                       v->kind);
+    config->eid = v->eid ? v->eid : "";
+    config->code_fd = v->code_fd >= 0 ? (int)v->code_fd : STDIN_FILENO;
+    return SH_OK;
+}
+
+/* The folder's full path (made if absent), so that what is remembered of a file holds wherever we run next. */
+static enum sh_cause open_dir(const char *dir, char full[PATH_MAX])
+{
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return sh_cause_of_errno(errno, dir);
+    if (!realpath(dir, full))
+        return sh_cause_of_errno(errno, dir);
+    struct stat st;
+    if (stat(full, &st) != 0 || !S_ISDIR(st.st_mode))
+        return sh_fail(SH_USAGE_BAD_OPTION, "--dir %s: not a folder", dir);
+    return SH_OK;
+}
+
+/* While installers run there is no loop: signals are met by a descriptor that they watch. */
+static enum sh_cause install(const struct values *v, const struct sh_arrived *arrived,
+                             struct sh_output *out, struct sh_events *events)
+{
+    struct sh_install_config config = {.nm_dir = v->nm_dir, .hook = v->hook, .cancel_fd = 0};
+    sigset_t set, old;
+    if (v->no_install)
+        return SH_OK;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    sh_autoclose int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    config.cancel_fd = SH_MAX(fd, 0);
+    sh_events_phase(events, SH_PHASE_INSTALL, NULL);
+    enum sh_cause cause = sh_arrived_install(arrived, &config, out);
+    struct signalfd_siginfo info;
+    bool stopped = fd >= 0 && read(fd, &info, sizeof(info)) > 0;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return cause == SH_OK && stopped ? SH_SESSION_INTERRUPTED : cause;
+}
+
+static enum sh_cause run(void *values, struct sh_output *out, int argc, char **argv)
+{
+    const struct values *v = values;
+    SH_CLEANUP(sh_identity_freep) struct sh_identity *identity = NULL;
+    SH_CLEANUP(sh_registry_closep) struct sh_registry *registry = NULL;
+    SH_CLEANUP(sh_arrived_clear) struct sh_arrived arrived = {0};
+    char dir[PATH_MAX];
+    struct sh_sync_config config = {.common = &v->common,
+                                    .out = out,
+                                    .anchor = v->anchor,
+                                    .dir = dir,
+                                    .pair = v->pair,
+                                    .started = sh_edge_now(),
+                                    .arrived = arrived_copy,
+                                    .user = &arrived};
+    SH_TRY(check_options(v, argc, argv, &config));
+    SH_TRY(sh_registry_open(v->common.state, &registry));
+    SH_TRY(sh_identity_load(v->common.state, &identity));
+    SH_TRY(open_dir(v->dir ? v->dir : ".", dir));
+    config.identity = identity;
+    config.registry = registry;
+    SH_TRY(sh_sync_run(&config));
+    struct sh_events events = {.out = out, .role = "secondary", .started = config.started};
+    SH_TRY(install(v, &arrived, out, &events));
+    sh_events_phase(&events, SH_PHASE_LINKED, NULL);
+    sh_events_done(&events, &arrived.summary, sh_edge_now());
+    return SH_OK;
+}
+
+const struct sh_verb sh_verb_sync = {
+    .name = "sync",
+    .usage = "[--anchor NAME] [--dir DIR] [options]",
+    .summary = "Take over lines and files from a device held beside this one",
+    .text = "Looks for a device within one metre that runs `simhop share`, asks for the code that "
+            "it shows, receives\n"
+            "and verifies, then installs: APNs into NetworkManager, everything to the hook. Run "
+            "again after an\n"
+            "interruption it goes on where it was, without a code.\n",
+    .options = options,
+    .values_size = sizeof(struct values),
+    .run = run,
+};

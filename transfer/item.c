@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "transfer/digest.h"
 #include "transfer/leaf.h"
 
 #define ID_LABEL "simhop1 item"
@@ -29,6 +30,7 @@ struct sh_item {
     int fd;         /* -1 while at rest */
     struct source source;
     struct sh_hashtree tree;
+    struct sh_digest digest;
 };
 
 static struct source source_of(const struct stat *st)
@@ -92,6 +94,20 @@ static enum sh_cause derive_id(struct sh_item *item, const uint8_t anchor_id[16]
     return SH_OK;
 }
 
+static enum sh_cause end_seal(struct sh_item *item)
+{
+    return sh_item_sealed(item) ? sh_digest_end(&item->digest) : SH_OK;
+}
+
+/* The next leaf in order. */
+static enum sh_cause seal_next(struct sh_item *item, const uint8_t hash[SH_HASH_SIZE],
+                               struct sh_bytes data)
+{
+    SH_TRY(sh_digest_add(&item->digest, data));
+    SH_TRY(sh_hashtree_append(&item->tree, hash));
+    return end_seal(item);
+}
+
 /* A descriptor of a regular file and its state. The look before the open keeps a FIFO from
  * blocking and a device from being touched. */
 static enum sh_cause open_regular(const char *path, int *ret_fd, struct source *ret_source)
@@ -124,7 +140,8 @@ static enum sh_cause fill_from_file(struct sh_item *item, const char *path,
     if (item->size > SH_ITEM_SIZE_MAX)
         return unreadable(path, "too large");
     sh_item_rest(item);
-    return derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source)));
+    SH_TRY(derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source))));
+    return end_seal(item);
 }
 
 enum sh_cause sh_item_open_file(const char *name, const char *path, const uint8_t anchor_id[16],
@@ -156,6 +173,7 @@ enum sh_cause sh_item_open_memory(const char *name, int kind, struct sh_bytes by
         memcpy(item->bytes, bytes.p, bytes.n);
     SH_TRY(sh_sha256(&bytes, 1, digest));
     SH_TRY(derive_id(item, anchor_id, SH_BYTES(digest, sizeof(digest))));
+    SH_TRY(end_seal(item));
     *ret_item = item;
     item = NULL;
     return SH_OK;
@@ -168,6 +186,7 @@ void sh_item_free(struct sh_item *item)
     sh_item_rest(item);
     if (item->bytes)
         sh_wipe(item->bytes, (size_t)item->size); /* a bundle has activation codes in it */
+    sh_digest_reset(&item->digest);
     free(item->bytes);
     free(item->path);
     free(item);
@@ -259,11 +278,12 @@ enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index, uint8_t *o
     return SH_OK;
 }
 
-enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index, const uint8_t hash[32])
+enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index, const uint8_t hash[32],
+                                struct sh_bytes data)
 {
     if (sh_item_sealed(item) || index != item->tree.leaves)
         return SH_OK;
-    return sh_hashtree_append(&item->tree, hash);
+    return seal_next(item, hash, data);
 }
 
 enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done)
@@ -279,7 +299,7 @@ enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret
         uint32_t length = 0;
         SH_TRY(sh_item_read_leaf(item, item->tree.leaves, buffer, &length));
         SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), hash));
-        SH_TRY(sh_hashtree_append(&item->tree, hash));
+        SH_TRY(seal_next(item, hash, SH_BYTES(buffer, length)));
     }
     *ret_done = sh_item_sealed(item);
     return SH_OK;
@@ -295,4 +315,12 @@ enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32])
     if (!sh_item_sealed(item))
         return sh_fail(SH_INTERNAL_BUG, "%s is not sealed", item->name);
     return sh_hashtree_root(&item->tree, out);
+}
+
+enum sh_cause sh_item_sha256(const struct sh_item *item, uint8_t out[32])
+{
+    if (!item->digest.ended)
+        return sh_fail(SH_INTERNAL_BUG, "%s is not sealed", item->name);
+    memcpy(out, item->digest.value, sizeof(item->digest.value));
+    return SH_OK;
 }

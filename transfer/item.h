@@ -49,11 +49,12 @@ SH_MUST_USE enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index
  * reading for nothing, others are read here. feed() is told of each leaf that was served; work() reads up to
  * `leaves` more and says in *ret_done whether the root is there. */
 SH_MUST_USE enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index,
-                                            const uint8_t hash[32]);
+                                            const uint8_t hash[32], struct sh_bytes data);
 SH_MUST_USE enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done);
 bool sh_item_sealed(const struct sh_item *item);
 /* Only when sealed, else internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32]);
+/* SHA-256 of the whole content. Only when sealed, else internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_sha256(const struct sh_item *item, uint8_t out[32]);
 
 #endif

@@ -11,42 +11,41 @@
 
 #include "transfer/link.h"
 
-#define LAN_ADDRESSES 12
-#define LAN_SHAPE_MS  100
+#define SH_LAN_ADDRESSES 12
+#define SH_LAN_SHAPE_MS  100
 
-struct lan_address {
+struct sh_lan_address {
     uint8_t bytes[16];
     size_t len; /* 4 or 16 */
 };
 
 /* The addresses that others may reach, of interfaces that are up; loopback, with *ret_loopback, if there
  * is no other and no interface was asked for. ipv4_only: what the listener can take. Returns how many. */
-size_t lan_addresses(const char *iface, bool ipv4_only, struct lan_address out[LAN_ADDRESSES],
+size_t sh_lan_addresses(const char *iface, bool ipv4_only, struct sh_lan_address out[SH_LAN_ADDRESSES],
                      bool *ret_loopback);
 
-struct lan;
-struct lan_stream;
+struct sh_lan_stream;
 
 /* What both an accepted and a dialled stream want to know of their link; outlives neither. */
-struct lan_owner {
+struct sh_lan_owner {
     struct event_base *base;
     sh_shape_fn shape;
     void *shape_user;
-    struct lan_stream *streams; /* all that are open */
+    struct sh_lan_stream *streams; /* all that are open */
     unsigned accepted;
 };
 
 /* Takes the descriptor, also on failure (NULL). */
-struct lan_stream *lan_stream_new(struct lan_owner *owner, int fd, bool accepted);
-struct sh_stream *lan_stream_base(struct lan_stream *stream);
+struct sh_lan_stream *sh_lan_stream_new(struct sh_lan_owner *owner, int fd, bool accepted);
+struct sh_stream *sh_lan_stream_base(struct sh_lan_stream *stream);
 /* The owner goes: streams in use stay and work on, those that flush end. */
-void lan_streams_detach(struct lan_owner *owner);
+void sh_lan_streams_detach(struct sh_lan_owner *owner);
 
 /* TCP_NODELAY, time-outs; before connect and after accept. */
-void lan_socket_options(int fd);
+void sh_lan_socket_options(int fd);
 /* What a failure of connect means; quick: an answer came in less than a second. */
-enum sh_cause lan_connect_cause(int error, bool quick);
+enum sh_cause sh_lan_connect_cause(int error, bool quick);
 /* Milliseconds of CLOCK_BOOTTIME. */
-sh_ms lan_now(void);
+sh_ms sh_lan_now(void);
 
 #endif

@@ -54,8 +54,8 @@ typedef struct sh_shape (*sh_shape_fn)(void *user);
 
 /* TCP over the addresses of this machine's interfaces that are up (loopback only if there is no other; no IPv6 link-local ones,
  * which mean nothing without the other side's interface). iface NULL = any.
- * TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. The driver's free keeps open streams alive and ends those that
- * still flush after their close. dial tells every failure by dial_failed, later, from the loop. */
+ * TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. A stream stays until it is closed, after `closed`
+ * too and after the driver's free, which ends those that still flush after their close. dial tells every failure by dial_failed, later, from the loop. */
 SH_MUST_USE enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface,
                                           sh_shape_fn shape, void *shape_user,
                                           const struct sh_link_ops *ops, void *user,

@@ -27,14 +27,14 @@ struct dial {
 
 struct lan {
     struct sh_link link;
-    struct lan_owner owner;
+    struct sh_lan_owner owner;
     char iface[IF_NAMESIZE];
     bool ipv4_only;
     int listener;
     struct event *acceptable, *resume;
     struct dial *dials;
-    struct lan_address addresses[LAN_ADDRESSES];
-    ProtobufCBinaryData offered[LAN_ADDRESSES];
+    struct sh_lan_address addresses[SH_LAN_ADDRESSES];
+    ProtobufCBinaryData offered[SH_LAN_ADDRESSES];
 };
 
 static struct sh_shape shape_now(const struct lan *lan)
@@ -89,10 +89,10 @@ static void take_connection(struct lan *lan, int fd)
         close(fd);
         return;
     }
-    lan_socket_options(fd);
-    struct lan_stream *stream = lan_stream_new(&lan->owner, fd, true);
+    sh_lan_socket_options(fd);
+    struct sh_lan_stream *stream = sh_lan_stream_new(&lan->owner, fd, true);
     if (stream)
-        lan->link.ops->accepted(lan_stream_base(stream), lan->link.user);
+        lan->link.ops->accepted(sh_lan_stream_base(stream), lan->link.user);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what SH_UNUSED, void *user)
@@ -156,8 +156,8 @@ static enum sh_cause lan_listen(struct sh_link *link, Simhop__LinkOffer *ret_off
     bool loopback = false;
     uint32_t port = 0;
     enum sh_cause cause = lan->listener >= 0 ? SH_OK : open_listener(lan);
-    size_t count = cause == SH_OK ? lan_addresses(lan->iface[0] ? lan->iface : NULL, lan->ipv4_only,
-                                                  lan->addresses, &loopback)
+    size_t count = cause == SH_OK ? sh_lan_addresses(lan->iface[0] ? lan->iface : NULL,
+                                                     lan->ipv4_only, lan->addresses, &loopback)
                                   : 0;
     if (cause == SH_OK && (count == 0 || !port_of(lan->listener, &port)))
         cause = sh_fail(SH_LINK_NONE, "no interface that is up has an address");
@@ -180,7 +180,7 @@ static enum sh_cause lan_listen(struct sh_link *link, Simhop__LinkOffer *ret_off
 
 /* ---- dialling ---- */
 
-enum sh_cause lan_connect_cause(int error, bool quick)
+enum sh_cause sh_lan_connect_cause(int error, bool quick)
 {
     switch (error) {
     case ECONNREFUSED:
@@ -234,7 +234,7 @@ static enum sh_cause dial_result(const struct dial *dial, short what)
     if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
         error = errno;
     if (error != 0)
-        return lan_connect_cause(error, lan_now() - dial->started < QUICK_MS);
+        return sh_lan_connect_cause(error, sh_lan_now() - dial->started < QUICK_MS);
     return is_own(dial->fd) ? SH_LINK_REFUSED : SH_OK;
 }
 
@@ -244,15 +244,15 @@ static void on_dialled(evutil_socket_t fd SH_UNUSED, short what, void *user)
     struct lan *lan = dial->lan;
     unsigned attempt = dial->attempt;
     enum sh_cause cause = dial_result(dial, what);
-    struct lan_stream *stream = NULL;
+    struct sh_lan_stream *stream = NULL;
     if (cause == SH_OK) {
-        stream = lan_stream_new(&lan->owner, dial->fd, false);
+        stream = sh_lan_stream_new(&lan->owner, dial->fd, false);
         dial->fd = -1;
         cause = stream ? SH_OK : SH_ENV_NO_MEMORY;
     }
     dial_free(dial);
     if (stream)
-        lan->link.ops->dialled(attempt, lan_stream_base(stream), lan->link.user);
+        lan->link.ops->dialled(attempt, sh_lan_stream_base(stream), lan->link.user);
     else
         lan->link.ops->dial_failed(attempt, cause, lan->link.user);
 }
@@ -267,7 +267,7 @@ static int begin_connect(const struct lan *lan, const struct sh_attempt *attempt
     int fd = socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0 && bind_to_iface(lan, fd)) {
         const struct sockaddr *address = ipv4 ? (const void *)&in : (const void *)&in6;
-        lan_socket_options(fd);
+        sh_lan_socket_options(fd);
         if (connect(fd, address, ipv4 ? sizeof(in) : sizeof(in6)) == 0 || errno == EINPROGRESS)
             return fd;
     }
@@ -288,7 +288,7 @@ static void begin_dial(struct dial *dial, const struct sh_attempt *attempt)
     else if (!shape.blackhole)
         dial->fd = begin_connect(dial->lan, attempt, &error);
     if (error != 0)
-        dial->cause = lan_connect_cause(error, false);
+        dial->cause = sh_lan_connect_cause(error, false);
 }
 
 static enum sh_cause lan_dial(struct sh_link *link, const struct sh_attempt *attempt)
@@ -300,7 +300,7 @@ static enum sh_cause lan_dial(struct sh_link *link, const struct sh_attempt *att
     if (!dial)
         return SH_ENV_NO_MEMORY;
     *dial = (struct dial){
-        .lan = lan, .next = lan->dials, .attempt = attempt->id, .fd = -1, .started = lan_now()};
+        .lan = lan, .next = lan->dials, .attempt = attempt->id, .fd = -1, .started = sh_lan_now()};
     lan->dials = dial;
     begin_dial(dial, attempt);
     dial->event =
@@ -330,7 +330,7 @@ static void lan_free(struct sh_link *link)
     while (lan->dials)
         dial_free(lan->dials);
     close_listener(lan);
-    lan_streams_detach(&lan->owner);
+    sh_lan_streams_detach(&lan->owner);
     free(lan);
 }
 
@@ -352,7 +352,7 @@ enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface, sh_sha
         return sh_fail(SH_LINK_NONE, "%s: not the name of an interface", iface);
     }
     lan->link = (struct sh_link){.driver = &driver, .ops = ops, .user = user};
-    lan->owner = (struct lan_owner){.base = base, .shape = shape, .shape_user = shape_user};
+    lan->owner = (struct sh_lan_owner){.base = base, .shape = shape, .shape_user = shape_user};
     lan->listener = -1;
     *ret_link = &lan->link;
     return SH_OK;

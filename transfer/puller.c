@@ -45,7 +45,7 @@ void sh_puller_free(struct sh_puller *puller)
     free(puller);
 }
 
-void puller_end(struct sh_puller *puller, enum sh_cause cause)
+void sh_puller_end(struct sh_puller *puller, enum sh_cause cause)
 {
     if (puller->over)
         return;
@@ -57,7 +57,7 @@ void puller_end(struct sh_puller *puller, enum sh_cause cause)
 
 /* Deadlines run in our own time: a jump of the clock that is longer than any sleep that tick asked for
  * was an absence of ours, in which messages only waited to be read. */
-static sh_ms puller_clock(struct sh_puller *puller, sh_ms now)
+static sh_ms clock_of(struct sh_puller *puller, sh_ms now)
 {
     if (now > puller->last && now - puller->last > GAP_MS)
         puller->skew += now - puller->last - GAP_MS;
@@ -65,7 +65,7 @@ static sh_ms puller_clock(struct sh_puller *puller, sh_ms now)
     return puller->last - puller->skew;
 }
 
-void puller_moved(struct sh_puller *puller, sh_ms now)
+void sh_puller_moved(struct sh_puller *puller, sh_ms now)
 {
     puller->moved = now;
     puller->graces = 0;
@@ -73,27 +73,27 @@ void puller_moved(struct sh_puller *puller, sh_ms now)
 
 /* ---- links ---- */
 
-struct pull_link *puller_link(struct sh_puller *puller, sh_link_id id)
+struct sh_pull_link *sh_puller_link(struct sh_puller *puller, sh_link_id id)
 {
-    for (size_t i = 0; i < PULL_LINKS; i++) {
+    for (size_t i = 0; i < SH_PULL_LINKS; i++) {
         if (id != 0 && puller->links[i].id == id)
             return &puller->links[i];
     }
     return NULL;
 }
 
-struct pull_link *puller_best_link(struct sh_puller *puller)
+struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller)
 {
-    struct pull_link *best = NULL;
-    for (size_t i = 0; i < PULL_LINKS; i++) {
-        struct pull_link *link = &puller->links[i];
+    struct sh_pull_link *best = NULL;
+    for (size_t i = 0; i < SH_PULL_LINKS; i++) {
+        struct sh_pull_link *link = &puller->links[i];
         if (link->id != 0 && (!best || link->rank < best->rank))
             best = link;
     }
     return best;
 }
 
-static void orphan_ask(struct ask *ask, sh_link_id link)
+static void orphan_ask(struct sh_pull_ask *ask, sh_link_id link)
 {
     if (ask->link == link)
         ask->link = 0;
@@ -101,21 +101,21 @@ static void orphan_ask(struct ask *ask, sh_link_id link)
 
 static void forget_link(struct sh_puller *puller, sh_link_id id, sh_ms now)
 {
-    struct pull_link *link = puller_link(puller, id);
+    struct sh_pull_link *link = sh_puller_link(puller, id);
     if (!link)
         return;
     link->id = 0;
-    puller_orphan(puller, id);
+    sh_puller_orphan(puller, id);
     orphan_ask(&puller->manifest_ask, id);
     orphan_ask(&puller->receipt_ask, id);
     for (size_t i = 0; i < puller->count; i++)
         orphan_ask(&puller->items[i].root_ask, id);
-    if (!puller_best_link(puller))
+    if (!sh_puller_best_link(puller))
         puller->no_link = now;
 }
 
-bool puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
-                 const ProtobufCMessage *message)
+bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
+                    const ProtobufCMessage *message)
 {
     if (puller->ops->send(link, type, message, puller->user) == SH_OK)
         return true;
@@ -125,11 +125,11 @@ bool puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
 
 /* ---- requests that are asked again ---- */
 
-static struct pull_link *answering_link(struct sh_puller *puller)
+static struct sh_pull_link *answering_link(struct sh_puller *puller)
 {
-    struct pull_link *best = NULL;
-    for (size_t i = 0; i < PULL_LINKS; i++) {
-        struct pull_link *link = &puller->links[i];
+    struct sh_pull_link *best = NULL;
+    for (size_t i = 0; i < SH_PULL_LINKS; i++) {
+        struct sh_pull_link *link = &puller->links[i];
         if (link->id != 0 && (!best || link->unanswered < best->unanswered ||
                               (link->unanswered == best->unanswered && link->rank < best->rank)))
             best = link;
@@ -137,10 +137,10 @@ static struct pull_link *answering_link(struct sh_puller *puller)
     return best;
 }
 
-bool puller_ask_due(struct sh_puller *puller, const struct ask *ask, sh_ms wait, sh_ms now,
-                    sh_link_id *ret_link)
+bool sh_puller_ask_due(struct sh_puller *puller, const struct sh_pull_ask *ask, sh_ms wait,
+                       sh_ms now, sh_link_id *ret_link)
 {
-    const struct pull_link *link = NULL;
+    const struct sh_pull_link *link = NULL;
     if (ask->link != 0 && now - ask->asked < wait)
         return false;
     link = answering_link(puller);
@@ -150,15 +150,15 @@ bool puller_ask_due(struct sh_puller *puller, const struct ask *ask, sh_ms wait,
     return true;
 }
 
-bool puller_ask_spent(const struct ask *ask, unsigned most)
+bool sh_puller_ask_spent(const struct sh_pull_ask *ask, unsigned most)
 {
     return ask->link != 0 && ask->silent + 1 >= most;
 }
 
-void puller_asked(struct sh_puller *puller, struct ask *ask, sh_link_id id, sh_ms now)
+void sh_puller_asked(struct sh_puller *puller, struct sh_pull_ask *ask, sh_link_id id, sh_ms now)
 {
-    struct pull_link *link = puller_link(puller, id);
-    *ask = (struct ask){
+    struct sh_pull_link *link = sh_puller_link(puller, id);
+    *ask = (struct sh_pull_ask){
         .asks = ask->asks + 1, .silent = ask->silent + (ask->link != 0), .link = id, .asked = now};
     if (link)
         link->unanswered++;
@@ -167,25 +167,25 @@ void puller_asked(struct sh_puller *puller, struct ask *ask, sh_link_id id, sh_m
 static void ask_manifest(struct sh_puller *puller, sh_ms now)
 {
     Simhop__ManifestRequest message = SIMHOP__MANIFEST_REQUEST__INIT;
-    struct ask *ask = &puller->manifest_ask;
+    struct sh_pull_ask *ask = &puller->manifest_ask;
     sh_link_id link = 0;
-    if (puller->items || !puller_ask_due(puller, ask, SH_MANIFEST_MS, now, &link))
+    if (puller->items || !sh_puller_ask_due(puller, ask, SH_MANIFEST_MS, now, &link))
         return;
-    if (puller_ask_spent(ask, SH_MANIFEST_ASKS)) {
+    if (sh_puller_ask_spent(ask, SH_MANIFEST_ASKS)) {
         sh_fail(SH_TRANSFER_STALLED, "no list of items came");
-        puller_end(puller, SH_TRANSFER_STALLED);
+        sh_puller_end(puller, SH_TRANSFER_STALLED);
         return;
     }
-    if (puller_send(puller, link, SH_MSG_MANIFEST_REQUEST, &message.base))
-        puller_asked(puller, ask, link, now);
+    if (sh_puller_send(puller, link, SH_MSG_MANIFEST_REQUEST, &message.base))
+        sh_puller_asked(puller, ask, link, now);
 }
 
 /* ---- progress ---- */
 
-void puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now)
+void sh_puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now)
 {
     const struct sh_puller_item *item = &puller->items[index].info;
-    const struct pull_link *link = puller_best_link(puller);
+    const struct sh_pull_link *link = sh_puller_best_link(puller);
     Simhop__Progress message = SIMHOP__PROGRESS__INIT;
     if (!at_once && now - puller->progress_at < SH_PROGRESS_MS) {
         puller->progress_item = index;
@@ -197,7 +197,7 @@ void puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_
     message.verified = item->verified;
     message.total = item->size;
     if (link)
-        (void)puller_send(puller, link->id, SH_MSG_PROGRESS, &message.base);
+        (void)sh_puller_send(puller, link->id, SH_MSG_PROGRESS, &message.base);
     puller->ops->progress(index, item, puller->progress_link, puller->user);
 }
 
@@ -207,28 +207,28 @@ void puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_
 static void pump(struct sh_puller *puller, sh_ms now)
 {
     enum sh_cause cause = SH_OK;
-    if (puller->over)
-        return;
-    ask_manifest(puller, now);
-    if (puller->over || !puller->items)
-        return;
-    cause = puller_advance(puller, now);
-    if (cause == SH_OK && !puller->over)
-        cause = puller_fill(puller, now);
+    puller->inside = true;
+    if (!puller->over)
+        ask_manifest(puller, now);
+    if (!puller->over && puller->items)
+        cause = sh_puller_advance(puller, now);
+    if (!puller->over && puller->items && cause == SH_OK)
+        cause = sh_puller_fill(puller, now);
     if (cause != SH_OK)
-        puller_end(puller, cause);
+        sh_puller_end(puller, cause);
+    puller->inside = false;
 }
 
 void sh_puller_link_up(struct sh_puller *puller, sh_link_id id, int kind, unsigned rank, sh_ms now)
 {
-    sh_ms clock = puller_clock(puller, now);
-    if (puller->over || id == 0 || puller_link(puller, id))
+    sh_ms clock = clock_of(puller, now);
+    if (puller->over || id == 0 || sh_puller_link(puller, id))
         return;
-    for (size_t i = 0; i < PULL_LINKS; i++) {
+    for (size_t i = 0; i < SH_PULL_LINKS; i++) {
         if (puller->links[i].id != 0)
             continue;
         puller->links[i] =
-            (struct pull_link){.id = id, .kind = kind, .rank = rank, .active = clock};
+            (struct sh_pull_link){.id = id, .kind = kind, .rank = rank, .active = clock};
         /* A first link has its time, but one that comes and goes does not keep us for ever. */
         if (puller->no_link != SH_NEVER && puller->graces < GRACES) {
             puller->graces++;
@@ -243,11 +243,12 @@ void sh_puller_link_up(struct sh_puller *puller, sh_link_id id, int kind, unsign
 
 void sh_puller_link_down(struct sh_puller *puller, sh_link_id id, sh_ms now)
 {
-    sh_ms clock = puller_clock(puller, now);
-    if (puller->over || !puller_link(puller, id))
+    sh_ms clock = clock_of(puller, now);
+    if (puller->over || !sh_puller_link(puller, id))
         return;
     forget_link(puller, id, clock);
-    pump(puller, clock);
+    if (!puller->inside) /* else who runs goes on with the links that are left */
+        pump(puller, clock);
 }
 
 void sh_puller_links_expected(struct sh_puller *puller, sh_ms until)
@@ -258,33 +259,34 @@ void sh_puller_links_expected(struct sh_puller *puller, sh_ms until)
 void sh_puller_rx(struct sh_puller *puller, sh_link_id id, unsigned type, struct sh_bytes payload,
                   sh_ms now)
 {
-    sh_ms clock = puller_clock(puller, now);
-    struct pull_link *link = puller_link(puller, id);
+    sh_ms clock = clock_of(puller, now);
+    struct sh_pull_link *link = sh_puller_link(puller, id);
     const struct sh_msg_info *info = sh_msg_info(type);
     enum sh_cause cause = SH_OK;
     if (puller->over || !link)
         return;
+    puller->inside = true;
     link->unanswered = 0;
     if (type == SH_MSG_LEAF)
-        cause = puller_rx_leaf(puller, link, payload, clock);
+        cause = sh_puller_rx_leaf(puller, link, payload, clock);
     else if (type == SH_MSG_MANIFEST)
-        cause = puller_rx_manifest(puller, payload, clock);
+        cause = sh_puller_rx_manifest(puller, payload, clock);
     else if (type == SH_MSG_ROOT)
-        cause = puller_rx_root(puller, payload, clock);
+        cause = sh_puller_rx_root(puller, payload, clock);
     else if (type == SH_MSG_RECEIPT_ACK)
-        cause = puller_rx_receipt_ack(puller, payload);
+        cause = sh_puller_rx_receipt_ack(puller, payload);
     else
         cause = sh_fail(SH_PROTO_WRONG_STATE, "%s is not for the secondary",
                         info ? info->name : "a message");
     if (cause != SH_OK)
-        puller_end(puller, cause);
+        sh_puller_end(puller, cause);
     pump(puller, clock);
 }
 
 static void drop_stalled(struct sh_puller *puller, sh_ms now)
 {
-    for (size_t i = 0; i < PULL_LINKS && !puller->over; i++) {
-        sh_link_id id = puller_stalled_link(puller, now);
+    for (size_t i = 0; i < SH_PULL_LINKS && !puller->over; i++) {
+        sh_link_id id = sh_puller_stalled_link(puller, now);
         if (id == 0)
             return;
         sh_log("puller: link %u gave nothing for %d ms, dropped", id, SH_STALL_MS);
@@ -295,7 +297,7 @@ static void drop_stalled(struct sh_puller *puller, sh_ms now)
 
 static sh_ms idle_limit(const struct sh_puller *puller)
 {
-    return SH_IDLE_MS + puller_hash_budget(puller);
+    return SH_IDLE_MS + sh_puller_hash_budget(puller);
 }
 
 static void check_end(struct sh_puller *puller, sh_ms now)
@@ -306,23 +308,26 @@ static void check_end(struct sh_puller *puller, sh_ms now)
     bool alone = puller->no_link != SH_NEVER && now - puller->no_link >= SH_NO_LINK_MS;
     if (!alone && now - puller->moved < idle_limit(puller))
         return;
-    puller_end(puller, sh_fail(receipt ? SH_RECEIPT_TIMEOUT : SH_TRANSFER_STALLED, "%s",
-                               alone ? "no link is up" : "the links that are up gave nothing"));
+    sh_puller_end(puller, sh_fail(receipt ? SH_RECEIPT_TIMEOUT : SH_TRANSFER_STALLED, "%s",
+                                  alone ? "no link is up" : "the links that are up gave nothing"));
 }
 
 sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now)
 {
-    sh_ms clock = puller_clock(puller, now);
+    sh_ms clock = clock_of(puller, now);
     if (puller->over)
         return SH_NEVER;
+    puller->inside = true;
     drop_stalled(puller, clock);
     check_end(puller, clock);
     pump(puller, clock);
     if (puller->over)
         return SH_NEVER;
+    if (puller->more_work)
+        return now;
     if (puller->progress_item == UINT32_MAX)
         return now + HEARTBEAT_MS;
-    puller_progress(puller, puller->progress_item, false, clock);
+    sh_puller_progress(puller, puller->progress_item, false, clock);
     return now + SH_PROGRESS_MS;
 }
 
@@ -340,7 +345,7 @@ const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size
 
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind)
 {
-    return kind >= 0 && kind < KINDS ? puller->bytes[kind] : 0;
+    return kind >= 0 && kind < SH_PULL_KINDS ? puller->bytes[kind] : 0;
 }
 
 uint64_t sh_puller_resumed(const struct sh_puller *puller)

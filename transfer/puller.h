@@ -39,12 +39,12 @@ struct sh_puller_item {
     char *path;       /* once finished */
 };
 
-/* Sending must not call back into the puller; drop_link may call sh_puller_link_down. Nothing is called after done. */
+/* Nothing is called after done. Of the puller's functions only sh_puller_link_down may be called from inside. */
 struct sh_puller_ops {
     enum sh_cause (*send)(sh_link_id link, unsigned type, const ProtobufCMessage *message, void *user);
     /* The link does not move bytes: the session closes it (and then calls link_down). */
     void (*drop_link)(sh_link_id link, enum sh_cause cause, void *user);
-    /* Was this very item received before and is it still there? true: fills root and path (malloc'ed), and the item counts as
+    /* Was this very item received before and is it still there? true: fills root, sha256 and path, and the item counts as
      * verified without a byte. */
     bool (*have)(struct sh_puller_item *item, void *user);
     /* Which folder an item goes to (borrowed, must outlive the puller), and whether it may replace (bundles). */

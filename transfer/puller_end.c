@@ -6,9 +6,11 @@
 
 #include "proto/log.h"
 
+#define DIGEST_STEP 64 /* leaves a call */
+
 /* ---- roots ---- */
 
-bool puller_complete(const struct pull_item *item)
+bool sh_puller_complete(const struct sh_pull_item *item)
 {
     return item->info.verified == item->info.size;
 }
@@ -19,7 +21,7 @@ static sh_ms hash_time(uint64_t size)
     return (size >> 26) * 1000;
 }
 
-sh_ms puller_hash_budget(const struct sh_puller *puller)
+sh_ms sh_puller_hash_budget(const struct sh_puller *puller)
 {
     uint64_t size = 0;
     if (!puller->items)
@@ -35,26 +37,26 @@ sh_ms puller_hash_budget(const struct sh_puller *puller)
  * of it; but only what is complete is waited for. */
 static void ask_root(struct sh_puller *puller, uint32_t index, sh_ms now)
 {
-    struct pull_item *item = &puller->items[index];
+    struct sh_pull_item *item = &puller->items[index];
     Simhop__RootRequest message = SIMHOP__ROOT_REQUEST__INIT;
-    sh_ms wait = puller_complete(item) ? SH_MANIFEST_MS : SH_NEVER;
+    sh_ms wait = sh_puller_complete(item) ? SH_MANIFEST_MS : SH_NEVER;
     sh_link_id link = 0;
-    if (item->has_root || !(puller_complete(item) || item->resumed) ||
-        !puller_ask_due(puller, &item->root_ask, wait, now, &link))
+    if (item->has_root || !(sh_puller_complete(item) || item->resumed) ||
+        !sh_puller_ask_due(puller, &item->root_ask, wait, now, &link))
         return;
     message.item = index;
-    if (puller_send(puller, link, SH_MSG_ROOT_REQUEST, &message.base))
-        puller_asked(puller, &item->root_ask, link, now);
+    if (sh_puller_send(puller, link, SH_MSG_ROOT_REQUEST, &message.base))
+        sh_puller_asked(puller, &item->root_ask, link, now);
 }
 
-enum sh_cause puller_rx_root(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
+enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
 {
     SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
     SH_TRY(sh_msg_unpack(SH_MSG_ROOT, payload, &message));
     const Simhop__Root *in = (const Simhop__Root *)message;
     if (in->item >= puller->count || puller->items[in->item].root_ask.asks == 0)
         return sh_fail(SH_PROTO_WRONG_STATE, "the root of item %u was not asked for", in->item);
-    struct pull_item *item = &puller->items[in->item];
+    struct sh_pull_item *item = &puller->items[in->item];
     if (in->root.len != SH_HASH_SIZE)
         return sh_fail(SH_PROTO_MALFORMED, "a root of %zu octets", in->root.len);
     if (item->has_root) {
@@ -64,7 +66,7 @@ enum sh_cause puller_rx_root(struct sh_puller *puller, struct sh_bytes payload, 
     }
     memcpy(item->info.root, in->root.data, SH_HASH_SIZE);
     item->has_root = true;
-    puller_moved(puller, now);
+    sh_puller_moved(puller, now);
     return SH_OK;
 }
 
@@ -72,25 +74,43 @@ enum sh_cause puller_rx_root(struct sh_puller *puller, struct sh_bytes payload, 
 
 static enum sh_cause finish_item(struct sh_puller *puller, uint32_t index, sh_ms now)
 {
-    struct pull_item *item = &puller->items[index];
+    struct sh_pull_item *item = &puller->items[index];
     if (item->store) {
-        SH_TRY(sh_store_item_wake(item->store));
         SH_TRY(sh_store_item_finish(item->store, item->info.root, &item->info.path));
+        memcpy(item->info.sha256, sh_store_item_sha256(item->store), sizeof(item->info.sha256));
         sh_store_item_close(item->store);
         item->store = NULL;
     }
     item->finished = true;
     puller->first = index + 1;
-    puller_moved(puller, now);
-    puller_progress(puller, index, true, now);
+    sh_puller_moved(puller, now);
+    sh_puller_progress(puller, index, true, now);
     return puller->ops->finished(index, &item->info, puller->user);
+}
+
+/* What came out of order or in an earlier session is read for its SHA-256, a little at a time. */
+static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item, bool *ret_ready,
+                             sh_ms now)
+{
+    if (!item->store)
+        return SH_OK;
+    SH_TRY(sh_store_item_wake(item->store));
+    SH_TRY(sh_store_item_work(item->store, DIGEST_STEP, ret_ready));
+    if (!*ret_ready)
+        sh_puller_moved(puller, now);
+    puller->more_work = !*ret_ready;
+    return SH_OK;
 }
 
 static enum sh_cause finish_items(struct sh_puller *puller, sh_ms now)
 {
     while (puller->first < puller->count) {
-        const struct pull_item *item = &puller->items[puller->first];
-        if (!puller_complete(item) || !item->has_root)
+        struct sh_pull_item *item = &puller->items[puller->first];
+        bool ready = true;
+        if (!sh_puller_complete(item) || !item->has_root)
+            break;
+        SH_TRY(prepare(puller, item, &ready, now));
+        if (!ready)
             break;
         SH_TRY(finish_item(puller, (uint32_t)puller->first, now));
     }
@@ -151,36 +171,36 @@ static enum sh_cause send_receipt(struct sh_puller *puller, sh_link_id link, sh_
     message.n_roots = puller->count;
     message.signature.data = puller->signature;
     message.signature.len = puller->signature_len;
-    if (puller_send(puller, link, SH_MSG_RECEIPT, &message.base))
-        puller_asked(puller, &puller->receipt_ask, link, now);
+    if (sh_puller_send(puller, link, SH_MSG_RECEIPT, &message.base))
+        sh_puller_asked(puller, &puller->receipt_ask, link, now);
     return SH_OK;
 }
 
 static enum sh_cause ask_receipt(struct sh_puller *puller, sh_ms now)
 {
-    struct ask *ask = &puller->receipt_ask;
-    sh_ms wait = SH_MANIFEST_MS + puller_hash_budget(puller);
+    struct sh_pull_ask *ask = &puller->receipt_ask;
+    sh_ms wait = SH_MANIFEST_MS + sh_puller_hash_budget(puller);
     sh_link_id link = 0;
-    if (!puller_ask_due(puller, ask, wait, now, &link))
+    if (!sh_puller_ask_due(puller, ask, wait, now, &link))
         return SH_OK;
-    if (puller_ask_spent(ask, SH_RECEIPT_ASKS))
+    if (sh_puller_ask_spent(ask, SH_RECEIPT_ASKS))
         return sh_fail(SH_RECEIPT_TIMEOUT, "asked %u times", ask->asks);
     return send_receipt(puller, link, now);
 }
 
-enum sh_cause puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload)
+enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload)
 {
     SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
     SH_TRY(sh_msg_unpack(SH_MSG_RECEIPT_ACK, payload, &message));
     if (puller->receipt_ask.asks == 0)
         return sh_fail(SH_PROTO_WRONG_STATE, "a receipt was acknowledged that was not sent");
-    puller_end(puller, SH_OK);
+    sh_puller_end(puller, SH_OK);
     return SH_OK;
 }
 
-enum sh_cause puller_advance(struct sh_puller *puller, sh_ms now)
+enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now)
 {
-    size_t end = SH_MIN(puller->count, puller->first + ACTIVE_ITEMS);
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
     for (size_t i = puller->first; i < end; i++)
         ask_root(puller, (uint32_t)i, now);
     SH_TRY(finish_items(puller, now));

@@ -11,14 +11,14 @@
 
 #include "transfer/puller.h"
 
-#define PULL_LINKS   8
-#define LINK_FLIGHTS 16 /* is at most SH_SERVER_PULLS */
-#define FLIGHTS      (PULL_LINKS * LINK_FLIGHTS)
-#define FLIGHT_MAX   16 /* leaves */
-#define ACTIVE_ITEMS 16 /* unfinished items that may be asked for: two descriptors each */
-#define KINDS        4
+#define SH_PULL_LINKS   8
+#define SH_PULL_LINK_FLIGHTS 16 /* is at most SH_SERVER_PULLS */
+#define SH_PULL_FLIGHTS      (SH_PULL_LINKS * SH_PULL_LINK_FLIGHTS)
+#define SH_PULL_FLIGHT_MAX   16 /* leaves */
+#define SH_PULL_ACTIVE_ITEMS 16 /* unfinished items that may be asked for: two descriptors each */
+#define SH_PULL_KINDS        4
 
-struct flight {
+struct sh_flight {
     bool used;
     sh_link_id link; /* 0: asked of nobody any more */
     uint64_t order;  /* of asking */
@@ -29,7 +29,7 @@ struct flight {
     sh_ms active;     /* asked, became the oldest of its link, or gave a leaf */
 };
 
-struct pull_link {
+struct sh_pull_link {
     sh_link_id id; /* 0: free */
     int kind;
     unsigned rank;
@@ -38,18 +38,18 @@ struct pull_link {
 };
 
 /* A request that is asked again: the manifest, a root, the receipt. */
-struct ask {
+struct sh_pull_ask {
     unsigned asks;
     unsigned silent; /* of these, asked because the one before was not answered in time */
     sh_link_id link; /* 0: waits for nobody */
     sh_ms asked;
 };
 
-struct pull_item {
+struct sh_pull_item {
     struct sh_puller_item info;
     struct sh_store_item *store; /* NULL: had before, or finished */
     uint64_t leaves, cursor;
-    struct ask root_ask;
+    struct sh_pull_ask root_ask;
     bool has_root, finished;
     bool resumed; /* the anchor has to read what it does not send to know the root */
 };
@@ -57,70 +57,71 @@ struct pull_item {
 struct sh_puller {
     const struct sh_puller_ops *ops;
     void *user;
-    bool over;
-    sh_ms last, skew; /* see puller_clock */
+    bool over, inside; /* inside: one of our functions runs */
+    sh_ms last, skew; /* see clock_of */
     sh_ms moved;      /* something was newly verified */
     unsigned graces;  /* times that moved was set without it */
     sh_ms no_link;    /* since then, SH_NEVER while one is up */
     sh_ms expected;   /* links are being tried until then */
-    struct pull_link links[PULL_LINKS];
-    struct flight flights[FLIGHTS];
+    struct sh_pull_link links[SH_PULL_LINKS];
+    struct sh_flight flights[SH_PULL_FLIGHTS];
     uint64_t flight_order;
 
-    struct ask manifest_ask;
+    struct sh_pull_ask manifest_ask;
     uint8_t transfer_id[16];
-    struct pull_item *items; /* NULL until the manifest is here */
+    struct sh_pull_item *items; /* NULL until the manifest is here */
     size_t count;
-    size_t first; /* the first that is not finished */
+    size_t first;   /* the first that is not finished */
+    bool more_work; /* on that one */
 
-    struct ask receipt_ask;
+    struct sh_pull_ask receipt_ask;
     uint8_t *roots;
     uint8_t *signature;
     size_t signature_len;
 
-    uint64_t bytes[KINDS], resumed;
+    uint64_t bytes[SH_PULL_KINDS], resumed;
     sh_ms progress_at;
     uint32_t progress_item; /* has news that were not told yet, or UINT32_MAX */
     sh_link_id progress_link;
 };
 
 /* puller.c */
-void puller_end(struct sh_puller *puller, enum sh_cause cause);
-struct pull_link *puller_link(struct sh_puller *puller, sh_link_id id); /* NULL for 0 or unknown */
-struct pull_link *puller_best_link(struct sh_puller *puller);           /* NULL if none is up */
+void sh_puller_end(struct sh_puller *puller, enum sh_cause cause);
+struct sh_pull_link *sh_puller_link(struct sh_puller *puller, sh_link_id id); /* NULL for 0 or unknown */
+struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller);           /* NULL if none is up */
 /* A link that fails is down afterwards. */
-bool puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
+bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
                  const ProtobufCMessage *message);
 /* Is it time to ask (again)? Then *ret_link is whom: the best of those that answer. */
-bool puller_ask_due(struct sh_puller *puller, const struct ask *ask, sh_ms wait, sh_ms now,
+bool sh_puller_ask_due(struct sh_puller *puller, const struct sh_pull_ask *ask, sh_ms wait, sh_ms now,
                     sh_link_id *ret_link);
-void puller_asked(struct sh_puller *puller, struct ask *ask, sh_link_id link, sh_ms now);
+void sh_puller_asked(struct sh_puller *puller, struct sh_pull_ask *ask, sh_link_id link, sh_ms now);
 /* The last of `most` asks was not answered either (to be seen when it is due again). */
-bool puller_ask_spent(const struct ask *ask, unsigned most);
-void puller_moved(struct sh_puller *puller, sh_ms now);
+bool sh_puller_ask_spent(const struct sh_pull_ask *ask, unsigned most);
+void sh_puller_moved(struct sh_puller *puller, sh_ms now);
 /* at_once: not only each SH_PROGRESS_MS. */
-void puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now);
+void sh_puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now);
 
 /* puller_manifest.c */
-SH_MUST_USE enum sh_cause puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload,
+SH_MUST_USE enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload,
                                              sh_ms now);
 
 /* puller_pull.c */
-SH_MUST_USE enum sh_cause puller_rx_leaf(struct sh_puller *puller, struct pull_link *link,
+SH_MUST_USE enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *link,
                                          struct sh_bytes payload, sh_ms now);
-SH_MUST_USE enum sh_cause puller_fill(struct sh_puller *puller, sh_ms now);
-void puller_orphan(struct sh_puller *puller, sh_link_id link);
+SH_MUST_USE enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now);
+void sh_puller_orphan(struct sh_puller *puller, sh_link_id link);
 /* A link whose requests are overdue, 0 if none; requests that others have overtaken are taken back. */
-sh_link_id puller_stalled_link(struct sh_puller *puller, sh_ms now);
+sh_link_id sh_puller_stalled_link(struct sh_puller *puller, sh_ms now);
 
 /* puller_end.c */
-SH_MUST_USE enum sh_cause puller_rx_root(struct sh_puller *puller, struct sh_bytes payload,
+SH_MUST_USE enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payload,
                                          sh_ms now);
-SH_MUST_USE enum sh_cause puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload);
+SH_MUST_USE enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload);
 /* Asks for roots, finishes items in order, sends the receipt. */
-SH_MUST_USE enum sh_cause puller_advance(struct sh_puller *puller, sh_ms now);
+SH_MUST_USE enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now);
 /* How long the anchor may take to hash what it has to, for whatever is waited for now. */
-sh_ms puller_hash_budget(const struct sh_puller *puller);
-bool puller_complete(const struct pull_item *item);
+sh_ms sh_puller_hash_budget(const struct sh_puller *puller);
+bool sh_puller_complete(const struct sh_pull_item *item);
 
 #endif

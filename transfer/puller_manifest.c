@@ -64,7 +64,7 @@ static enum sh_cause check_manifest(const Simhop__Manifest *manifest)
     return check_unique(manifest, "name", compare_names);
 }
 
-static enum sh_cause open_had(struct sh_puller *puller, struct pull_item *item)
+static enum sh_cause open_had(struct sh_puller *puller, struct sh_pull_item *item)
 {
     if (!item->info.path)
         return sh_fail(SH_INTERNAL_BUG, "%s is had without a path", item->info.name);
@@ -75,7 +75,7 @@ static enum sh_cause open_had(struct sh_puller *puller, struct pull_item *item)
     return SH_OK;
 }
 
-static enum sh_cause open_item(struct sh_puller *puller, struct pull_item *item, bool keep_open)
+static enum sh_cause open_item(struct sh_puller *puller, struct sh_pull_item *item, bool keep_open)
 {
     struct sh_store *store = NULL;
     bool replace = false;
@@ -109,11 +109,11 @@ static enum sh_cause open_items(struct sh_puller *puller, const Simhop__Manifest
         puller->items[i].leaves = sh_leaf_count(in->size);
     }
     for (size_t i = 0; i < puller->count; i++)
-        SH_TRY(open_item(puller, &puller->items[i], i < ACTIVE_ITEMS));
+        SH_TRY(open_item(puller, &puller->items[i], i < SH_PULL_ACTIVE_ITEMS));
     return SH_OK;
 }
 
-enum sh_cause puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
+enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
 {
     SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
     if (puller->manifest_ask.asks == 0)
@@ -125,13 +125,13 @@ enum sh_cause puller_rx_manifest(struct sh_puller *puller, struct sh_bytes paylo
     SH_TRY(check_manifest(manifest));
     memcpy(puller->transfer_id, manifest->transfer_id.data, sizeof(puller->transfer_id));
     SH_TRY(open_items(puller, manifest));
-    puller_moved(puller, now);
+    sh_puller_moved(puller, now);
     sh_log("puller: manifest of %zu items, %" PRIu64 " octets are here already", puller->count,
            puller->resumed);
     /* Tells the anchor at once what it has to hash for the receipt without sending it. */
     for (uint32_t i = 0; i < puller->count; i++) {
         if (puller->items[i].has_root)
-            puller_progress(puller, i, true, now);
+            sh_puller_progress(puller, i, true, now);
     }
     return SH_OK;
 }

@@ -17,16 +17,16 @@ static struct window window_of(int kind)
 {
     if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
         return (struct window){.leaves = 2, .pull = 1};
-    return (struct window){.leaves = 64, .pull = FLIGHT_MAX};
+    return (struct window){.leaves = 64, .pull = SH_PULL_FLIGHT_MAX};
 }
 
 /* ---- flights ---- */
 
-static struct flight *oldest_flight(struct sh_puller *puller, sh_link_id link)
+static struct sh_flight *oldest_flight(struct sh_puller *puller, sh_link_id link)
 {
-    struct flight *oldest = NULL;
-    for (size_t i = 0; i < FLIGHTS; i++) {
-        struct flight *flight = &puller->flights[i];
+    struct sh_flight *oldest = NULL;
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
+        struct sh_flight *flight = &puller->flights[i];
         if (flight->used && flight->link == link && (!oldest || flight->order < oldest->order))
             oldest = flight;
     }
@@ -37,8 +37,8 @@ static void count_flights(const struct sh_puller *puller, sh_link_id link, unsig
                           unsigned *ret_leaves)
 {
     *ret_flights = *ret_leaves = 0;
-    for (size_t i = 0; i < FLIGHTS; i++) {
-        const struct flight *flight = &puller->flights[i];
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
+        const struct sh_flight *flight = &puller->flights[i];
         if (!flight->used || flight->link != link)
             continue;
         (*ret_flights)++;
@@ -46,18 +46,18 @@ static void count_flights(const struct sh_puller *puller, sh_link_id link, unsig
     }
 }
 
-static struct flight *free_flight(struct sh_puller *puller)
+static struct sh_flight *free_flight(struct sh_puller *puller)
 {
-    for (size_t i = 0; i < FLIGHTS; i++) {
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
         if (!puller->flights[i].used)
             return &puller->flights[i];
     }
     return NULL;
 }
 
-void puller_orphan(struct sh_puller *puller, sh_link_id link)
+void sh_puller_orphan(struct sh_puller *puller, sh_link_id link)
 {
-    for (size_t i = 0; i < FLIGHTS; i++) {
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
         if (puller->flights[i].used && puller->flights[i].link == link)
             puller->flights[i].link = 0;
     }
@@ -67,8 +67,8 @@ void puller_orphan(struct sh_puller *puller, sh_link_id link)
  * link begins to be the oldest now, and not when it was asked for. */
 static void clear_leaf(struct sh_puller *puller, uint32_t item, uint64_t leaf, sh_ms now)
 {
-    for (size_t i = 0; i < FLIGHTS; i++) {
-        struct flight *flight = &puller->flights[i];
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
+        struct sh_flight *flight = &puller->flights[i];
         if (!flight->used || flight->item != item || leaf < flight->first ||
             leaf - flight->first >= flight->count)
             continue;
@@ -77,7 +77,7 @@ static void clear_leaf(struct sh_puller *puller, uint32_t item, uint64_t leaf, s
         if (flight->missing != 0)
             continue;
         flight->used = false;
-        struct flight *next = oldest_flight(puller, flight->link);
+        struct sh_flight *next = oldest_flight(puller, flight->link);
         if (next && next->order > flight->order)
             next->active = now;
     }
@@ -92,23 +92,24 @@ static bool link_has_flights(const struct sh_puller *puller, sh_link_id link)
 
 /* Streams keep their order, so a request that gives nothing while later ones of its link do was
  * lost at the other side: it is asked again, the link is not to blame. */
-static void take_back_overtaken(struct sh_puller *puller, const struct pull_link *link, sh_ms now)
+static void take_back_overtaken(struct sh_puller *puller, const struct sh_pull_link *link,
+                                sh_ms now)
 {
-    struct flight *oldest = oldest_flight(puller, link->id);
+    struct sh_flight *oldest = oldest_flight(puller, link->id);
     if (!oldest || now - oldest->active < SH_STALL_MS || now - link->active >= SH_STALL_MS)
         return;
     sh_log("puller: leaves of item %u from %" PRIu64 " are overdue, asked again", oldest->item,
            oldest->first);
     oldest->link = 0;
-    struct flight *next = oldest_flight(puller, link->id);
+    struct sh_flight *next = oldest_flight(puller, link->id);
     if (next)
         next->active = now;
 }
 
-sh_link_id puller_stalled_link(struct sh_puller *puller, sh_ms now)
+sh_link_id sh_puller_stalled_link(struct sh_puller *puller, sh_ms now)
 {
-    for (size_t i = 0; i < PULL_LINKS; i++) {
-        const struct pull_link *link = &puller->links[i];
+    for (size_t i = 0; i < SH_PULL_LINKS; i++) {
+        const struct sh_pull_link *link = &puller->links[i];
         if (link->id == 0 || !link_has_flights(puller, link->id))
             continue;
         if (now - link->active >= SH_STALL_MS)
@@ -121,8 +122,8 @@ sh_link_id puller_stalled_link(struct sh_puller *puller, sh_ms now)
 /* ---- asking ---- */
 
 /* All of the flight's leaves are asked of link; what is not missing of them is passed over when it comes. */
-static void ask_flight(struct sh_puller *puller, struct pull_link *link, struct flight *flight,
-                       sh_ms now)
+static void ask_flight(struct sh_puller *puller, struct sh_pull_link *link,
+                       struct sh_flight *flight, sh_ms now)
 {
     Simhop__Pull message = SIMHOP__PULL__INIT;
     if (!link_has_flights(puller, link->id))
@@ -134,7 +135,7 @@ static void ask_flight(struct sh_puller *puller, struct pull_link *link, struct 
     message.item = flight->item;
     message.first = flight->first;
     message.count = flight->count;
-    (void)puller_send(puller, link->id, SH_MSG_PULL, &message.base);
+    (void)sh_puller_send(puller, link->id, SH_MSG_PULL, &message.base);
 }
 
 static uint16_t mask_of(unsigned count)
@@ -144,10 +145,11 @@ static uint16_t mask_of(unsigned count)
 
 /* Asks for the first run of missing leaves, at most `most`, of a flight that lost its link; the
  * rest of it, if any, stays without one. With no room to split it, it is asked for as a whole. */
-static bool ask_orphan(struct sh_puller *puller, struct pull_link *link, unsigned most, sh_ms now)
+static bool ask_orphan(struct sh_puller *puller, struct sh_pull_link *link, unsigned most,
+                       sh_ms now)
 {
-    struct flight *orphan = oldest_flight(puller, 0);
-    struct flight *flight = free_flight(puller);
+    struct sh_flight *orphan = oldest_flight(puller, 0);
+    struct sh_flight *flight = free_flight(puller);
     if (!orphan)
         return false;
     unsigned first = (unsigned)__builtin_ctz(orphan->missing);
@@ -157,10 +159,10 @@ static bool ask_orphan(struct sh_puller *puller, struct pull_link *link, unsigne
         count++;
     uint16_t rest = (uint16_t)(orphan->missing & ~(mask_of(count) << first));
     if (flight || rest == 0) {
-        struct flight run = {.item = orphan->item,
-                             .first = orphan->first + first,
-                             .count = count,
-                             .missing = mask_of(count)};
+        struct sh_flight run = {.item = orphan->item,
+                                .first = orphan->first + first,
+                                .count = count,
+                                .missing = mask_of(count)};
         flight = rest == 0 ? orphan : flight;
         orphan->missing = rest;
         *flight = run;
@@ -172,7 +174,7 @@ static bool ask_orphan(struct sh_puller *puller, struct pull_link *link, unsigne
 }
 
 /* At rest another process may have gone on with it. */
-static enum sh_cause wake(struct sh_puller *puller, struct pull_item *item)
+static enum sh_cause wake(struct sh_puller *puller, struct sh_pull_item *item)
 {
     SH_TRY(sh_store_item_wake(item->store));
     uint64_t verified = sh_store_item_verified(item->store);
@@ -182,14 +184,14 @@ static enum sh_cause wake(struct sh_puller *puller, struct pull_item *item)
 }
 
 /* Asks for the next missing leaves behind the cursors. */
-static enum sh_cause ask_new(struct sh_puller *puller, struct pull_link *link, unsigned most,
+static enum sh_cause ask_new(struct sh_puller *puller, struct sh_pull_link *link, unsigned most,
                              sh_ms now, bool *ret_asked)
 {
-    struct flight *flight = free_flight(puller);
-    size_t end = SH_MIN(puller->count, puller->first + ACTIVE_ITEMS);
+    struct sh_flight *flight = free_flight(puller);
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
     *ret_asked = false;
     for (size_t i = puller->first; flight && i < end; i++) {
-        struct pull_item *item = &puller->items[i];
+        struct sh_pull_item *item = &puller->items[i];
         if (!item->store || item->cursor == item->leaves)
             continue;
         SH_TRY(wake(puller, item));
@@ -201,7 +203,7 @@ static enum sh_cause ask_new(struct sh_puller *puller, struct pull_link *link, u
         item->cursor = first + count;
         if (count == 0)
             continue;
-        *flight = (struct flight){
+        *flight = (struct sh_flight){
             .item = (uint32_t)i, .first = first, .count = count, .missing = mask_of(count)};
         ask_flight(puller, link, flight, now);
         *ret_asked = true;
@@ -210,16 +212,16 @@ static enum sh_cause ask_new(struct sh_puller *puller, struct pull_link *link, u
     return SH_OK;
 }
 
-enum sh_cause puller_fill(struct sh_puller *puller, sh_ms now)
+enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now)
 {
-    struct pull_link *link = NULL;
-    while ((link = puller_best_link(puller)) != NULL) {
+    struct sh_pull_link *link = NULL;
+    while ((link = sh_puller_best_link(puller)) != NULL) {
         struct window window = window_of(link->kind);
         unsigned flights = 0, leaves = 0;
         bool asked = false;
         count_flights(puller, link->id, &flights, &leaves);
         /* Whole pulls only, not one for each leaf that comes in. */
-        if (flights == LINK_FLIGHTS || leaves + window.pull > window.leaves)
+        if (flights == SH_PULL_LINK_FLIGHTS || leaves + window.pull > window.leaves)
             break;
         asked = ask_orphan(puller, link, window.pull, now);
         if (!asked && !oldest_flight(puller, 0))
@@ -232,7 +234,7 @@ enum sh_cause puller_fill(struct sh_puller *puller, sh_ms now)
 
 /* ---- taking ---- */
 
-static enum sh_cause check_leaf(const struct pull_item *item, const struct sh_leaf *leaf)
+static enum sh_cause check_leaf(const struct sh_pull_item *item, const struct sh_leaf *leaf)
 {
     uint8_t hash[SH_HASH_SIZE];
     SH_TRY(sh_leaf_hash(leaf->data, hash));
@@ -242,20 +244,20 @@ static enum sh_cause check_leaf(const struct pull_item *item, const struct sh_le
     return SH_OK;
 }
 
-static void count_leaf(struct sh_puller *puller, struct pull_link *link, const struct sh_leaf *leaf,
-                       sh_ms now)
+static void count_leaf(struct sh_puller *puller, struct sh_pull_link *link,
+                       const struct sh_leaf *leaf, sh_ms now)
 {
-    size_t kind = link->kind > 0 && link->kind < KINDS ? (size_t)link->kind : 0;
+    size_t kind = link->kind > 0 && link->kind < SH_PULL_KINDS ? (size_t)link->kind : 0;
     puller->items[leaf->item].info.verified += leaf->data.n;
     puller->bytes[kind] += leaf->data.n;
     puller->progress_link = link->id;
     link->active = now;
-    puller_moved(puller, now);
-    puller_progress(puller, leaf->item, false, now);
+    sh_puller_moved(puller, now);
+    sh_puller_progress(puller, leaf->item, false, now);
 }
 
-enum sh_cause puller_rx_leaf(struct sh_puller *puller, struct pull_link *link,
-                             struct sh_bytes payload, sh_ms now)
+enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *link,
+                                struct sh_bytes payload, sh_ms now)
 {
     struct sh_leaf leaf = {.item = 0};
     bool is_new = false;
@@ -263,7 +265,7 @@ enum sh_cause puller_rx_leaf(struct sh_puller *puller, struct pull_link *link,
     if (leaf.item >= puller->count || leaf.index >= puller->items[leaf.item].cursor)
         return sh_fail(SH_PROTO_WRONG_STATE, "leaf %" PRIu64 " of item %u was not asked for",
                        leaf.index, leaf.item);
-    struct pull_item *item = &puller->items[leaf.item];
+    struct sh_pull_item *item = &puller->items[leaf.item];
     if (leaf.data.n != sh_leaf_length(item->info.size, leaf.index))
         return sh_fail(SH_PROTO_MALFORMED, "leaf %" PRIu64 " of %s has %zu octets", leaf.index,
                        item->info.name, leaf.data.n);

@@ -235,7 +235,7 @@ static enum sh_cause serve_leaf(struct sh_server *server, struct server_link *li
     SH_TRY(sh_item_read_leaf(item, leaf.index, server->buffer, &length));
     leaf.data = SH_BYTES(server->buffer, length);
     SH_TRY(sh_leaf_hash(leaf.data, leaf.hash));
-    SH_TRY(sh_item_seal_feed(item, leaf.index, leaf.hash));
+    SH_TRY(sh_item_seal_feed(item, leaf.index, leaf.hash, leaf.data));
     if (++pull->next == pull->end) {
         link->first = (link->first + 1) % SH_SERVER_PULLS;
         link->count--;

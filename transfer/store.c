@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "transfer/digest.h"
 #include "transfer/leaf.h"
 #include "transfer/store_journal.h"
 
@@ -36,6 +37,7 @@ struct sh_store_item {
     bool empty;  /* nothing verified is in the files: close removes them */
     int part_fd; /* -1: at rest, or finished */
     struct sh_journal journal;
+    struct sh_digest digest;
     uint64_t promised;
     uint32_t unsynced;
 };
@@ -265,6 +267,7 @@ enum sh_cause sh_store_item_wake(struct sh_store_item *item)
     if (item->part_fd >= 0)
         return SH_OK;
     keep_promise(item, item->promised);
+    sh_digest_reset(&item->digest);
     enum sh_cause cause = attach(item);
     if (cause != SH_OK)
         sh_store_item_rest(item);
@@ -292,6 +295,7 @@ void sh_store_item_close(struct sh_store_item *item)
         remove_empty(item);
     sh_store_item_rest(item);
     keep_promise(item, item->promised);
+    sh_digest_reset(&item->digest);
     free(item);
 }
 
@@ -332,6 +336,8 @@ enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struc
     SH_TRY(sh_journal_record(&item->journal, leaf, hash));
     item->empty = false;
     keep_promise(item, data.n);
+    if (leaf == item->digest.leaves)
+        SH_TRY(sh_digest_add(&item->digest, data));
     item->unsynced += (uint32_t)data.n;
     if (item->unsynced >= SYNC_EVERY) { /* begun now, the sync at the end is short */
         (void)sync_file_range(item->part_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
@@ -339,6 +345,33 @@ enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struc
     }
     *ret_new = true;
     return SH_OK;
+}
+
+enum sh_cause sh_store_item_work(struct sh_store_item *item, unsigned leaves, bool *ret_done)
+{
+    sh_autofree uint8_t *buffer = NULL;
+    for (unsigned i = 0; i < leaves && sh_journal_has(&item->journal, item->digest.leaves); i++) {
+        uint32_t length = sh_leaf_length(item->size, item->digest.leaves);
+        if (!buffer && !(buffer = malloc(SH_LEAF_SIZE)))
+            return SH_ENV_NO_MEMORY;
+        SH_TRY(sh_read_at(item->part_fd, buffer, length, item->digest.leaves * SH_LEAF_SIZE));
+        SH_TRY(sh_digest_add(&item->digest, SH_BYTES(buffer, length)));
+    }
+    *ret_done = item->digest.leaves == item->journal.leaves;
+    return SH_OK;
+}
+
+const uint8_t *sh_store_item_sha256(const struct sh_store_item *item)
+{
+    return item->digest.value;
+}
+
+static enum sh_cause end_digest(struct sh_store_item *item)
+{
+    bool done = false;
+    while (!done)
+        SH_TRY(sh_store_item_work(item, UINT32_MAX, &done));
+    return sh_digest_end(&item->digest);
 }
 
 /* ---- the end ---- */
@@ -352,6 +385,7 @@ static enum sh_cause check_root(struct sh_store_item *item, const uint8_t root[3
     if (memcmp(found, root, SH_HASH_SIZE) == 0)
         return SH_OK;
     SH_TRY(sh_journal_forget(&item->journal));
+    sh_digest_reset(&item->digest);
     item->empty = true;
     return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "%s", item->name);
 }
@@ -406,6 +440,7 @@ enum sh_cause sh_store_item_finish(struct sh_store_item *item, const uint8_t roo
     if (!path)
         return SH_ENV_NO_MEMORY;
     snprintf(path, n, "%s/%s", item->store->dir, item->name);
+    SH_TRY(end_digest(item));
     SH_TRY(make_durable(item));
     (void)unlinkat(item->store->work_fd, item->leaves, 0);
     item->empty = false;

@@ -52,11 +52,18 @@ SH_MUST_USE enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t
                                             struct sh_bytes data, const uint8_t hash[32],
                                             bool *ret_new);
 
+/* The SHA-256 of the whole content is taken while leaves come in order. What could not be taken then is read again: up
+ * to `leaves` of it here, so that the loop is not held for long, and the rest in finish. Fails with store.*, env.crypto. */
+SH_MUST_USE enum sh_cause sh_store_item_work(struct sh_store_item *item, unsigned leaves,
+                                             bool *ret_done);
+
 /* All leaves are there: checks the root, fsync, rename, fsync of the folder. *ret_path (malloc'ed) is the finished file,
  * mode 0600. The item then is done, only close is left.
  * Fails with transfer.root-mismatch (the leaves are then forgotten, so that the next try fetches them anew),
  * store.target-exists (somebody made it meanwhile; what was received is kept), store.*. */
 SH_MUST_USE enum sh_cause sh_store_item_finish(struct sh_store_item *item, const uint8_t root[32],
                                                char **ret_path);
+/* SHA-256 of the whole content, once finished; valid until close. */
+const uint8_t *sh_store_item_sha256(const struct sh_store_item *item);
 
 #endif

@@ -56,7 +56,8 @@ enum sh_cause sh_bundle_seal(const Simhop__Bundle *bundle, const struct sh_ident
     size_t key_len = 0;
     SH_TRY(sh_public_key_der(identity->key, &key, &key_len));
     Simhop__Bundle ours = *bundle;
-    Simhop__Device anchor = SIMHOP__DEVICE__INIT;
+    Simhop__Device anchor;
+    simhop__device__init(&anchor); /* clang finds the INIT macro of a message with texts unclean */
     if (bundle->anchor)
         anchor = *bundle->anchor;
     anchor.id = binary(identity->id, sizeof(identity->id));

@@ -87,6 +87,17 @@ static void the_example_is_read(void **state SH_UNUSED)
     sh_bundle_content_free(b);
 }
 
+static void the_example_is_that_of_the_documentation(void **state SH_UNUSED)
+{
+    char *page = calloc(1, 65536);
+    FILE *f = fopen(TEST_DATA "/../../docs/bundle.md", "r");
+    assert_non_null(f);
+    assert_true(fread(page, 1, 65535, f) > 0);
+    fclose(f);
+    assert_non_null(strstr(page, example));
+    free(page);
+}
+
 static void what_is_shown_can_be_read_again(void **state SH_UNUSED)
 {
     Simhop__Bundle *first = must_read(example, example_len);
@@ -364,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_is_read),
+        cmocka_unit_test(the_example_is_that_of_the_documentation),
         cmocka_unit_test(what_is_shown_can_be_read_again),
         cmocka_unit_test(secrets_are_shown_only_when_asked_for),
         cmocka_unit_test(temporary_tokens_are_secrets),

@@ -14,7 +14,7 @@ static const struct sh_position origin = {0, 0};
 
 static void reproducible(void **state SH_UNUSED)
 {
-    /* Fixed values: the same on every machine and in every version, or recorded runs mean nothing. */
+    /* Fixed values: the same on every machine and in every version, or a seed means nothing. */
     static const int wanted[] = {-56, -60, -59, -59, -62, -61};
     struct sh_position b = {1.0, 0.0};
     for (unsigned n = 0; n < SH_COUNT(wanted); n++)

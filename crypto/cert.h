@@ -23,14 +23,15 @@ struct sh_issued {
     X509 *cert;
     uint8_t serial[SH_SERIAL_SIZE]; /* random, top bit clear, first octet not 0 */
     uint8_t device_id[SH_DEVICE_ID_SIZE];
-    int64_t not_before, not_after, renew_after; /* seconds since 1970; renew_after = 2/3 of the way */
+    int64_t not_before, not_after,
+        renew_after; /* seconds since 1970; renew_after = 2/3 of the way */
 };
 
 /* A self-signed CA certificate (CA:TRUE, pathlen 0, keyCertSign) for 20 years, and the anchor's own
  * serverAuth certificate for 2 years. Fail with env.crypto, env.random, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_cert_ca(EVP_PKEY *ca_key, int64_t now, X509 **ret_cert);
-SH_MUST_USE enum sh_cause sh_cert_server(EVP_PKEY *ca_key, X509 *ca_cert, EVP_PKEY *key, int64_t now,
-                                         X509 **ret_cert);
+SH_MUST_USE enum sh_cause sh_cert_server(EVP_PKEY *ca_key, X509 *ca_cert, EVP_PKEY *key,
+                                         int64_t now, X509 **ret_cert);
 
 /* PKCS #10, DER, for the device key, signed with it; *ret_der is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_csr_new(EVP_PKEY *key, uint8_t **ret_der, size_t *ret_len);

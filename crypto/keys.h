@@ -9,7 +9,7 @@
 
 #include "crypto/secret.h"
 
-#define SH_SESSION_ID_SIZE   16
+#define SH_SESSION_ID_SIZE    16
 #define SH_RESOLVING_KEY_SIZE 16
 #define SH_ROTATING_ID_SIZE   7
 

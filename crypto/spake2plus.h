@@ -29,7 +29,6 @@ SH_MUST_USE enum sh_cause sh_spake_new(enum sh_spake_role role, struct sh_bytes 
                                        struct sh_bytes id_prover, struct sh_bytes id_verifier,
                                        struct sh_spake **ret_spake);
 
-
 void sh_spake_free(struct sh_spake *spake);
 void sh_spake_freep(struct sh_spake **spake);
 

@@ -190,6 +190,18 @@ static void test_foreign(void **state)
     put_file(place, "ca.crt", der, n);
     assert_cause(sh_identity_load_ca(identity, place->state, NOW), SH_ENV_KEY_DAMAGED);
 
+    autoidentity *third = NULL; /* for our key, but by another CA */
+    sh_autofree uint8_t *foreign_der = NULL;
+    X509 *foreign = NULL;
+    remove_folder(place->state);
+    assert_ok(sh_identity_load(place->state, &third));
+    assert_ok(sh_identity_load_ca(third, place->state, NOW));
+    assert_ok(sh_cert_server(other->ca_key, other->ca_cert, third->key, NOW, &foreign));
+    assert_ok(sh_cert_to_der(foreign, &foreign_der, &n));
+    X509_free(foreign);
+    put_file(place, "server.crt", foreign_der, n);
+    assert_cause(sh_identity_load_ca(third, place->state, NOW), SH_ENV_KEY_DAMAGED);
+
     EVP_PKEY *p384 = EVP_EC_gen("P-384");
     char *pem = NULL;
     BIO *bio = BIO_new(BIO_s_mem());
@@ -341,6 +353,28 @@ static void test_sign(void **state SH_UNUSED)
     }
 }
 
+/* OpenSSL cuts the bits that a BIT STRING calls unused: with a last octet that is even, a bent count of
+ * them would be a second encoding of the same key. */
+static void test_one_encoding_a_key(void **state SH_UNUSED)
+{
+    enum { UNUSED_BITS = 25 };
+    sh_autofree uint8_t *key = NULL, *signature = NULL;
+    size_t key_n = 0, n = 0;
+    do {
+        autoidentity *identity = NULL;
+        free(key);
+        free(signature);
+        assert_ok(sh_identity_new(NOW, &identity));
+        assert_ok(sh_public_key_der(identity->key, &key, &key_n));
+        assert_ok(sh_sign(identity->key, "l", SH_BYTES("c", 1), &signature, &n));
+    } while (key[key_n - 1] & 1);
+    struct sh_bytes public = {key, key_n}, sig = {signature, n};
+    assert_ok(sh_verify(public, "l", SH_BYTES("c", 1), sig));
+    assert_int_equal(key[UNUSED_BITS], 0);
+    key[UNUSED_BITS] = 1;
+    assert_cause(sh_verify(public, "l", SH_BYTES("c", 1), sig), SH_BUNDLE_BAD_SIGNATURE);
+}
+
 /* The label's end is part of what is signed. */
 static void test_label_is_delimited(void **state SH_UNUSED)
 {
@@ -397,6 +431,7 @@ int main(void)
         IN_FOLDER(test_folder_is_a_file),
         IN_FOLDER(test_race),
         cmocka_unit_test(test_sign),
+        cmocka_unit_test(test_one_encoding_a_key),
         cmocka_unit_test(test_label_is_delimited),
         cmocka_unit_test(test_verify_refuses_other_curves),
         cmocka_unit_test(test_device_id),

@@ -130,7 +130,7 @@ struct sh_proximity_estimate sh_proximity_at(struct sh_proximity *proximity, sh_
     if (proximity->decided)
         return proximity->estimate;
     struct sh_proximity_estimate estimate = {
-        .metres = NAN, .median_dbm = NAN, .samples = proximity->total};
+        .metres = (double)NAN, .median_dbm = (double)NAN, .samples = proximity->total};
     now = SH_MAX(now, proximity->last);
     struct window window;
     window_fill(proximity, now, &window);

@@ -1,45 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "registry_folder.h"
 #include <setjmp.h>
 
-#include <cmocka.h>
-
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "pairing/registry_db.h"
-
-static char folder[64];
-
-static int make_folder(void **state SH_UNUSED)
-{
-    strcpy(folder, "/tmp/simhop-test-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state SH_UNUSED)
-{
-    static const char *const names[] = {"registry.db", "registry.db-wal", "registry.db-shm"};
-    char path[128];
-    for (size_t i = 0; i < SH_COUNT(names); i++) {
-        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
-}
-
-static struct sh_registry *open_it(void)
-{
-    struct sh_registry *registry = NULL;
-    assert_int_equal(sh_registry_open(folder, &registry), SH_OK);
-    return registry;
-}
 
 /* A device with every field set, differing by n. */
 static void fill(struct sh_device *device, unsigned n)
@@ -99,10 +62,227 @@ static void devices_roundtrip(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+static void states(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_device device;
+    static const enum sh_device_state all[] = {SH_DEVICE_PENDING, SH_DEVICE_AUTHORISED,
+                                               SH_DEVICE_EXPIRED, SH_DEVICE_REVOKED};
+    fill(&device, 1);
+    assert_int_equal(sh_registry_set_state(registry, device.id, device.relation, SH_DEVICE_REVOKED),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
+    for (size_t i = 0; i < SH_COUNT(all); i++) {
+        struct sh_device got;
+        assert_int_equal(sh_registry_set_state(registry, device.id, device.relation, all[i]),
+                         SH_OK);
+        assert_int_equal(sh_registry_get_device(registry, device.id, device.relation, &got), SH_OK);
+        assert_int_equal(got.state, all[i]);
+    }
+    assert_int_equal(
+        sh_registry_set_state(registry, device.id, device.relation, (enum sh_device_state)9),
+        SH_INTERNAL_BUG);
+    assert_string_equal(sh_device_state_name(SH_DEVICE_PENDING), "pending");
+    assert_string_equal(sh_device_state_name(SH_DEVICE_AUTHORISED), "authorised");
+    assert_string_equal(sh_device_state_name(SH_DEVICE_EXPIRED), "expired");
+    assert_string_equal(sh_device_state_name(SH_DEVICE_REVOKED), "revoked");
+    sh_registry_close(registry);
+}
+
+static void list_order_and_expiry(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_device device;
+    struct sh_device *list = NULL;
+    size_t count = 7;
+    assert_int_equal(sh_registry_list_devices(registry, 0, &list, &count), SH_OK);
+    assert_int_equal(count, 0);
+    free(list);
+    for (unsigned n = 0; n < 20; n++) {
+        fill(&device, n);
+        device.state = n == 4 ? SH_DEVICE_REVOKED : n == 5 ? SH_DEVICE_PENDING : device.state;
+        assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
+    }
+    fill(&device, 3);
+    assert_int_equal(sh_registry_seen(registry, device.id, device.relation, 9999), SH_OK);
+    /* Tokens end at 5000 + n; one that ends this second still counts. */
+    assert_int_equal(sh_registry_list_devices(registry, 5010, &list, &count), SH_OK);
+    assert_int_equal(count, 20);
+    assert_int_equal(list[0].id[0], 3);
+    assert_int_equal(list[0].last_seen, 9999);
+    for (size_t i = 1; i < count; i++) {
+        unsigned n = list[i].id[0];
+        assert_true(list[i].last_seen <= list[i - 1].last_seen);
+        enum sh_device_state wanted = n == 4   ? SH_DEVICE_REVOKED
+                                      : n == 5 ? SH_DEVICE_PENDING
+                                      : n < 10 ? SH_DEVICE_EXPIRED
+                                               : SH_DEVICE_AUTHORISED;
+        assert_int_equal(list[i].state, wanted);
+    }
+    free(list);
+    /* Only the list computes it; what is stored stays. */
+    assert_int_equal(sh_registry_get_device(registry, device.id, device.relation, &device), SH_OK);
+    assert_int_equal(device.state, SH_DEVICE_AUTHORISED);
+    sh_registry_close(registry);
+}
+
+static void list_is_bounded(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = NULL;
+    static struct sh_device device;
+    struct sh_device *list = NULL;
+    size_t count = 0;
+    assert_int_equal(sh_registry_open(NULL, &registry), SH_OK);
+    fill(&device, 1);
+    assert_int_equal(sh_db_begin(registry), SH_OK);
+    for (unsigned i = 0; i < 4100; i++) {
+        memcpy(device.id, &i, sizeof(i));
+        assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
+    }
+    assert_int_equal(sh_db_end(registry, SH_OK), SH_OK);
+    assert_int_equal(sh_registry_list_devices(registry, 0, &list, &count), SH_OK);
+    assert_int_equal(count, 4096);
+    free(list);
+    sh_registry_close(registry);
+}
+
+/* Rows that a damaged or foreign file may hold are a cause, never a struct with garbage in it. */
+static void damaged_rows(void **state SH_UNUSED)
+{
+    static const char *const damage[] = {
+        "UPDATE devices SET id = x'0102'",
+        "UPDATE devices SET serial = zeroblob(17)",
+        "UPDATE devices SET public_key = zeroblob(257)",
+        "UPDATE devices SET token = zeroblob(100000)",
+        "UPDATE devices SET name = printf('%.*c', 65, 'x')",
+        "UPDATE devices SET eid = printf('%.*c', 33, 'x')",
+        "UPDATE devices SET state = 0",
+        "UPDATE devices SET relation = 77",
+        "UPDATE devices SET resolving_key = ''",
+    };
+    for (size_t i = 0; i < SH_COUNT(damage); i++) {
+        struct sh_registry *registry = NULL;
+        static struct sh_device device;
+        struct sh_device *list = NULL;
+        size_t count = 0;
+        assert_int_equal(sh_registry_open(NULL, &registry), SH_OK);
+        fill(&device, 1);
+        assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
+        assert_int_equal(sh_db_exec(registry, damage[i]), SH_OK);
+        if (sh_registry_list_devices(registry, 0, &list, &count) != SH_ENV_REGISTRY)
+            fail_msg("taken: %s", damage[i]);
+        assert_null(list);
+        sh_registry_close(registry);
+    }
+}
+
+static void what_cannot_be_kept(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_device device;
+    static const uint8_t roots[1025 * 32] = {0};
+    struct sh_receipt receipt = {.roots = SH_BYTES(roots, sizeof(roots))};
+    fill(&device, 1);
+    device.token_len = SH_CERT_MAX + 1;
+    assert_int_equal(sh_registry_put_device(registry, &device), SH_INTERNAL_BUG);
+    fill(&device, 1);
+    device.relation = (enum sh_device_relation)0;
+    assert_int_equal(sh_registry_put_device(registry, &device), SH_INTERNAL_BUG);
+    assert_int_equal(sh_registry_put_receipt(registry, &receipt), SH_INTERNAL_BUG);
+    receipt.roots.n = 33;
+    assert_int_equal(sh_registry_put_receipt(registry, &receipt), SH_INTERNAL_BUG);
+    receipt.roots.n = 32;
+    receipt.signature = SH_BYTES(roots, 257);
+    assert_int_equal(sh_registry_put_receipt(registry, &receipt), SH_INTERNAL_BUG);
+    sh_registry_close(registry);
+}
+
+static void revisions(void **state SH_UNUSED)
+{
+    struct sh_registry *one = open_it();
+    struct sh_registry *two = open_it();
+    static struct sh_device device;
+    uint64_t last = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t revision = 0;
+        assert_int_equal(sh_registry_next_revision(i % 3 ? one : two, &revision), SH_OK);
+        assert_true(revision > last);
+        last = revision;
+    }
+    sh_registry_close(one);
+    one = open_it();
+    uint64_t revision = 0;
+    assert_int_equal(sh_registry_next_revision(one, &revision), SH_OK);
+    assert_true(revision > last);
+    fill(&device, 1);
+    assert_int_equal(sh_registry_set_last_revision(two, device.id, device.relation, 5),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_put_device(one, &device), SH_OK);
+    assert_int_equal(sh_registry_set_last_revision(two, device.id, device.relation, UINT64_MAX),
+                     SH_OK);
+    assert_int_equal(sh_registry_get_device(one, device.id, device.relation, &device), SH_OK);
+    assert_true(device.last_revision == UINT64_MAX);
+    sh_registry_close(one);
+    sh_registry_close(two);
+}
+
+static void received_items(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_received put, got;
+    put = (struct sh_received){.size = UINT64_MAX, .mtime_ns = -5};
+    memset(put.item_id, 1, sizeof(put.item_id));
+    memset(put.root, 2, sizeof(put.root));
+    memset(put.sha256, 3, sizeof(put.sha256));
+    memset(put.path, 'p', sizeof(put.path) - 1);
+    put.path[7] = '\xff'; /* a path is bytes */
+    assert_int_equal(sh_registry_get_received(registry, put.item_id, &got), SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_put_received(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_get_received(registry, put.item_id, &got), SH_OK);
+    assert_memory_equal(&got, &put, sizeof(put));
+    put.size = 9;
+    assert_int_equal(sh_registry_put_received(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_get_received(registry, put.item_id, &got), SH_OK);
+    assert_int_equal(got.size, 9);
+    sh_registry_close(registry);
+}
+
+static void receipts(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static const uint8_t roots[1024 * 32] = {5};
+    struct sh_receipt receipt = {.device_id = {1},
+                                 .time = 77,
+                                 .roots = SH_BYTES(roots, sizeof(roots)),
+                                 .signature = SH_BYTES(roots, 70)};
+    uint64_t count = 9;
+    assert_int_equal(sh_registry_count_receipts(registry, receipt.device_id, &count), SH_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(sh_registry_put_receipt(registry, &receipt), SH_OK);
+    assert_int_equal(sh_registry_put_receipt(registry, &receipt), SH_OK);
+    receipt.transfer_id[3] = 1;
+    receipt.roots.n = 0;
+    assert_int_equal(sh_registry_put_receipt(registry, &receipt), SH_OK);
+    assert_int_equal(sh_registry_count_receipts(registry, receipt.device_id, &count), SH_OK);
+    assert_int_equal(count, 2); /* the repeated one is one */
+    receipt.device_id[0] = 2;
+    assert_int_equal(sh_registry_count_receipts(registry, receipt.device_id, &count), SH_OK);
+    assert_int_equal(count, 0);
+    sh_registry_close(registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(devices_roundtrip, make_folder, remove_folder),
+        IN_FOLDER(devices_roundtrip),
+        IN_FOLDER(states),
+        IN_FOLDER(list_order_and_expiry),
+        cmocka_unit_test(list_is_bounded),
+        cmocka_unit_test(damaged_rows),
+        IN_FOLDER(what_cannot_be_kept),
+        IN_FOLDER(revisions),
+        IN_FOLDER(received_items),
+        IN_FOLDER(receipts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,8 @@ static uint64_t free_space(const struct sh_store *store)
     struct statvfs fs;
     if (fstatvfs(store->dir_fd, &fs) < 0)
         return 0;
+    if (fs.f_blocks == 0) /* it does not count */
+        return UINT64_MAX;
     return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 

@@ -108,7 +108,8 @@ static enum ending ended_by(int pidfd, int cancel_fd, int64_t deadline)
 {
     for (;;) {
         int64_t left = SH_MAX(deadline - now_ms(), 0);
-        struct pollfd p[] = {{.fd = pidfd, .events = POLLIN}, {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
+        struct pollfd p[] = {{.fd = pidfd, .events = POLLIN},
+                             {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
         int n = poll(p, SH_COUNT(p), (int)SH_MIN(left, 3600 * 1000));
         if (n > 0)
             return p[0].revents ? ENDED : CANCELLED;
@@ -138,6 +139,23 @@ static enum sh_cause judge(const char *program, int status)
     return SH_OK;
 }
 
+/* The program itself may end at once and leave others of its group at their cleaning up, so it is the group that has
+ * the time. Its number is not given to anybody else as long as one of them is there. */
+static void stop_group(pid_t pid, int pidfd)
+{
+    int64_t deadline = now_ms() + GRACE_MS;
+    kill(-pid, SIGTERM);
+    bool ended = pidfd >= 0 && ended_by(pidfd, -1, deadline) == ENDED;
+    if (ended)
+        reap(pid);
+    while (ended && kill(-pid, 0) == 0 && now_ms() < deadline)
+        (void)poll(NULL, 0, 20);
+    if (!ended || kill(-pid, 0) == 0)
+        kill(-pid, SIGKILL);
+    if (!ended)
+        reap(pid);
+}
+
 static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, uint32_t timeout_ms)
 {
     int64_t deadline = now_ms() + timeout_ms;
@@ -146,11 +164,7 @@ static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, uint32
     enum ending ending = pidfd >= 0 ? ended_by(pidfd, cancel_fd, deadline) : OVERDUE;
     if (ending == ENDED)
         return judge(program, reap(pid));
-    kill(-pid, SIGTERM);
-    if (pidfd >= 0)
-        (void)ended_by(pidfd, -1, now_ms() + GRACE_MS);
-    kill(-pid, SIGKILL); /* also what the program left behind in its group */
-    reap(pid);
+    stop_group(pid, pidfd);
     if (pidfd < 0)
         return sh_fail(SH_INSTALL_HOOK_FAILED, "%s: cannot be watched: %s", program,
                        strerror(error));

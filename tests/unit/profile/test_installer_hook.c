@@ -32,10 +32,15 @@ static int before_each(void **state SH_UNUSED)
     return 0;
 }
 
+/* Only files of our own folder, by their names in it, whatever a test that failed left in the variables. */
 static int after_each(void **state SH_UNUSED)
 {
-    unlink(hook);
-    unlink(output);
+    static const char *const names[] = {"hook", "output", "stdout"};
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && i < SH_COUNT(names); i++)
+        unlinkat(fd, names[i], 0);
+    if (fd >= 0)
+        close(fd);
     return rmdir(folder);
 }
 
@@ -67,7 +72,7 @@ static const char *read_output(void)
 static void note_done(const char *installer, const char *what, void *user SH_UNUSED)
 {
     assert_string_equal(installer, "hook");
-    assert_string_equal(what, hook);
+    assert_string_equal(what, config.hook);
     done_count++;
 }
 
@@ -102,57 +107,80 @@ static void the_environment_is_exact(void **state SH_UNUSED)
     assert_non_null(strstr(read_output(), "SIMHOP_ITEM=lines.bundle\nSIMHOP_KIND=bundle\n"));
 }
 
-static void descriptors_signals_and_group_are_its_own(void **state SH_UNUSED)
+static void descriptors_and_group_are_its_own(void **state SH_UNUSED)
 {
-    sigset_t blocked, before;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     assert_int_equal(dup2(null, 20), 20); /* without CLOEXEC */
     assert_int_equal(dup2(null, 40), 40);
     close(null);
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigprocmask(SIG_BLOCK, &blocked, &before);
-    void (*old)(int) = signal(SIGPIPE, SIG_IGN);
     make_hook("exec > @\n"
               "[ -e /proc/$$/fd/20 ] && echo 20 leaks\n"
               "[ -e /proc/$$/fd/40 ] && echo 40 leaks\n"
               "/bin/readlink /proc/$$/fd/0\n"
-              "/bin/grep -E 'Sig(Blk|Ign)' /proc/self/status\n"
               "read -r _ _ _ _ group _ < /proc/$$/stat\n"
               "[ \"$group\" = $$ ] && echo own group\n");
     assert_int_equal(run_item(), SH_OK);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    signal(SIGPIPE, old);
     close(20);
     close(40);
-    assert_string_equal(read_output(), "/dev/null\n"
-                                       "SigBlk:\t0000000000000000\n"
-                                       "SigIgn:\t0000000000000000\n"
-                                       "own group\n");
+    assert_string_equal(read_output(), "/dev/null\nown group\n");
+}
+
+/* Runs with our stderr in the output file and our stdout in another one, which must stay empty. */
+static enum sh_cause run_captured(const char *path)
+{
+    char stdout_path[128];
+    struct stat st;
+    snprintf(stdout_path, sizeof(stdout_path), "%s/stdout", folder);
+    fflush(NULL);
+    int out = dup(1), err = dup(2);
+    int to_out = open(stdout_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int to_err = open(output, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    dup2(to_out, 1);
+    dup2(to_err, 2);
+    enum sh_cause cause = sh_installer_hook.item(&config, "name", path, note_done, NULL);
+    dup2(out, 1);
+    dup2(err, 2);
+    assert_int_equal(fstat(to_out, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    close(to_out);
+    close(to_err);
+    close(out);
+    close(err);
+    unlink(stdout_path);
+    return cause;
+}
+
+/* The hook is a copy of cat, since a shell would unblock signals by itself. */
+static void signals_are_as_at_the_beginning(void **state SH_UNUSED)
+{
+    static char program[1 << 20];
+    sigset_t blocked, before;
+    FILE *f = fopen("/bin/cat", "r");
+    assert_non_null(f);
+    size_t n = fread(program, 1, sizeof(program), f);
+    fclose(f);
+    f = fopen(hook, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(program, 1, n, f), n);
+    assert_int_equal(fchmod(fileno(f), 0700), 0);
+    assert_int_equal(fclose(f), 0);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    void (*old)(int) = signal(SIGPIPE, SIG_IGN);
+    enum sh_cause cause = run_captured("/proc/self/status");
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    signal(SIGPIPE, old);
+    assert_int_equal(cause, SH_OK);
+    assert_non_null(strstr(read_output(), "SigBlk:\t0000000000000000\n"));
+    assert_non_null(strstr(read_output(), "SigIgn:\t0000000000000000\n"));
 }
 
 static void its_output_goes_to_stderr(void **state SH_UNUSED)
 {
     make_hook("echo to stdout\necho to stderr >&2\n");
-    char path[128];
-    snprintf(path, sizeof(path), "%s/stdout", folder);
-    fflush(NULL);
-    int out = dup(1), err = dup(2);
-    int to_out = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int to_err = open(output, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    dup2(to_out, 1);
-    dup2(to_err, 2);
-    enum sh_cause cause = run_item();
-    dup2(out, 1);
-    dup2(err, 2);
-    assert_int_equal(cause, SH_OK);
-    assert_int_equal(lseek(to_out, 0, SEEK_END), 0);
+    assert_int_equal(run_captured("/x"), SH_OK);
     assert_string_equal(read_output(), "to stdout\nto stderr\n");
-    close(to_out);
-    close(to_err);
-    close(out);
-    close(err);
-    unlink(path);
 }
 
 static void a_failing_hook_says_how(void **state SH_UNUSED)
@@ -227,6 +255,29 @@ static void a_hook_that_hangs_is_stopped(void **state SH_UNUSED)
     assert_int_equal(done_count, 0);
 }
 
+static void the_whole_group_has_time_to_clean_up(void **state SH_UNUSED)
+{
+    config.hook_timeout_ms = 200;
+    make_hook("( trap 'sleep 0.3; echo cleaned > @; exit' TERM\n"
+              "while :; do sleep 0.1; done ) &\n"
+              "wait\n");
+    assert_int_equal(run_item(), SH_INSTALL_HOOK_TIMEOUT);
+    assert_string_equal(read_output(), "cleaned\n");
+}
+
+static void a_request_to_stop_stops_the_hook(void **state SH_UNUSED)
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    config.cancel_fd = ends[0];
+    make_hook("echo $$ > @\nexec /bin/sleep 1000\n");
+    assert_int_equal(run_item(), SH_SESSION_INTERRUPTED);
+    assert_int_equal(done_count, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void a_hook_that_ignores_the_signal_is_killed(void **state SH_UNUSED)
 {
     config.hook_timeout_ms = 200;
@@ -250,12 +301,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_argument_is_the_path_and_nothing_else),
         TEST(the_environment_is_exact),
-        TEST(descriptors_signals_and_group_are_its_own),
+        TEST(descriptors_and_group_are_its_own),
+        TEST(signals_are_as_at_the_beginning),
         TEST(its_output_goes_to_stderr),
         TEST(a_failing_hook_says_how),
         TEST(what_cannot_run_is_missing),
         TEST(without_a_hook_there_is_nothing_to_do),
         TEST(a_hook_that_hangs_is_stopped),
+        TEST(the_whole_group_has_time_to_clean_up),
+        TEST(a_request_to_stop_stops_the_hook),
         TEST(a_hook_that_ignores_the_signal_is_killed),
         TEST(the_list_of_installers_ends),
     };

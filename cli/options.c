@@ -169,6 +169,7 @@ static enum sh_cause default_state(struct sh_common *common)
         return SH_OK;
     }
     if (!base || base[0] != '/') { /* a relative one is to be ignored, says the XDG specification */
+        /* cppcheck-suppress getpwuidCalled; there is one thread */
         const struct passwd *user = getpwuid(geteuid());
         base = getenv("HOME");
         if ((!base || base[0] != '/') && user)

@@ -70,7 +70,7 @@ struct name {
 
 static struct name safe(const char *text)
 {
-    struct name name;
+    struct name name = {""};
     (void)sh_safe_copy(name.text, sizeof(name.text), text, UINT32_MAX);
     return name;
 }

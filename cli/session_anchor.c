@@ -127,8 +127,9 @@ static enum sh_cause issue_bundle(struct sh_session *s, const Simhop__Device *an
     uint64_t revision = 0;
     sh_autofree uint8_t *bytes = NULL;
     size_t n = 0;
-    Simhop__Device recipient = SIMHOP__DEVICE__INIT;
+    Simhop__Device recipient;
     Simhop__ConsentRecord consent = SIMHOP__CONSENT_RECORD__INIT;
+    simhop__device__init(&recipient);
     SH_TRY(sh_registry_next_revision(s->config.registry, &revision));
     recipient.id = (ProtobufCBinaryData){SH_DEVICE_ID_SIZE, s->peer.id};
     recipient.name = s->peer.name;

@@ -88,8 +88,9 @@ struct slot *sh_session_any_lane(struct sh_session *s)
 
 void sh_session_send_abort(struct sh_session *s, enum sh_cause cause)
 {
-    Simhop__Abort abort = SIMHOP__ABORT__INIT;
+    Simhop__Abort abort;
     char name[64];
+    simhop__abort__init(&abort);
     if (!sh_strcopy(name, sizeof(name), sh_cause_info(cause)->name))
         return;
     abort.cause = name;
@@ -102,9 +103,10 @@ void sh_session_send_abort(struct sh_session *s, enum sh_cause cause)
 
 void sh_session_tell_link(struct sh_session *s, int kind, bool up, enum sh_cause cause)
 {
-    Simhop__LinkState state = SIMHOP__LINK_STATE__INIT;
+    Simhop__LinkState state;
     char name[64];
     struct slot *slot = sh_session_any_lane(s);
+    simhop__link_state__init(&state);
     if (!slot || s->config.role != SH_SECONDARY ||
         !sh_strcopy(name, sizeof(name), cause == SH_OK ? "" : sh_cause_info(cause)->name))
         return;

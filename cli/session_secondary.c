@@ -17,8 +17,9 @@ enum sh_cause sh_session_secondary_up(struct sh_session *s, struct sh_lane *lane
 {
     sh_autofree uint8_t *csr = NULL;
     Simhop__EnrolRequest request = SIMHOP__ENROL_REQUEST__INIT;
-    Simhop__Device device = SIMHOP__DEVICE__INIT;
+    Simhop__Device device;
     char name[SH_NAME_MAX + 1], eid[33];
+    simhop__device__init(&device);
     if (!sh_strcopy(name, sizeof(name), s->config.name) ||
         !sh_strcopy(eid, sizeof(eid), s->config.eid))
         return SH_INTERNAL_BUG;

@@ -84,9 +84,10 @@ static void stop_sampling(struct sh_handshake *hs)
 
 static void send_abort(struct sh_handshake *hs, enum sh_cause cause, uint32_t wait_s)
 {
-    Simhop__Abort abort = SIMHOP__ABORT__INIT;
+    Simhop__Abort abort;
     const char *name = sh_cause_info(cause)->name;
     char copy[64];
+    simhop__abort__init(&abort);
     if (!sh_strcopy(copy, sizeof(copy), name))
         return;
     abort.cause = copy;

@@ -38,10 +38,11 @@ static enum sh_cause keep_said(struct said *said, struct sh_bytes payload)
 
 enum sh_cause sh_hs_send_hello(struct sh_handshake *hs)
 {
-    Simhop__Hello hello = SIMHOP__HELLO__INIT;
+    Simhop__Hello hello;
     uint32_t suites[] = {SUITE_SPAKE2PLUS};
     Simhop__LinkKind links[SH_LINKS_MAX];
     char nothing[] = "";
+    simhop__hello__init(&hello);
     for (size_t i = 0; i < hs->link_count; i++)
         links[i] = (Simhop__LinkKind)hs->links[i];
     hello.version_min = VERSION;
@@ -178,8 +179,9 @@ static enum sh_cause make_transcript(struct sh_handshake *hs)
 static enum sh_cause send_proximity(struct sh_handshake *hs)
 {
     const struct sh_proximity_estimate *estimate = &hs->result.proximity;
-    Simhop__Proximity statement = SIMHOP__PROXIMITY__INIT;
+    Simhop__Proximity statement;
     char backend[] = "rssi";
+    simhop__proximity__init(&statement);
     statement.accept = estimate->verdict == SH_PROXIMITY_ACCEPT;
     if (!isnan(estimate->metres) && estimate->metres < 4e6)
         statement.millimetres = (uint32_t)(estimate->metres * 1000.0);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Two devices and the air between them, in memory and in virtual time: real sessions, handshakes, TLS, registries and
+ * stores; only the carriers are made up. Every chunk that a session sends is a numbered step, and a fault can be
+ * put on any step: lost, doubled, delayed, cut in the middle, one bit bent.
+ */
+#ifndef SIMHOP_TESTS_SIM_WORLD_H
+#define SIMHOP_TESTS_SIM_WORLD_H
+
+#include "cli/session.h"
+
+enum fault_kind {
+    FAULT_NONE,
+    FAULT_LOSE,
+    FAULT_DOUBLE,
+    FAULT_DELAY,
+    FAULT_CUT,
+    FAULT_BEND,
+    FAULT_KINDS
+};
+extern const char *const fault_names[FAULT_KINDS];
+
+struct device {
+    struct sh_identity *identity;
+    struct sh_registry *registry;
+    char name[SH_NAME_MAX + 1];
+};
+
+/* One run of one session between two devices. */
+struct run {
+    /* What the test asks for. */
+    bool lan;             /* the anchor offers LAN too */
+    bool ble_carries;     /* ble is among --links */
+    double distance_m;    /* 0 = 0.25 */
+    unsigned wrong_codes; /* typed before the right one */
+    bool never_type;
+    enum fault_kind fault;
+    unsigned fault_step; /* from 0 */
+    uint64_t seed;
+    sh_ms stop_at; /* the secondary's person interrupts then; 0 = never */
+
+    /* What came of it. */
+    bool anchor_over, secondary_over;
+    enum sh_cause anchor_cause, secondary_cause;
+    bool anchor_done, secondary_done;
+    unsigned steps;    /* chunks sent by both */
+    sh_ms ended_after; /* virtual, until both were over */
+    unsigned codes_shown;
+    uint64_t link_bytes[SH_SESSION_KINDS], resumed;
+    size_t item_count;
+    enum sh_phase last_phase;
+};
+
+struct world;
+
+/* Two devices and what the anchor shares: `sizes` items of random bytes and a bundle of two lines. dir is a fresh folder for
+ * the secondary's files. */
+struct world *world_new(const uint64_t *sizes, size_t count, bool bundle);
+void world_free(struct world *world);
+struct device *world_anchor(struct world *world);
+struct device *world_secondary(struct world *world);
+/* Forgets links, attempts and received files: as new, with the same identities. */
+void world_reset(struct world *world);
+/* Runs one session to its end on both sides, at most `limit` of virtual time. */
+void world_run(struct world *world, struct run *run, sh_ms limit);
+/* Did every item arrive as it was sent, and nothing else that looks finished? */
+bool world_files_equal(struct world *world);
+/* Are there files under a final name that differ from what was sent? */
+bool world_half_files(struct world *world);
+
+/* A raw peer in the place of one side: bytes that a test writes, to a session of the other role. */
+struct raw {
+    enum sh_role session_role;
+    bool over;
+    enum sh_cause cause;
+    bool peer_closed;
+    uint8_t got[8192]; /* what the session sent, cut at the end */
+    size_t got_len;
+};
+struct raw_peer;
+struct raw_peer *raw_new(struct world *world, struct raw *raw);
+void raw_send(struct raw_peer *peer, const void *bytes, size_t n);
+void raw_wait(struct raw_peer *peer, sh_ms time);
+void raw_free(struct raw_peer *peer);
+
+#endif

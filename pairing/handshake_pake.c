@@ -94,11 +94,12 @@ enum sh_cause sh_hs_typed(struct sh_handshake *hs, const struct sh_code *code)
     return SH_OK;
 }
 
-/* Anchor: was this share seen in an earlier run of the session? Remembers it. */
+/* Anchor: was this share seen in an earlier run of the session? Remembers it. One of another length is the PAKE's to
+ * refuse. */
 static enum sh_cause check_fresh(struct sh_handshake *hs, const ProtobufCBinaryData *share)
 {
     if (share->len != SH_SPAKE_SHARE)
-        return sh_fail(SH_CONFIRM_BAD_POINT, "a share of %zu bytes", share->len);
+        return SH_OK;
     for (unsigned i = 0; i < hs->old_share_count; i++) {
         if (memcmp(hs->old_shares[i], share->data, SH_SPAKE_SHARE) == 0)
             return SH_CONFIRM_REPLAY;

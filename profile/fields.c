@@ -182,14 +182,14 @@ enum sh_cause sh_activation_from_message(const Simhop__ActivationCode *message,
 {
     struct sh_activation code = {.confirmation_code_required = message->confirmation_code_required};
     sh_autofree char *text = NULL;
-    if (message->delete_notification)
-        return sh_fail(SH_ACTIVATION_BAD_CODE, "delete notification: a bundle cannot carry it");
     bool fits =
         sh_strcopy(code.smdp_address, sizeof(code.smdp_address), or_empty(message->smdp_address)) &&
         sh_strcopy(code.matching_id, sizeof(code.matching_id), or_empty(message->matching_id)) &&
         sh_strcopy(code.smdp_oid, sizeof(code.smdp_oid), or_empty(message->smdp_oid)) &&
         sh_strcopy(code.ci_pk_indicator, sizeof(code.ci_pk_indicator),
-                   or_empty(message->ci_pk_indicator));
+                   or_empty(message->ci_pk_indicator)) &&
+        sh_strcopy(code.delete_notification, sizeof(code.delete_notification),
+                   or_empty(message->delete_notification));
     enum sh_cause cause = fits ? sh_activation_format(&code, &text)
                                : sh_fail(SH_ACTIVATION_BAD_CODE, "a field is too long");
     if (text)
@@ -214,8 +214,6 @@ static bool set_string(char **at, const char *s)
 enum sh_cause sh_activation_to_message(const struct sh_activation *code,
                                        Simhop__ActivationCode **ret_message)
 {
-    if (code->delete_notification[0])
-        return sh_fail(SH_ACTIVATION_BAD_CODE, "delete notification: a bundle cannot carry it");
     Simhop__ActivationCode *message = malloc(sizeof(*message));
     if (!message)
         return SH_ENV_NO_MEMORY;
@@ -224,7 +222,8 @@ enum sh_cause sh_activation_to_message(const struct sh_activation *code,
     if (!set_string(&message->smdp_address, code->smdp_address) ||
         !set_string(&message->matching_id, code->matching_id) ||
         !set_string(&message->smdp_oid, code->smdp_oid) ||
-        !set_string(&message->ci_pk_indicator, code->ci_pk_indicator)) {
+        !set_string(&message->ci_pk_indicator, code->ci_pk_indicator) ||
+        !set_string(&message->delete_notification, code->delete_notification)) {
         sh_message_wipe(&message->base);
         sh_msg_free(&message->base);
         return SH_ENV_NO_MEMORY;

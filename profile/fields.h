@@ -53,7 +53,7 @@ void sh_path(const char *parent, const ProtobufCFieldDescriptor *field, size_t i
 void sh_message_wipe(ProtobufCMessage *message);
 
 /* The activation code of a bundle as the struct of activation_code.h, and back (into fresh fields of *ret_message).
- * Fail with activation.bad-code, env.no-memory. The schema has no place for the text of a delete notification. */
+ * Fail with activation.bad-code, env.no-memory.  */
 SH_MUST_USE enum sh_cause sh_activation_from_message(const Simhop__ActivationCode *message,
                                                      struct sh_activation *ret_code);
 SH_MUST_USE enum sh_cause sh_activation_to_message(const struct sh_activation *code,

@@ -26,7 +26,7 @@ struct side {
     struct world *world;
     struct sh_session *session;
     struct stream *ble;
-    bool sampling, over, done;
+    bool sampling, over, done, in_transfer;
     enum sh_cause cause;
     sh_ms next_tick, next_sample, type_at;
     unsigned code_run;
@@ -75,6 +75,11 @@ struct device *world_anchor(struct world *world)
 struct device *world_secondary(struct world *world)
 {
     return &world->secondary;
+}
+
+sh_ms world_now(const struct world *world)
+{
+    return world->wire.now;
 }
 
 /* ---- What a session tells ---- */
@@ -154,8 +159,12 @@ static void on_link(int kind SH_UNUSED, const char *state SH_UNUSED, enum sh_cau
 {
 }
 
-static void on_progress(const struct sh_session_progress *progress SH_UNUSED, void *user SH_UNUSED)
+static void on_progress(const struct sh_session_progress *progress, void *user)
 {
+    struct side *side = user;
+    if (side == &side->world->sides[SH_SECONDARY] && strcmp(progress->item, "item0") == 0 &&
+        progress->verified > 0 && progress->verified < progress->total)
+        side->in_transfer = true;
 }
 
 static void on_done(const struct sh_session_summary *summary, void *user)
@@ -394,7 +403,7 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     start_side(world, SH_SECONDARY, ends[1]);
     struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];
     while (!(anchor->over && secondary->over) && step(world, start + limit)) {
-        if (run->stop_at && world->wire.now >= start + run->stop_at && !secondary->over)
+        if (run->stop_in_transfer && secondary->in_transfer && !secondary->over)
             sh_session_stop(secondary->session, SH_SESSION_INTERRUPTED);
     }
     run->ended_after = world->wire.now - start;

@@ -37,7 +37,7 @@ struct run {
     enum fault_kind fault;
     unsigned fault_step; /* from 0 */
     uint64_t seed;
-    sh_ms stop_at; /* the secondary's person interrupts then; 0 = never */
+    bool stop_in_transfer; /* the secondary's person interrupts when the first item is on its way */
 
     /* What came of it. */
     bool anchor_over, secondary_over;
@@ -57,6 +57,7 @@ struct world;
  * the secondary's files. */
 struct world *world_new(const uint64_t *sizes, size_t count, bool bundle);
 void world_free(struct world *world);
+sh_ms world_now(const struct world *world);
 struct device *world_anchor(struct world *world);
 struct device *world_secondary(struct world *world);
 /* Forgets links, attempts and received files: as new, with the same identities. */

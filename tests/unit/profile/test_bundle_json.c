@@ -226,8 +226,6 @@ static void typing_errors_are_found(void **state SH_UNUSED)
         {LINE(",\"acquisition\":{\"activation_code\":\"LPA:1$a$b_c\"}"), SH_ACTIVATION_BAD_CODE,
          "lines[0].acquisition.activation_code: matching id"},
         {LINE(",\"acquisition\":{\"activation_code\":{}}"), SH_USAGE_BAD_INPUT, "activation_code"},
-        {LINE(",\"acquisition\":{\"activation_code\":\"LPA:1$a$b$$$$BF2F00\"}"),
-         SH_ACTIVATION_BAD_CODE, "delete notification"},
         {LINE("},{\"iccid\":\"8949449999999990007\""), SH_BUNDLE_MALFORMED, "lines[1].iccid"},
         {LINE(",\"nickname\":\"a\\u0007\""), SH_BUNDLE_MALFORMED, "lines[0].nickname"},
         {LINE(",\"nickname\":\"a\\u0000b\""), SH_USAGE_BAD_INPUT, "NUL"},
@@ -244,6 +242,21 @@ static void typing_errors_are_found(void **state SH_UNUSED)
     for (size_t i = 0; i < SH_COUNT(cases); i++)
         must_refuse(cases[i].json, strlen(cases[i].json), cases[i].cause, cases[i].detail);
     must_refuse("{}\0", 3, SH_USAGE_BAD_INPUT, "NUL");
+}
+
+static void a_code_of_version_3_stays_whole(void **state SH_UNUSED)
+{
+    static const char json[] =
+        LINE(",\"acquisition\":{\"activation_code\":\"LPA:1$a$b$$$1234ABCD$BF2F00\"}");
+    Simhop__Bundle *bundle = NULL;
+    char *text = NULL;
+    assert_int_equal(sh_bundle_from_json(SH_BYTES(json, strlen(json)), NULL, &bundle), SH_OK);
+    assert_string_equal(bundle->lines[0]->acquisition->activation_code->delete_notification,
+                        "BF2F00");
+    assert_int_equal(sh_bundle_to_json(bundle, true, &text), SH_OK);
+    assert_non_null(strstr(text, "LPA:1$a$b$$$1234ABCD$BF2F00"));
+    free(text);
+    sh_bundle_content_free(bundle);
 }
 
 static void secrets_are_not_in_details(void **state SH_UNUSED)
@@ -380,6 +393,7 @@ int main(void)
         cmocka_unit_test(secrets_are_shown_only_when_asked_for),
         cmocka_unit_test(temporary_tokens_are_secrets),
         cmocka_unit_test(typing_errors_are_found),
+        cmocka_unit_test(a_code_of_version_3_stays_whole),
         cmocka_unit_test(secrets_are_not_in_details),
         cmocka_unit_test(deep_and_huge),
         cmocka_unit_test(icons_of_any_length_come_back),

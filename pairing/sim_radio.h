@@ -64,7 +64,6 @@ struct sh_sim_stream {
     struct sh_sim_carrier carrier;
     struct sh_sim_wire *wire, **wire_end;
     size_t wire_bytes;
-    sh_ms last_due;
     bool broken; /* the socket takes no more; what the peer sent may still be there */
     bool was_high;
     bool sampling;

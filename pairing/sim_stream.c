@@ -189,9 +189,7 @@ static bool wire_add(struct sh_sim_stream *stream, const struct sh_sim_chunk *ch
     struct sh_sim_wire *wire = malloc(sizeof(*wire) + chunk->n);
     if (!wire)
         return false;
-    /* The air delays, but never changes the order. */
-    stream->last_due = SH_MAX(stream->last_due, now + chunk->delay_ms);
-    *wire = (struct sh_sim_wire){.due = stream->last_due, .n = chunk->n};
+    *wire = (struct sh_sim_wire){.due = now + chunk->delay_ms, .n = chunk->n};
     memcpy(wire->bytes, chunk->bytes, chunk->n);
     *stream->wire_end = wire;
     stream->wire_end = &wire->next;
@@ -199,7 +197,7 @@ static bool wire_add(struct sh_sim_stream *stream, const struct sh_sim_chunk *ch
     return true;
 }
 
-/* Sends what is due. false when the socket takes no more for now, or at all (`broken`). */
+/* Sends what is due, in order: nothing overtakes what is delayed longer. false when the socket takes no more for now, or at all (`broken`). */
 static bool wire_send(struct sh_sim_stream *stream, sh_ms now)
 {
     while (stream->wire && stream->wire->due <= now) {

@@ -352,6 +352,22 @@ static void close_gives_up_after_a_second(void **state SH_UNUSED)
     close_pair(&world, &anchor, &tablet);
 }
 
+/* After close nothing is called, whatever becomes of the rest. */
+static void close_then_peer_ends(void **state SH_UNUSED)
+{
+    struct world world;
+    struct device anchor, tablet;
+    open_pair(&world, &anchor, &tablet, "ble_rate 100\n", "");
+    sh_stream_send(tablet.end[0].stream, SH_BYTES(opaque, sizeof(opaque)));
+    sh_stream_close(tablet.end[0].stream);
+    world_run(&world, 30); /* what is left waits for the rate */
+    anchor.ble->driver->free(anchor.ble);
+    anchor.ble = NULL;
+    world_run(&world, 100);
+    assert_int_equal(tablet.end[0].closed + tablet.end[0].writable, 0);
+    close_pair(&world, &anchor, &tablet);
+}
+
 static void close_and_free_in_callbacks(void **state SH_UNUSED)
 {
     struct world world;
@@ -387,21 +403,14 @@ static void free_sends_the_rest(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hears_and_trend),
-        cmocka_unit_test(connects_and_carries),
-        cmocka_unit_test(samples_follow_position),
-        cmocka_unit_test(does_not_connect),
-        cmocka_unit_test(rate_holds_back),
-        cmocka_unit_test(cut_ends_both),
-        cmocka_unit_test(cut_while_idle),
-        cmocka_unit_test(blackhole_swallows),
-        cmocka_unit_test(delays_in_order),
-        cmocka_unit_test(drops_message),
-        cmocka_unit_test(advert_faults),
-        cmocka_unit_test(lost_out_of_range),
-        cmocka_unit_test(close_flushes),
-        cmocka_unit_test(close_gives_up_after_a_second),
-        cmocka_unit_test(close_and_free_in_callbacks),
+        cmocka_unit_test(hears_and_trend),         cmocka_unit_test(connects_and_carries),
+        cmocka_unit_test(samples_follow_position), cmocka_unit_test(does_not_connect),
+        cmocka_unit_test(rate_holds_back),         cmocka_unit_test(cut_ends_both),
+        cmocka_unit_test(cut_while_idle),          cmocka_unit_test(blackhole_swallows),
+        cmocka_unit_test(delays_in_order),         cmocka_unit_test(drops_message),
+        cmocka_unit_test(advert_faults),           cmocka_unit_test(lost_out_of_range),
+        cmocka_unit_test(close_flushes),           cmocka_unit_test(close_gives_up_after_a_second),
+        cmocka_unit_test(close_then_peer_ends),    cmocka_unit_test(close_and_free_in_callbacks),
         cmocka_unit_test(free_sends_the_rest),
     };
     return cmocka_run_group_tests(tests, fill_opaque, NULL);

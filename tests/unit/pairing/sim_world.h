@@ -6,10 +6,10 @@
 #ifndef SIMHOP_TEST_SIM_WORLD_H
 #define SIMHOP_TEST_SIM_WORLD_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 

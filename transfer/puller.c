@@ -150,9 +150,10 @@ bool sh_puller_ask_due(struct sh_puller *puller, const struct sh_pull_ask *ask, 
     return true;
 }
 
-bool sh_puller_ask_spent(const struct sh_pull_ask *ask, unsigned most)
+bool sh_puller_ask_spent(struct sh_puller *puller, const struct sh_pull_ask *ask, unsigned most)
 {
-    return ask->link != 0 && ask->silent + 1 >= most;
+    const struct sh_pull_link *link = answering_link(puller);
+    return ask->link != 0 && ask->silent + 1 >= most && (!link || link->unanswered > 0);
 }
 
 void sh_puller_asked(struct sh_puller *puller, struct sh_pull_ask *ask, sh_link_id id, sh_ms now)
@@ -171,7 +172,7 @@ static void ask_manifest(struct sh_puller *puller, sh_ms now)
     sh_link_id link = 0;
     if (puller->items || !sh_puller_ask_due(puller, ask, SH_MANIFEST_MS, now, &link))
         return;
-    if (sh_puller_ask_spent(ask, SH_MANIFEST_ASKS)) {
+    if (sh_puller_ask_spent(puller, ask, SH_MANIFEST_ASKS)) {
         sh_fail(SH_TRANSFER_STALLED, "no list of items came");
         sh_puller_end(puller, SH_TRANSFER_STALLED);
         return;

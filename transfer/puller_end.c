@@ -183,7 +183,7 @@ static enum sh_cause ask_receipt(struct sh_puller *puller, sh_ms now)
     sh_link_id link = 0;
     if (!sh_puller_ask_due(puller, ask, wait, now, &link))
         return SH_OK;
-    if (sh_puller_ask_spent(ask, SH_RECEIPT_ASKS))
+    if (sh_puller_ask_spent(puller, ask, SH_RECEIPT_ASKS))
         return sh_fail(SH_RECEIPT_TIMEOUT, "asked %u times", ask->asks);
     return send_receipt(puller, link, now);
 }

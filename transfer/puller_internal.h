@@ -96,8 +96,8 @@ bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
 bool sh_puller_ask_due(struct sh_puller *puller, const struct sh_pull_ask *ask, sh_ms wait, sh_ms now,
                     sh_link_id *ret_link);
 void sh_puller_asked(struct sh_puller *puller, struct sh_pull_ask *ask, sh_link_id link, sh_ms now);
-/* The last of `most` asks was not answered either (to be seen when it is due again). */
-bool sh_puller_ask_spent(const struct sh_pull_ask *ask, unsigned most);
+/* To be seen when it is due again: `most` asks were not answered, and no link is up that was not tried. */
+bool sh_puller_ask_spent(struct sh_puller *puller, const struct sh_pull_ask *ask, unsigned most);
 void sh_puller_moved(struct sh_puller *puller, sh_ms now);
 /* at_once: not only each SH_PROGRESS_MS. */
 void sh_puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now);

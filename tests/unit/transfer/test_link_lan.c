@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "transfer/link.h"
+#include "unit/transfer/util.h"
+
+#define MIB 1048576u
+
+static struct event_base *base;
+static struct sh_link *anchor, *secondary;
+static Simhop__LinkOffer offer;
+
+/* One end of a connection. */
+struct end {
+    struct sh_stream *stream;
+    uint64_t sent, received, to_send;
+    unsigned seed;
+    bool closed, wrong, hold;
+    enum sh_cause cause;
+};
+
+static struct end ends[2]; /* 0: the anchor's */
+static unsigned accepted, dialled, failed;
+static enum sh_cause failed_cause;
+static struct sh_shape shape;
+static struct sh_stream *silent[256];
+static unsigned silent_count;
+static bool keep_silent;
+
+static void pump(struct end *end)
+{
+    uint8_t bytes[16384];
+    while (end->sent < end->to_send && sh_stream_pending(end->stream) < SH_STREAM_HIGH) {
+        size_t n = SH_MIN(sizeof(bytes), end->to_send - end->sent);
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = octet_at(end->seed, end->sent + i);
+        sh_stream_send(end->stream, SH_BYTES(bytes, n));
+        end->sent += n;
+    }
+}
+
+static void on_rx(struct sh_bytes bytes, void *user)
+{
+    struct end *end = user;
+    assert_false(end->closed);
+    for (size_t i = 0; i < bytes.n; i++)
+        end->wrong |= bytes.p[i] != octet_at(1 - end->seed, end->received + i);
+    end->received += bytes.n;
+}
+
+static void on_writable(void *user)
+{
+    struct end *end = user;
+    assert_true(sh_stream_pending(end->stream) < SH_STREAM_LOW);
+    pump(end);
+}
+
+static void on_closed(enum sh_cause cause, void *user)
+{
+    struct end *end = user;
+    assert_false(end->closed);
+    end->closed = true;
+    end->cause = cause;
+}
+
+static const struct sh_stream_ops stream_ops = {
+    .rx = on_rx, .writable = on_writable, .closed = on_closed};
+
+static void begin(struct end *end, struct sh_stream *stream)
+{
+    end->stream = stream;
+    end->seed = end == &ends[0] ? 0 : 1;
+    stream->ops = &stream_ops;
+    stream->user = end;
+}
+
+static void silent_rx(struct sh_bytes bytes SH_UNUSED, void *user SH_UNUSED) {}
+
+static void silent_writable(void *user SH_UNUSED) {}
+
+static void silent_closed(enum sh_cause cause SH_UNUSED, void *user SH_UNUSED) {}
+
+static const struct sh_stream_ops silent_ops = {
+    .rx = silent_rx, .writable = silent_writable, .closed = silent_closed};
+
+static void on_accepted(struct sh_stream *stream, void *user SH_UNUSED)
+{
+    accepted++;
+    if (!keep_silent) {
+        begin(&ends[0], stream);
+        return;
+    }
+    stream->ops = &silent_ops;
+    silent[silent_count++] = stream;
+}
+
+static void on_dialled(unsigned attempt, struct sh_stream *stream, void *user SH_UNUSED)
+{
+    assert_int_equal(attempt, 7);
+    dialled++;
+    begin(&ends[1], stream);
+}
+
+static void on_dial_failed(unsigned attempt, enum sh_cause cause, void *user SH_UNUSED)
+{
+    assert_int_equal(attempt, 7);
+    failed++;
+    failed_cause = cause;
+}
+
+static const struct sh_link_ops link_ops = {
+    .accepted = on_accepted, .dialled = on_dialled, .dial_failed = on_dial_failed};
+
+static struct sh_shape shape_of(void *user SH_UNUSED)
+{
+    return shape;
+}
+
+static int set_up(void **state SH_UNUSED)
+{
+    memset(ends, 0, sizeof(ends));
+    memset(&shape, 0, sizeof(shape));
+    accepted = dialled = failed = silent_count = 0;
+    keep_silent = false;
+    base = event_base_new();
+    if (!base || sh_link_lan_new(base, NULL, NULL, NULL, &link_ops, NULL, &anchor) != SH_OK ||
+        sh_link_lan_new(base, NULL, shape_of, NULL, &link_ops, NULL, &secondary) != SH_OK)
+        return -1;
+    return anchor->driver->listen(anchor, &offer) == SH_OK ? 0 : -1;
+}
+
+static sh_ms now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (sh_ms)t.tv_sec * 1000 + (sh_ms)t.tv_nsec / 1000000;
+}
+
+/* Runs the loop until the condition holds, for at most so long. */
+#define run_until(condition, ms)                                                                   \
+    do {                                                                                           \
+        sh_ms limit_ = now() + (ms);                                                               \
+        while (!(condition) && now() < limit_)                                                     \
+            run_a_little();                                                                        \
+    } while (0)
+
+static void run_a_little(void)
+{
+    const struct timeval tick = {.tv_usec = 2000};
+    event_base_loopexit(base, &tick);
+    event_base_loop(base, 0);
+}
+
+static int tear_down(void **state SH_UNUSED)
+{
+    for (unsigned i = 0; i < silent_count; i++)
+        sh_stream_close(silent[i]);
+    sh_stream_close(ends[0].stream);
+    sh_stream_close(ends[1].stream);
+    run_a_little();
+    if (secondary)
+        secondary->driver->free(secondary);
+    if (anchor)
+        anchor->driver->free(anchor);
+    run_a_little();
+    event_base_free(base);
+    return 0;
+}
+
+static struct sh_attempt attempt_to(size_t index)
+{
+    struct sh_attempt attempt = {.id = 7,
+                                 .kind = SIMHOP__LINK_KIND__LINK_KIND_LAN,
+                                 .address_len = offer.addresses[index].len,
+                                 .port = (uint16_t)offer.port};
+    memcpy(attempt.address, offer.addresses[index].data, attempt.address_len);
+    return attempt;
+}
+
+static void dial_index(size_t index)
+{
+    struct sh_attempt attempt = attempt_to(index);
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    assert_int_equal(dialled + failed, 0); /* only from the loop */
+}
+
+static void connect_both(void)
+{
+    dial_index(0);
+    run_until((accepted && dialled) || failed, 3000);
+    assert_int_equal(accepted, 1);
+    assert_int_equal(dialled, 1);
+}
+
+static void test_offer(void **state SH_UNUSED)
+{
+    assert_int_equal(offer.kind, SIMHOP__LINK_KIND__LINK_KIND_LAN);
+    assert_in_range(offer.port, 1, 65535);
+    assert_in_range(offer.n_addresses, 1, 12);
+    for (size_t i = 0; i < offer.n_addresses; i++) {
+        const uint8_t *a = offer.addresses[i].data;
+        assert_true(offer.addresses[i].len == 4 || offer.addresses[i].len == 16);
+        if (offer.addresses[i].len == 16)
+            assert_false(a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
+        dialled = failed = accepted = 0; /* each one is reachable from this machine */
+        dial_index(i);
+        run_until(dialled + failed, 3000);
+        assert_int_equal(dialled, 1);
+        run_until(accepted, 1000);
+        sh_stream_close(ends[0].stream);
+        sh_stream_close(ends[1].stream);
+        ends[0].stream = ends[1].stream = NULL;
+    }
+}
+
+static void test_both_ways(void **state SH_UNUSED)
+{
+    connect_both();
+    ends[0].to_send = ends[1].to_send = 8 * MIB;
+    pump(&ends[0]);
+    pump(&ends[1]);
+    assert_true(sh_stream_pending(ends[0].stream) >= SH_STREAM_HIGH);
+    run_until(ends[0].received == 8 * MIB && ends[1].received == 8 * MIB, 20000);
+    assert_int_equal(ends[0].received, 8 * MIB);
+    assert_int_equal(ends[1].received, 8 * MIB);
+    assert_false(ends[0].wrong || ends[1].wrong);
+    assert_int_equal(sh_stream_pending(ends[0].stream), 0);
+}
+
+/* What was sent before the close arrives, though the other side is sending too, and then its end is seen. */
+static void test_close_flushes(void **state SH_UNUSED)
+{
+    connect_both();
+    ends[1].to_send = 1 * MIB;
+    ends[0].to_send = 300000;
+    pump(&ends[1]);
+    pump(&ends[0]);
+    run_a_little();
+    sh_stream_close(ends[0].stream);
+    ends[0].stream = NULL;
+    run_until(ends[1].closed, 5000);
+    assert_true(ends[1].closed);
+    assert_int_equal(ends[1].received, 300000);
+    assert_false(ends[1].wrong);
+    assert_cause(ends[1].cause, SH_CONNECT_LOST);
+}
+
+/* The same when the process ends right after: little messages are in the kernel already. */
+static void test_close_then_free(void **state SH_UNUSED)
+{
+    connect_both();
+    ends[0].to_send = 5000;
+    pump(&ends[0]);
+    sh_stream_close(ends[0].stream);
+    ends[0].stream = NULL;
+    anchor->driver->free(anchor);
+    anchor = NULL;
+    run_until(ends[1].closed, 5000);
+    assert_int_equal(ends[1].received, 5000);
+    assert_true(ends[1].closed);
+}
+
+/* A stream outlives its link. */
+static void test_free_keeps_streams(void **state SH_UNUSED)
+{
+    connect_both();
+    anchor->driver->free(anchor);
+    anchor = NULL;
+    ends[0].to_send = 100000;
+    pump(&ends[0]);
+    run_until(ends[1].received == 100000, 5000);
+    assert_int_equal(ends[1].received, 100000);
+}
+
+static void test_refused(void **state SH_UNUSED)
+{
+    struct sh_attempt attempt = attempt_to(0);
+    anchor->driver->free(anchor); /* nobody listens there any more */
+    anchor = NULL;
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    run_until(failed, 3000);
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_LINK_REFUSED);
+}
+
+static void test_unreachable(void **state SH_UNUSED)
+{
+    struct sh_attempt attempt = {
+        .id = 7, .address = {255, 255, 255, 255}, .address_len = 4, .port = 9};
+    static const size_t lengths[] = {4, 0}; /* a broadcast, and no address at all */
+    for (size_t i = 0; i < SH_COUNT(lengths); i++) {
+        failed = 0;
+        attempt.address_len = lengths[i];
+        assert_ok(secondary->driver->dial(secondary, &attempt));
+        assert_int_equal(failed, 0);
+        run_until(failed, 6000);
+        assert_int_equal(failed, 1);
+        assert_cause(failed_cause, SH_LINK_UNREACHABLE);
+    }
+}
+
+static void test_cancel(void **state SH_UNUSED)
+{
+    dial_index(0);
+    secondary->driver->cancel(secondary, 7);
+    secondary->driver->cancel(secondary, 7);
+    secondary->driver->cancel(secondary, 8);
+    run_until(dialled + failed, 200);
+    assert_int_equal(dialled + failed, 0);
+}
+
+/* Two hundred that connect and say nothing: sixty-four are kept, the rest is closed, and when they go there is
+ * room again. */
+static void test_silent_crowd(void **state SH_UNUSED)
+{
+    static int fds[200];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)offer.port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    keep_silent = true;
+    for (size_t i = 0; i < SH_COUNT(fds); i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&to, sizeof(to)), 0);
+        run_a_little();
+    }
+    run_until(false, 100);
+    assert_int_equal(accepted, SH_LAN_STREAMS);
+    for (size_t i = 0; i < SH_COUNT(fds); i++)
+        close(fds[i]);
+    run_until(false, 100);
+    keep_silent = false;
+    accepted = 0;
+    connect_both();
+}
+
+/* No descriptors left: the loop does not spin, and goes on when there are some again. */
+static void test_no_descriptors(void **state SH_UNUSED)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)offer.port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct rlimit old, none;
+    sh_autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = old;
+    none.rlim_cur = 3; /* those that are open stay */
+    keep_silent = true;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    const struct timeval while_none = {.tv_usec = 500000};
+    event_base_loopexit(base, &while_none);
+    event_base_loop(base, 0);
+    getrusage(RUSAGE_SELF, &after);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(accepted, 0);
+    timersub(&after.ru_utime, &before.ru_utime, &after.ru_utime);
+    timersub(&after.ru_stime, &before.ru_stime, &after.ru_stime);
+    assert_true(after.ru_utime.tv_usec + after.ru_stime.tv_usec < 250000);
+    run_until(accepted, 2000);
+    assert_int_equal(accepted, 1);
+}
+
+static void test_cut(void **state SH_UNUSED)
+{
+    connect_both();
+    shape.cut = true;
+    run_until(ends[0].closed && ends[1].closed, 2000);
+    assert_true(ends[0].closed && ends[1].closed);
+    assert_cause(ends[0].cause, SH_CONNECT_LOST);
+    assert_cause(ends[1].cause, SH_CONNECT_LOST);
+    sh_stream_send(ends[1].stream, SH_BYTES("x", 1)); /* does nothing, does not harm */
+    dialled = accepted = 0;
+    dial_index(0);
+    run_until(dialled + failed, 2000);
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_LINK_REFUSED);
+}
+
+static void test_cut_after(void **state SH_UNUSED)
+{
+    shape.cut_after = 100000;
+    connect_both();
+    ends[1].to_send = MIB;
+    pump(&ends[1]);
+    run_until(ends[0].closed && ends[1].closed, 3000);
+    assert_true(ends[0].closed && ends[1].closed);
+    assert_int_equal(ends[0].received, 100000);
+}
+
+static void test_blackhole(void **state SH_UNUSED)
+{
+    connect_both();
+    shape.blackhole_after = 50000;
+    run_until(false, 150);
+    ends[1].to_send = MIB;
+    ends[0].to_send = MIB;
+    pump(&ends[1]);
+    run_until(ends[0].received >= 50000, 2000);
+    run_until(false, 300);
+    assert_int_equal(ends[0].received, 50000);
+    uint64_t before = ends[1].received;
+    pump(&ends[0]);
+    run_until(false, 300);
+    assert_int_equal(ends[1].received, before);
+    assert_false(ends[0].closed || ends[1].closed);
+    shape.blackhole_after = 0; /* it goes on where it was */
+    run_until(ends[0].received == MIB && ends[1].received == MIB, 5000);
+    assert_int_equal(ends[0].received, MIB);
+    assert_int_equal(ends[1].received, MIB);
+    assert_false(ends[0].wrong || ends[1].wrong);
+}
+
+static void test_dial_into_blackhole(void **state SH_UNUSED)
+{
+    shape.blackhole = true;
+    dial_index(0);
+    run_until(failed, SH_DIAL_MS + 2000);
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_LINK_TIMEOUT);
+}
+
+/* At most the rate, so at least this time; how much longer is the machine's. */
+static void test_rate(void **state SH_UNUSED)
+{
+    shape.rate = 1000000;
+    connect_both();
+    sh_ms start = now();
+    ends[1].to_send = 500000;
+    pump(&ends[1]);
+    run_until(ends[0].received == 500000, 20000);
+    assert_int_equal(ends[0].received, 500000);
+    assert_false(ends[0].wrong);
+    assert_true(now() - start >= 450);
+}
+
+static void test_delay(void **state SH_UNUSED)
+{
+    shape.delay_ms = 300;
+    connect_both();
+    sh_ms start = now();
+    ends[1].to_send = 100000;
+    pump(&ends[1]);
+    run_until(ends[0].received > 0, 5000);
+    assert_true(now() - start >= 299);
+    run_until(ends[0].received == 100000, 5000);
+    assert_int_equal(ends[0].received, 100000);
+    assert_false(ends[0].wrong);
+}
+
+/* With nothing but loopback that is offered; with nothing at all there is a cause. */
+static void test_loopback_only(void **state SH_UNUSED)
+{
+    Simhop__LinkOffer other;
+    if (unshare(CLONE_NEWNET) < 0) {
+        print_message("not tested: a network namespace needs root here\n");
+        skip();
+    }
+    struct sh_link *alone = NULL;
+    assert_ok(sh_link_lan_new(base, NULL, NULL, NULL, &link_ops, NULL, &alone));
+    assert_cause(alone->driver->listen(alone, &other), SH_LINK_NONE); /* lo is down */
+    assert_int_equal(system("ip link set lo up"), 0);
+    assert_ok(alone->driver->listen(alone, &other));
+    assert_true(other.n_addresses >= 1);
+    for (size_t i = 0; i < other.n_addresses; i++)
+        assert_true(other.addresses[i].len == 16 || other.addresses[i].data[0] == 127);
+    alone->driver->free(alone);
+    assert_ok(sh_link_lan_new(base, "nosuch0", NULL, NULL, &link_ops, NULL, &alone));
+    assert_cause(alone->driver->listen(alone, &other), SH_LINK_NONE);
+    alone->driver->free(alone);
+    alone = NULL;
+    assert_cause(
+        sh_link_lan_new(base, "a-name-that-no-interface-has", NULL, NULL, &link_ops, NULL, &alone),
+        SH_LINK_NONE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_offer),
+        TEST(test_both_ways),
+        TEST(test_close_flushes),
+        TEST(test_close_then_free),
+        TEST(test_free_keeps_streams),
+        TEST(test_refused),
+        TEST(test_unreachable),
+        TEST(test_cancel),
+        TEST(test_silent_crowd),
+        TEST(test_no_descriptors),
+        TEST(test_cut),
+        TEST(test_cut_after),
+        TEST(test_blackhole),
+        TEST(test_dial_into_blackhole),
+        TEST(test_rate),
+        TEST(test_delay),
+        TEST(test_loopback_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

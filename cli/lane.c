@@ -81,6 +81,7 @@ static void stream_writable(void *user)
 static void stream_closed(enum sh_cause cause, void *user)
 {
     struct sh_lane *lane = user;
+    sh_stream_close(lane->stream);
     lane->stream = NULL;
     enum sh_cause end = sh_channel_end(lane->channel);
     go_down(lane, end == SH_OK || end == SH_CONNECT_LOST ? cause : end);

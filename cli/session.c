@@ -173,6 +173,7 @@ static void stream_writable(void *user SH_UNUSED) {}
 static void stream_closed(enum sh_cause cause SH_UNUSED, void *user)
 {
     struct sh_session *s = user;
+    sh_stream_close(s->stream);
     s->stream = NULL;
     sh_handshake_closed(s->handshake);
     sh_session_settle(s);

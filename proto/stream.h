@@ -15,7 +15,8 @@ struct sh_stream_ops {
     void (*rx)(struct sh_bytes bytes, void *user);
     /* Less than SH_STREAM_LOW octets wait to be sent (again). */
     void (*writable)(void *user);
-    /* The stream is over; nothing more is called. connect.lost: the other side ended or vanished. */
+    /* The stream is over: nothing more is called, and all that is left to do is to close it, here or later.
+     * connect.lost: the other side ended or vanished. */
     void (*closed)(enum sh_cause cause, void *user);
 };
 

@@ -41,13 +41,9 @@ static void installed(const char *installer, const char *what, void *user)
 /* The signature was checked when it arrived; it is opened again because only its file was kept. */
 static enum sh_cause open_bundle(const char *path, struct sh_bundle **ret_bundle)
 {
-    uint8_t *bytes = NULL;
-    size_t n = 0;
-    SH_TRY(sh_read_bundle_file(path, &bytes, &n));
-    enum sh_cause cause = sh_bundle_open(SH_BYTES(bytes, n), (struct sh_bytes){0}, ret_bundle);
-    sh_wipe(bytes, n);
-    free(bytes);
-    return cause;
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {0};
+    SH_TRY(sh_read_bundle_file(path, &content));
+    return sh_bundle_open(SH_BYTES(content.p, content.n), (struct sh_bytes){0}, ret_bundle);
 }
 
 static enum sh_cause install_one(const struct sh_installer *installer,

@@ -3,33 +3,122 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "crypto/secret.h"
 #include "proto/msg.h"
 
-enum sh_cause sh_read_bundle_file(const char *path, uint8_t **ret_bytes, size_t *ret_len)
+void sh_content_clear(struct sh_content *content)
 {
-    sh_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    sh_autofree uint8_t *bytes = malloc(SH_BUNDLE_MAX + 1);
-    size_t n = 0;
+    if (content->p)
+        sh_wipe(content->p, content->size);
+    free(content->p);
+}
+
+bool sh_is_stdin(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* All of the file or, for "-", of stdin; one octet more than max when it is longer. */
+enum sh_cause sh_read_file(const char *path, size_t max, struct sh_content *ret_content)
+{
+    sh_autoclose int fd = sh_is_stdin(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                                            : open(path, O_RDONLY | O_CLOEXEC);
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {.size = max + 1};
     if (fd < 0)
         return sh_fail(SH_SOURCE_UNREADABLE, "%s: %s", path, strerror(errno));
-    if (!bytes)
+    content.p = malloc(content.size);
+    if (!content.p)
         return SH_ENV_NO_MEMORY;
-    while (n <= SH_BUNDLE_MAX) {
-        ssize_t got = read(fd, bytes + n, SH_BUNDLE_MAX + 1 - n);
+    while (content.n < content.size) {
+        ssize_t got = read(fd, content.p + content.n, content.size - content.n);
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got < 0)
             return sh_fail(SH_SOURCE_UNREADABLE, "%s: %s", path, strerror(errno));
         if (got == 0)
             break;
-        n += (size_t)got;
+        content.n += (size_t)got;
     }
-    if (n > SH_BUNDLE_MAX)
+    *ret_content = content;
+    content.p = NULL;
+    return SH_OK;
+}
+
+static int write_all(int fd, const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t written = write(fd, p, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return errno;
+        p += written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+/* Gives the temporary file its name. Without force a file that is there stays; file systems that cannot promise that
+ * in one step are asked first. */
+static int put_in_place(const char *temporary, const char *path, bool force)
+{
+    if (force)
+        return rename(temporary, path) == 0 ? 0 : errno;
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return errno;
+    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return EEXIST;
+    return rename(temporary, path) == 0 ? 0 : errno;
+}
+
+static int sync_folder_of(char *path)
+{
+    sh_autoclose int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && fsync(fd) == 0 ? 0 : errno;
+}
+
+/* Whole or not at all, mode 0600. */
+enum sh_cause sh_write_file(const char *path, struct sh_bytes bytes, bool force)
+{
+    sh_autofree char *temporary = NULL;
+    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+        temporary = NULL;
+        return SH_ENV_NO_MEMORY;
+    }
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return sh_cause_of_errno(errno, path);
+    int error = fchmod(fd, 0600) == 0 ? write_all(fd, bytes.p, bytes.n) : errno;
+    if (error == 0 && fsync(fd) != 0)
+        error = errno;
+    close(fd);
+    if (error == 0)
+        error = put_in_place(temporary, path, force);
+    if (error) {
+        unlink(temporary);
+        return sh_cause_of_errno(error, path);
+    }
+    error =
+        sync_folder_of(temporary); /* its folder is the same, and its name is not needed any more */
+    return error ? sh_cause_of_errno(error, path) : SH_OK;
+}
+
+enum sh_cause sh_read_bundle_file(const char *path, struct sh_content *ret_content)
+{
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {0};
+    SH_TRY(sh_read_file(path, SH_BUNDLE_MAX, &content));
+    if (content.n > SH_BUNDLE_MAX)
         return sh_fail(SH_BUNDLE_TOO_LARGE, "%s", path);
-    *ret_bytes = bytes;
-    *ret_len = n;
-    bytes = NULL;
+    *ret_content = content;
+    content.p = NULL;
     return SH_OK;
 }

@@ -18,15 +18,11 @@ static enum sh_cause check(struct sh_session *s, const char *path)
 {
     SH_CLEANUP(sh_bundle_freep) struct sh_bundle *bundle = NULL;
     struct sh_device anchor;
-    uint8_t *bytes = NULL;
-    size_t n = 0;
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {0};
     SH_TRY(sh_registry_get_device(s->config.registry, s->peer.id, SH_DEVICE_IS_ANCHOR, &anchor));
-    SH_TRY(sh_read_bundle_file(path, &bytes, &n));
-    enum sh_cause cause = sh_bundle_open(
-        SH_BYTES(bytes, n), SH_BYTES(anchor.public_key, anchor.public_key_len), &bundle);
-    sh_wipe(bytes, n);
-    free(bytes);
-    SH_TRY(cause);
+    SH_TRY(sh_read_bundle_file(path, &content));
+    SH_TRY(sh_bundle_open(SH_BYTES(content.p, content.n),
+                          SH_BYTES(anchor.public_key, anchor.public_key_len), &bundle));
     SH_TRY(sh_bundle_accept(bundle, s->config.identity->id, s->config.eid, anchor.last_revision,
                             sh_session_wall(s)));
     return sh_registry_set_last_revision(s->config.registry, s->peer.id, SH_DEVICE_IS_ANCHOR,

@@ -22,6 +22,7 @@ struct sync {
     struct sh_nearby_pick picked;
     sh_ms connect_deadline;
     unsigned connects, code_run;
+    enum sh_phase phase; /* until the session has its own */
     char *incoming_dir, *bundle_dir;
     bool quitting;
     enum sh_cause end;
@@ -186,6 +187,7 @@ static void connect_picked(struct sync *sync)
 static void on_pick(const struct sh_nearby_pick *pick, void *user)
 {
     struct sync *sync = user;
+    sync->phase = SH_PHASE_CONNECT;
     sync->picked = *pick;
     sync->connects = 0;
     sh_events_phase(&sync->events, SH_PHASE_CONNECT, pick->linked ? pick->linked->name : NULL);
@@ -198,6 +200,7 @@ static void on_pick(const struct sh_nearby_pick *pick, void *user)
 static void on_nearby_phase(enum sh_phase phase, void *user)
 {
     struct sync *sync = user;
+    sync->phase = phase;
     sh_events_phase(&sync->events, phase, NULL);
 }
 
@@ -328,12 +331,22 @@ static const struct sh_link_ops link_ops = {.dialled = on_dialled, .dial_failed 
 
 /* ---- Time and signals ---- */
 
+/* The time that the person gave is over: what were we waiting for? */
+static enum sh_cause deadline_cause(const struct sync *sync)
+{
+    if (sync->phase == SH_PHASE_DISCOVER)
+        return SH_NEAR_NO_ANCHOR;
+    if (sync->phase == SH_PHASE_APPROACH)
+        return SH_NEAR_TOO_FAR;
+    return SH_SESSION_DEADLINE;
+}
+
 static void on_stop(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
     if (sync->session)
         sh_session_stop(sync->session, cause);
-    quit(sync, cause);
+    quit(sync, cause == SH_SESSION_DEADLINE ? deadline_cause(sync) : cause);
 }
 
 static sh_ms on_tick(sh_ms now, void *user)

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/bundle_line.h"
+#include "cli/files.h"
 #include "cli/output_form.h"
 #include "cli/verb.h"
 #include "crypto/identity.h"
@@ -28,289 +30,15 @@ struct values {
 
 #define ID_DIGITS (2 * SH_DEVICE_ID_SIZE)
 
-/* ---- Files ---- */
-
-/* The content of a file that may be secret. */
-struct content {
-    uint8_t *p;
-    size_t n, size;
-};
-
-static void content_clear(struct content *content)
-{
-    if (content->p)
-        sh_wipe(content->p, content->size);
-    free(content->p);
-}
-
-static bool is_stdin(const char *path)
-{
-    return strcmp(path, "-") == 0;
-}
-
-/* All of the file or, for "-", of stdin; one octet more than max when it is longer. */
-static enum sh_cause read_all(const char *path, size_t max, struct content *ret_content)
-{
-    sh_autoclose int fd =
-        is_stdin(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
-    SH_CLEANUP(content_clear) struct content content = {.size = max + 1};
-    if (fd < 0)
-        return sh_fail(SH_SOURCE_UNREADABLE, "%s: %s", path, strerror(errno));
-    content.p = malloc(content.size);
-    if (!content.p)
-        return SH_ENV_NO_MEMORY;
-    while (content.n < content.size) {
-        ssize_t got = read(fd, content.p + content.n, content.size - content.n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return sh_fail(SH_SOURCE_UNREADABLE, "%s: %s", path, strerror(errno));
-        if (got == 0)
-            break;
-        content.n += (size_t)got;
-    }
-    *ret_content = content;
-    content.p = NULL;
-    return SH_OK;
-}
-
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t written = write(fd, p, n);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return errno;
-        p += written;
-        n -= (size_t)written;
-    }
-    return 0;
-}
-
-/* Gives the temporary file its name. Without force a file that is there stays; file systems that cannot promise that
- * in one step are asked first. */
-static int put_in_place(const char *temporary, const char *path, bool force)
-{
-    if (force)
-        return rename(temporary, path) == 0 ? 0 : errno;
-    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return errno;
-    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        return EEXIST;
-    return rename(temporary, path) == 0 ? 0 : errno;
-}
-
-static int sync_folder_of(char *path)
-{
-    sh_autoclose int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? 0 : errno;
-}
-
-/* Whole or not at all, mode 0600. */
-static enum sh_cause write_file(const char *path, struct sh_bytes bytes, bool force)
-{
-    sh_autofree char *temporary = NULL;
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
-        temporary = NULL;
-        return SH_ENV_NO_MEMORY;
-    }
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return sh_cause_of_errno(errno, path);
-    int error = fchmod(fd, 0600) == 0 ? write_all(fd, bytes.p, bytes.n) : errno;
-    if (error == 0 && fsync(fd) != 0)
-        error = errno;
-    close(fd);
-    if (error == 0)
-        error = put_in_place(temporary, path, force);
-    if (error) {
-        unlink(temporary);
-        return sh_cause_of_errno(error, path);
-    }
-    error =
-        sync_folder_of(temporary); /* its folder is the same, and its name is not needed any more */
-    return error ? sh_cause_of_errno(error, path) : SH_OK;
-}
-
-/* ---- A line from the command line: "iccid=...,apn=internet,..." becomes JSON ---- */
-
-static enum sh_cause bad_line(const char *key, const char *why)
-{
-    return sh_fail(SH_USAGE_BAD_OPTION, "--line: %s: %s", key, why);
-}
-
-static bool add_text(cJSON *object, const char *key, const char *value)
-{
-    return cJSON_AddItemToObject(object, key, cJSON_CreateString(value));
-}
-
-/* The object under this key, made if absent. */
-static cJSON *sub_object(cJSON *line, const char *key)
-{
-    cJSON *object = cJSON_GetObjectItemCaseSensitive(line, key);
-    return object ? object : cJSON_AddObjectToObject(line, key);
-}
-
-static enum sh_cause add_code(cJSON *line, const char *value)
-{
-    SH_CLEANUP(content_clear) struct content code = {0};
-    if (value[0] != '@')
-        return bad_line("code", "give it as code=@FILE or code=@-: every user of the machine can "
-                                "read a command line");
-    SH_TRY(read_all(value + 1, SH_ACTIVATION_MAX + 2, &code));
-    while (code.n > 0 && strchr(" \t\r\n", code.p[code.n - 1]))
-        code.n--;
-    if (code.n > SH_ACTIVATION_MAX)
-        return sh_fail(SH_ACTIVATION_BAD_CODE, "--line: code: longer than 1024 octets");
-    code.p[code.n] = '\0'; /* one octet is always left */
-    return add_text(sub_object(line, "acquisition"), "activation_code", (const char *)code.p)
-               ? SH_OK
-               : SH_ENV_NO_MEMORY;
-}
-
-static enum sh_cause add_apn(cJSON *line, const char *value)
-{
-    cJSON *apns = cJSON_GetObjectItemCaseSensitive(line, "apns");
-    if (!apns)
-        apns = cJSON_AddArrayToObject(line, "apns");
-    cJSON *apn = cJSON_CreateObject();
-    if (!cJSON_AddItemToArray(apns, apn)) {
-        cJSON_Delete(apn);
-        return SH_ENV_NO_MEMORY;
-    }
-    return add_text(apn, "name", value) ? SH_OK : SH_ENV_NO_MEMORY;
-}
-
-/* Of the APN that was named last. */
-static enum sh_cause add_to_apn(cJSON *line, const char *key, cJSON *value)
-{
-    cJSON *apns = cJSON_GetObjectItemCaseSensitive(line, "apns");
-    cJSON *last = cJSON_GetArrayItem(apns, cJSON_GetArraySize(apns) - 1);
-    if (last && cJSON_AddItemToObject(last, key, value))
-        return SH_OK;
-    cJSON_Delete(value);
-    return last ? SH_ENV_NO_MEMORY : bad_line(key, "comes before any apn=");
-}
-
-static enum sh_cause add_ip_type(cJSON *line, const char *value)
-{
-    return add_to_apn(line, "ip_type", cJSON_CreateString(value));
-}
-
-static enum sh_cause add_home_only(cJSON *line, const char *value SH_UNUSED)
-{
-    return add_to_apn(line, "home_only", cJSON_CreateTrue());
-}
-
-static enum sh_cause add_confirmation(cJSON *line, const char *value SH_UNUSED)
-{
-    return cJSON_AddTrueToObject(sub_object(line, "acquisition"), "confirmation_code_required")
-               ? SH_OK
-               : SH_ENV_NO_MEMORY;
-}
-
-static const struct {
-    const char *key;
-    const char *field; /* a text of the line, or else */
-    enum sh_cause (*add)(cJSON *line, const char *value);
-    bool flag;
-} line_keys[] = {
-    {"iccid", "iccid", NULL, false},
-    {"provider", "provider_name", NULL, false},
-    {"name", "profile_name", NULL, false},
-    {"nickname", "nickname", NULL, false},
-    {"icon", "icon_file", NULL, false},
-    {"relation", "relation", NULL, false},
-    {"mcc", "mcc", NULL, false},
-    {"mnc", "mnc", NULL, false},
-    {"code", NULL, add_code, false},
-    {"cc-required", NULL, add_confirmation, true},
-    {"apn", NULL, add_apn, false},
-    {"ip-type", NULL, add_ip_type, false},
-    {"home-only", NULL, add_home_only, true},
-};
-
-static enum sh_cause add_pair(cJSON *line, char *pair)
-{
-    char *value = pair;
-    const char *key = strsep(&value, "=");
-    for (size_t i = 0; i < SH_COUNT(line_keys); i++) {
-        if (strcmp(line_keys[i].key, key) != 0)
-            continue;
-        if (line_keys[i].flag != (value == NULL))
-            return bad_line(key, value ? "takes no value" : "wants a value");
-        if (line_keys[i].add)
-            return line_keys[i].add(line, value);
-        return add_text(line, line_keys[i].field, value) ? SH_OK : SH_ENV_NO_MEMORY;
-    }
-    /* A value with a comma in it may be what looks like a key here. */
-    return sh_fail(SH_USAGE_BAD_OPTION,
-                   "--line: a key that is not known (no value may hold a comma)");
-}
-
-static enum sh_cause add_pairs(cJSON *line, const char *spec)
-{
-    sh_autofree char *copy = strdup(spec);
-    if (!line || !copy)
-        return SH_ENV_NO_MEMORY;
-    for (char *rest = copy; rest;)
-        SH_TRY(add_pair(line, strsep(&rest, ",")));
-    return SH_OK;
-}
-
-static enum sh_cause lines_to_json(const struct sh_list *specs, cJSON *root, char **ret_json)
-{
-    cJSON *lines = cJSON_AddArrayToObject(root, "lines");
-    for (size_t i = 0; i < specs->count; i++) {
-        cJSON *line = cJSON_CreateObject();
-        if (!cJSON_AddItemToArray(lines, line)) {
-            cJSON_Delete(line);
-            return SH_ENV_NO_MEMORY;
-        }
-        SH_TRY(add_pairs(line, specs->values[i]));
-    }
-    *ret_json = cJSON_PrintUnformatted(root);
-    return *ret_json ? SH_OK : SH_ENV_NO_MEMORY;
-}
-
-static void wipe_codes(cJSON *root)
-{
-    cJSON *line = NULL;
-    cJSON_ArrayForEach(line, cJSON_GetObjectItemCaseSensitive(root, "lines"))
-    {
-        cJSON *code = cJSON_GetObjectItemCaseSensitive(
-            cJSON_GetObjectItemCaseSensitive(line, "acquisition"), "activation_code");
-        if (cJSON_IsString(code))
-            sh_wipe(code->valuestring, strlen(code->valuestring));
-    }
-}
-
-static enum sh_cause read_lines(const struct sh_list *specs, Simhop__Bundle **ret_bundle)
-{
-    SH_CLEANUP(sh_free_secretp) char *json = NULL;
-    cJSON *root = cJSON_CreateObject();
-    if (!root)
-        return SH_ENV_NO_MEMORY;
-    enum sh_cause cause = lines_to_json(specs, root, &json);
-    wipe_codes(root);
-    cJSON_Delete(root);
-    SH_TRY(cause);
-    cause = sh_bundle_from_json(SH_BYTES(json, strlen(json)), NULL, ret_bundle);
-    return cause == SH_OK ? SH_OK : sh_fail(cause, "--line: %s", sh_detail());
-}
-
 /* ---- create ---- */
 
 static enum sh_cause read_from(const char *path, Simhop__Bundle **ret_bundle)
 {
-    SH_CLEANUP(content_clear) struct content json = {0};
-    sh_autofree char *copy = is_stdin(path) ? NULL : strdup(path);
-    if (!copy && !is_stdin(path))
+    SH_CLEANUP(sh_content_clear) struct sh_content json = {0};
+    sh_autofree char *copy = sh_is_stdin(path) ? NULL : strdup(path);
+    if (!copy && !sh_is_stdin(path))
         return SH_ENV_NO_MEMORY;
-    SH_TRY(read_all(path, SH_BUNDLE_JSON_MAX, &json));
+    SH_TRY(sh_read_file(path, SH_BUNDLE_JSON_MAX, &json));
     enum sh_cause cause =
         sh_bundle_from_json(SH_BYTES(json.p, json.n), copy ? dirname(copy) : NULL, ret_bundle);
     return cause == SH_OK ? SH_OK : sh_fail(cause, "%s: %s", path, sh_detail());
@@ -338,7 +66,7 @@ static enum sh_cause read_input(const struct values *v, Simhop__Bundle **ret_bun
     SH_CLEANUP(sh_bundle_content_freep) Simhop__Bundle *more = NULL;
     if (v->from)
         SH_TRY(read_from(v->from, &bundle));
-    SH_TRY(read_lines(&v->lines, &more));
+    SH_TRY(sh_bundle_from_lines(&v->lines, &more));
     if (bundle) {
         SH_TRY(append_lines(bundle, more));
         *ret_bundle = bundle;
@@ -351,7 +79,7 @@ static enum sh_cause read_input(const struct values *v, Simhop__Bundle **ret_bun
 }
 
 static enum sh_cause seal_draft(const struct values *v, const Simhop__Bundle *content,
-                                const struct sh_identity *identity, struct content *ret_bytes)
+                                const struct sh_identity *identity, struct sh_content *ret_bytes)
 {
     uint8_t id[16];
     SH_TRY(sh_random(id, sizeof(id)));
@@ -375,7 +103,7 @@ static enum sh_cause create(const struct values *v, struct sh_output *out,
 {
     SH_CLEANUP(sh_bundle_content_freep) Simhop__Bundle *content = NULL;
     SH_CLEANUP(sh_identity_freep) struct sh_identity *identity = NULL;
-    SH_CLEANUP(content_clear) struct content sealed = {0};
+    SH_CLEANUP(sh_content_clear) struct sh_content sealed = {0};
     char signer[ID_DIGITS + 1];
     if (!v->output)
         return sh_fail(SH_USAGE_BAD_OPTION, "bundle create: -o FILE is missing");
@@ -384,7 +112,7 @@ static enum sh_cause create(const struct values *v, struct sh_output *out,
     SH_TRY(read_input(v, &content));
     SH_TRY(sh_identity_load(v->common.state, &identity));
     SH_TRY(seal_draft(v, content, identity, &sealed));
-    SH_TRY(write_file(v->output, SH_BYTES(sealed.p, sealed.n), v->force));
+    SH_TRY(sh_write_file(v->output, SH_BYTES(sealed.p, sealed.n), v->force));
     sh_hex(identity->id, SH_DEVICE_ID_SIZE, signer);
     if (sh_output_is_json(out)) {
         cJSON *event = sh_json_event(out, "bundle-created");
@@ -455,9 +183,9 @@ static void print_signer(struct sh_output *out, const struct signer *signer)
 static enum sh_cause open_file(const struct values *v, const char *file,
                                struct sh_bundle **ret_bundle, struct signer *ret_signer)
 {
-    SH_CLEANUP(content_clear) struct content content = {0};
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {0};
     SH_CLEANUP(sh_bundle_freep) struct sh_bundle *bundle = NULL;
-    SH_TRY(read_all(file, SH_BUNDLE_MAX, &content));
+    SH_TRY(sh_read_file(file, SH_BUNDLE_MAX, &content));
     enum sh_cause cause =
         sh_bundle_open(SH_BYTES(content.p, content.n), SH_BYTES(NULL, 0), &bundle);
     if (cause != SH_OK)

@@ -66,13 +66,9 @@ static enum sh_cause open_item(const char *argument, const struct sh_identity *i
 
 static enum sh_cause open_draft(const char *path, struct shared *shared)
 {
-    uint8_t *bytes = NULL;
-    size_t n = 0;
-    SH_TRY(sh_read_bundle_file(path, &bytes, &n));
-    enum sh_cause cause = sh_bundle_open(SH_BYTES(bytes, n), (struct sh_bytes){0}, &shared->draft);
-    sh_wipe(bytes, n);
-    free(bytes);
-    SH_TRY(cause);
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {0};
+    SH_TRY(sh_read_bundle_file(path, &content));
+    SH_TRY(sh_bundle_open(SH_BYTES(content.p, content.n), (struct sh_bytes){0}, &shared->draft));
     if (!shared->draft->draft)
         return sh_fail(SH_BUNDLE_NOT_FOR_US, "%s was issued for one device; share a draft", path);
     return SH_OK;

@@ -194,11 +194,31 @@ closed_descriptors_do_no_harm() {
     exits 0
 }
 
+# Else the first file that is opened, such as the registry, would be standard output.
+closed_descriptors_are_taken() {
+    local pid i fd
+    : > "$work/item"
+    "$SIMHOP" share --radio "sim:$work/air" --name anchor --state "$work/empty" --item "x=$work/item" <&- >&- 2>&- &
+    pid=$!
+    for ((i = 0; i < 200; i++)); do
+        [ -z "$(ls -A "$work/air")" ] || break
+        sleep 0.1
+    done
+    for fd in 0 1 2; do
+        [ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ] || fail "$fd is $(readlink "/proc/$pid/fd/$fd")"
+        [[ $(stat -c %A "/proc/$pid/fd/$fd") == lrw* ]] || fail "$fd cannot be written"
+    done
+    kill -TERM "$pid"
+    wait "$pid"
+    [ $? = 9 ] || fail 'exit status is not 9 after SIGTERM'
+    [ -z "$(ls -A "$work/air")" ] || fail "it left $(ls -A "$work/air") in the air"
+}
+
 for test in version help_names_every_verb_and_exit_status each_verb_has_help no_verb_is_a_usage_error \
     unknown_verb_is_a_usage_error unknown_options_are_usage_errors a_usage_error_is_an_event_with_json \
     devices_of_an_empty_state devices_that_are_not_there devices_with_wrong_words \
     doctor_without_a_radio_is_a_problem doctor_on_a_simulated_air doctor_finds_what_is_wrong_with_the_state \
-    closed_descriptors_do_no_harm; do
+    closed_descriptors_do_no_harm closed_descriptors_are_taken; do
     run_test "$test"
 done
 exit $failed

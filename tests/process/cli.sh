@@ -8,7 +8,7 @@ set -u
 work=$(mktemp -d "${TMPDIR:-/tmp}/simhop-cli.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 failed=0
-why=
+why='' skipped=''
 
 # A test is a function; fail says why and the rest of the test goes on.
 fail() {
@@ -16,9 +16,11 @@ fail() {
 }
 run_test() {
     local name=$1
-    why=
+    why='' skipped=''
     "$name"
-    if [ -z "$why" ]; then
+    if [ -n "$skipped" ]; then
+        echo "skip $name: $skipped"
+    elif [ -z "$why" ]; then
         echo "ok $name"
     else
         echo "not ok $name: $why"
@@ -197,6 +199,10 @@ closed_descriptors_do_no_harm() {
 # Else the first file that is opened, such as the registry, would be standard output.
 closed_descriptors_are_taken() {
     local pid i fd
+    if [ -n "${SIMHOP_VALGRIND-}" ]; then
+        skipped='valgrind takes closed descriptors for itself'
+        return
+    fi
     : > "$work/item"
     "$SIMHOP" share --radio "sim:$work/air" --name anchor --state "$work/empty" --item "x=$work/item" <&- >&- 2>&- &
     pid=$!

@@ -321,3 +321,12 @@ run() {
     start run "$@"
     finish run 60
 }
+
+# complete SECONDARY ANCHOR [SECONDS]: types the code if one is wanted; both end with done.
+complete() {
+    wait_for "$1" '"event":"(code-wanted|done)"|"phase":"transfer"' 25 || return
+    if grep -q '"event":"code-wanted"' "$dir/$1.out"; then
+        type_code "$1" "$2"
+    fi
+    both_done "$2" "$1" "${3:-60}"
+}

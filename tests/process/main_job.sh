@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The main job: a code is typed, bundle and files arrive, are the same, and are put to use; again without a code.
 # valgrind
-# shellcheck source-path=SCRIPTDIR source=lib.bash
+# shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
 make_bundle() {

@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Who is near enough, who is nearest, and what is said where nobody is.
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+three_metres() {
+    random_file file 1000
+    place anchor 0 tablet 3
+    share anchor --item "file=$dir/file"
+    sync tablet
+    fails tablet 3 near.too-far 40
+    says tablet '"event":"note".*"text":"Come closer'
+    says tablet '"event":"proximity".*"accept":false'
+    never_says tablet '"phase":"connect"'
+    never_says anchor '"event":"code"'
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 9 5
+    nothing_left tablet
+}
+
+walking_in() {
+    random_file file 1000
+    place anchor 0 tablet 3
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"proximity".*"accept":false' 10 5
+    never_says tablet '"phase":"connect"'
+    place anchor 0 tablet 0.25
+    type_code tablet anchor
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+}
+
+walking_away_while_measured() {
+    random_file file 1000
+    place anchor 0 tablet 0.25
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"phase":"measure"' 10
+    place anchor 0 tablet 4
+    exits tablet 3 15
+    exits anchor 3 15
+    says tablet '"cause":"near\.(too-far|peer-too-far)"'
+    says anchor '"cause":"near\.(too-far|peer-too-far)"'
+    never_says anchor '"event":"code"'
+}
+
+# Out of Bluetooth's reach: what is up goes on over the LAN.
+walking_away_in_the_transfer() {
+    random_file file 1500000
+    air_is 'lan_rate 250000' 'ble_rate 20000'
+    place anchor 0 tablet 0.25
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    wait_for tablet '"event":"link".*"lan","state":"up"' 5
+    place anchor 0 tablet 50
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    says tablet '"event":"link".*"link":"ble","state":"down"'
+    nothing_left tablet
+}
+
+two_anchors() {
+    random_file near-file 1000
+    random_file far-file 1000
+    place near 0.3 far 0.9 tablet 0
+    air_is 'sigma 0.5' 'shadow 0' 'fade 0'
+    share near --item "file=$dir/near-file"
+    share far --item "file=$dir/far-file"
+    sync tablet "$@"
+}
+
+the_nearer_of_two_is_taken() {
+    two_anchors
+    type_code tablet near
+    exits tablet 0
+    same "$dir/near-file" "$dir/tablet.dir/file"
+    never_says far '"event":"code"'
+}
+
+the_one_that_is_named_is_taken() {
+    two_anchors --anchor far
+    type_code tablet far
+    exits tablet 0
+    same "$dir/far-file" "$dir/tablet.dir/file"
+    never_says near '"event":"code"'
+    says tablet '"phase":"transfer".*"peer":"far"'
+    # Known by now: found again without asking the other one.
+    sync tablet --anchor far
+    exits tablet 0
+    never_says tablet '"event":"code-wanted"'
+    never_says tablet '"peer":"near"'
+}
+
+nobody_of_that_name() {
+    random_file file 1000
+    share anchor --item "file=$dir/file"
+    sync tablet --anchor somebody --deadline 6
+    fails tablet 9 session.deadline 10
+    never_says anchor '"event":"code"'
+    is_alive "${pid_of[anchor]}" || fail "the anchor ended"
+}
+
+nobody_at_all() {
+    sync tablet --deadline 11
+    sync watch --deadline 2
+    fails watch 9 session.deadline 4
+    fails tablet 9 session.deadline 14
+    says tablet '"event":"note".*"text":"Nobody is sharing nearby'
+    nothing_left tablet watch
+}
+
+an_anchor_that_nobody_visits() {
+    random_file file 1000
+    share anchor --item "file=$dir/file" --deadline 1
+    fails anchor 9 session.deadline 4
+}
+
+an_anchor_that_comes_late() {
+    random_file file 1000
+    sync tablet
+    sleep 1
+    share anchor --once --item "file=$dir/file"
+    type_code tablet anchor
+    both_done anchor tablet
+}
+
+deadline_while_a_code_is_wanted() {
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet --deadline 6
+    wait_for tablet '"event":"code-wanted"'
+    fails tablet 9 session.deadline 10
+    exits anchor 9 5
+}
+
+run_tests three_metres walking_in walking_away_while_measured walking_away_in_the_transfer the_nearer_of_two_is_taken \
+    the_one_that_is_named_is_taken nobody_of_that_name nobody_at_all an_anchor_that_nobody_visits an_anchor_that_comes_late \
+    deadline_while_a_code_is_wanted

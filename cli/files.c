@@ -51,20 +51,6 @@ enum sh_cause sh_read_file(const char *path, size_t max, struct sh_content *ret_
     return SH_OK;
 }
 
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t written = write(fd, p, n);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return errno;
-        p += written;
-        n -= (size_t)written;
-    }
-    return 0;
-}
-
 /* Gives the temporary file its name. Without force a file that is there stays; file systems that cannot promise that
  * in one step are asked first. */
 static int put_in_place(const char *temporary, const char *path, bool force)
@@ -97,7 +83,7 @@ enum sh_cause sh_write_file(const char *path, struct sh_bytes bytes, bool force)
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return sh_cause_of_errno(errno, path);
-    int error = fchmod(fd, 0600) == 0 ? write_all(fd, bytes.p, bytes.n) : errno;
+    int error = fchmod(fd, 0600) == 0 ? sh_write_all(fd, bytes.p, bytes.n) : errno;
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     close(fd);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/safe.h"
-#include "profile/text.h"
+#include "proto/text.h"
 
 #define COMMON(name, letter, kind, placeholder, help, field)                                       \
     {                                                                                              \
@@ -189,7 +189,7 @@ static enum sh_cause default_state(struct sh_common *common)
 static void default_name(struct sh_common *common)
 {
     char host[256] = "";
-    if (gethostname(host, sizeof(host) - 1) != 0 || !host[0] || !sh_text_is_safe(host))
+    if (gethostname(host, sizeof(host) - 1) != 0 || !host[0] || !sh_text_is_clean(host, SIZE_MAX))
         snprintf(host, sizeof(host), "simhop");
     (void)sh_safe_copy(common->name_buffer, sizeof(common->name_buffer), host, UINT32_MAX);
     common->name = common->name_buffer;
@@ -200,7 +200,7 @@ static enum sh_cause check_common(struct sh_common *common)
     if (common->state && (!*common->state || strlen(common->state) >= sizeof(common->state_buffer)))
         return sh_fail(SH_USAGE_BAD_OPTION, "--state: the path is empty or too long");
     if (common->name &&
-        (!*common->name || strlen(common->name) > 64 || !sh_text_is_safe(common->name)))
+        (!*common->name || strlen(common->name) > 64 || !sh_text_is_clean(common->name, SIZE_MAX)))
         return sh_fail(SH_USAGE_BAD_OPTION,
                        "--name: 1 to 64 octets of UTF-8 without control characters are wanted");
     if (common->radio && strcmp(common->radio, "bluez") != 0 &&

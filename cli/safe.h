@@ -7,16 +7,7 @@
 #ifndef SIMHOP_CLI_SAFE_H
 #define SIMHOP_CLI_SAFE_H
 
-#include "proto/base.h"
-
-#define SH_UTF8_BAD UINT32_MAX
-
-/* The next character (RFC 3629) of a NUL-terminated text, which is moved on; 0 at its end. Octets that are not UTF-8
- * give SH_UTF8_BAD, one at a time. */
-uint32_t sh_utf8_next(const char **text);
-
-/* C0, DEL, C1, line separators, marks of direction, SH_UTF8_BAD. */
-bool sh_char_is_unsafe(uint32_t character);
+#include "proto/text.h"
 
 /* Columns that a character takes at most: East Asian wide ones and emoji 2. */
 unsigned sh_char_columns(uint32_t character);

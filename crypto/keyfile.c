@@ -88,19 +88,12 @@ enum sh_cause sh_keyfile_read(const char *folder, const char *name, struct sh_ke
     return SH_OK;
 }
 
-static enum sh_cause write_all(int fd, const char *path, const struct sh_keyfile *content)
+static enum sh_cause write_durably(int fd, const char *path, const struct sh_keyfile *content)
 {
-    size_t done = 0;
-    while (done < content->n) {
-        ssize_t put = write(fd, content->b + done, content->n - done);
-        if (put < 0 && errno != EINTR)
-            return sh_cause_of_errno(errno, path);
-        if (put > 0)
-            done += (size_t)put;
-    }
-    if (fsync(fd) != 0)
-        return sh_cause_of_errno(errno, path);
-    return SH_OK;
+    int error = sh_write_all(fd, content->b, content->n);
+    if (error == 0 && fsync(fd) != 0)
+        error = errno;
+    return error ? sh_cause_of_errno(error, path) : SH_OK;
 }
 
 /* Gives the finished file its name. */
@@ -133,7 +126,7 @@ enum sh_cause sh_keyfile_write(const char *folder, const char *name,
     sh_autoclose int fd = mkostemp(temporary, O_CLOEXEC); /* of mode 0600 */
     if (fd < 0)
         return sh_cause_of_errno(errno, path);
-    enum sh_cause cause = write_all(fd, path, content);
+    enum sh_cause cause = write_durably(fd, path, content);
     if (cause == SH_OK)
         cause = publish(temporary, path, replace);
     unlink(temporary); /* still there unless it was renamed */

@@ -8,6 +8,7 @@
 #include "profile/bundle.h"
 #include "profile/fields.h"
 #include "profile/text.h"
+#include "proto/text.h"
 
 #define DIGITS "0123456789"
 
@@ -225,7 +226,7 @@ static enum sh_cause check_value(struct sh_value value, const struct rule *rule,
     if (value.field->type == PROTOBUF_C_TYPE_MESSAGE)
         return check_message(sh_value_message(value), path);
     if (value.field->type == PROTOBUF_C_TYPE_STRING) {
-        if (!sh_text_is_safe(sh_value_string(value)))
+        if (!sh_text_is_clean(sh_value_string(value), SIZE_MAX))
             return sh_fail(SH_BUNDLE_MALFORMED, "%s: not UTF-8, or a control character", path);
         size = strlen(sh_value_string(value));
     } else if (value.field->type == PROTOBUF_C_TYPE_BYTES) {

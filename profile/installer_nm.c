@@ -76,20 +76,6 @@ static enum sh_cause look(const struct job *job, const char *name, enum place *r
     return SH_OK;
 }
 
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t written = write(fd, p, n);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return errno;
-        p += written;
-        n -= (size_t)written;
-    }
-    return 0;
-}
-
 /* NetworkManager does not look at names that start with a dot. */
 static int open_temporary(const struct job *job, char *name, size_t size)
 {
@@ -114,7 +100,7 @@ static enum sh_cause write_file(const struct job *job, const char *name, const c
     sh_autoclose int fd = open_temporary(job, temporary, sizeof(temporary));
     if (fd < 0)
         return failed(errno, job, "");
-    int error = fchmod(fd, 0600) == 0 ? write_all(fd, text, strlen(text)) : errno;
+    int error = fchmod(fd, 0600) == 0 ? sh_write_all(fd, text, strlen(text)) : errno;
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     if (error == 0 && renameat(job->fd, temporary, job->fd, name) != 0)

@@ -2,7 +2,6 @@
 /*
  * Text that is put together piece by piece and may hold secrets: when it grows, the old memory is wiped, and so
  * is the rest when it is dropped. A failed allocation is remembered, so that only the end has to look.
- * And the check that text from outside may be shown on a terminal.
  */
 #ifndef SIMHOP_PROFILE_TEXT_H
 #define SIMHOP_PROFILE_TEXT_H
@@ -31,9 +30,5 @@ void sh_text_drop(struct sh_text *text);
 void sh_free_secret(char *s);
 /* For `SH_CLEANUP(sh_free_secretp) char *s = NULL;` */
 void sh_free_secretp(char **s);
-
-/* Valid UTF-8 (RFC 3629) without control characters (C0, DEL, C1), line separators and marks that turn the
- * direction of writing (U+202A..E, U+2066..9), which would let a name look like another one. */
-SH_MUST_USE bool sh_text_is_safe(const char *s);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "proto/base.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,21 @@ bool sh_strcopy(char *dst, size_t dst_size, const char *src)
     }
     memcpy(dst, src, n);
     return true;
+}
+
+int sh_write_all(int fd, const void *bytes, size_t n)
+{
+    const char *p = bytes;
+    while (n > 0) {
+        ssize_t written = write(fd, p, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return errno;
+        p += written;
+        n -= (size_t)written;
+    }
+    return 0;
 }
 
 void sh_hex(const uint8_t *bytes, size_t n, char *out)

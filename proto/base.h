@@ -45,6 +45,9 @@ void sh_closep(const int *fd);
 /* Copies src with its NUL into dst of dst_size bytes. false and dst = "" when it does not fit. */
 SH_MUST_USE bool sh_strcopy(char *dst, size_t dst_size, const char *src);
 
+/* Writes all n octets to a descriptor. 0, or the errno of what failed. */
+SH_MUST_USE int sh_write_all(int fd, const void *bytes, size_t n);
+
 /* Lower-case hexadecimal of n bytes into out, which holds 2 * n + 1 characters. */
 void sh_hex(const uint8_t *bytes, size_t n, char *out);
 

@@ -3,46 +3,42 @@
 
 #include <string.h>
 
-/* The length of the sequence that starts at s (n octets are left) and its code point; 0 if it is not UTF-8. */
-static size_t decode(const uint8_t *s, size_t n, uint32_t *ret_code)
+uint32_t sh_utf8_next(const char **text)
 {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = s[0] < 0x80             ? 1
-                    : (s[0] & 0xE0) == 0xC0 ? 2
-                    : (s[0] & 0xF0) == 0xE0 ? 3
-                    : (s[0] & 0xF8) == 0xF0 ? 4
-                                            : 0;
-    if (length == 0 || length > n)
+    static const uint32_t smallest[] = {0, 0x80, 0x800, 0x10000};
+    const uint8_t *p = (const uint8_t *)*text;
+    uint8_t lead = p[0];
+    if (lead == 0)
         return 0;
-    uint32_t code = length == 1 ? s[0] : s[0] & (0x7FU >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-        code = code << 6 | (s[i] & 0x3F);
+    unsigned more = lead < 0x80 ? 0 : (lead & 0xe0) == 0xc0 ? 1 : (lead & 0xf0) == 0xe0 ? 2 : 3;
+    uint32_t c = more == 0 ? lead : lead & (0x3fU >> more);
+    bool good = lead < 0x80 || (lead >= 0xc0 && lead < 0xf8);
+    for (unsigned i = 1; good && i <= more; i++) {
+        good = (p[i] & 0xc0) == 0x80; /* also false at the NUL */
+        c = c << 6 | (p[i] & 0x3f);
     }
-    if (code < smallest[length] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-        return 0;
-    *ret_code = code;
-    return length;
+    if (!good || c < smallest[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+        (*text)++;
+        return SH_UTF8_BAD;
+    }
+    *text += more + 1;
+    return c;
 }
 
-static bool is_printable(uint32_t code)
+bool sh_char_is_unsafe(uint32_t c)
 {
-    return code >= 0x20 && !(code >= 0x7F && code <= 0x9F) && !(code >= 0x2028 && code <= 0x202E) &&
-           !(code >= 0x2066 && code <= 0x2069);
+    return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x061c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff ||
+           c > 0x10ffff;
 }
 
 bool sh_text_is_clean(const char *text, size_t max)
 {
-    size_t n = strnlen(text, max + 1);
-    if (n > max)
+    if (strnlen(text, max < SIZE_MAX ? max + 1 : max) > max)
         return false;
-    for (size_t at = 0; at < n;) {
-        uint32_t code = 0;
-        size_t length = decode((const uint8_t *)text + at, n - at, &code);
-        if (length == 0 || !is_printable(code))
+    while (*text) {
+        if (sh_char_is_unsafe(sh_utf8_next(&text)))
             return false;
-        at += length;
     }
     return true;
 }

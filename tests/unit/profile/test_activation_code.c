@@ -10,6 +10,7 @@
 
 #include "profile/activation_code.h"
 #include "profile/text.h"
+#include "proto/text.h"
 
 #define LINK_APPLE   "https://esimsetup.apple.com/esim_qrcode_provisioning"
 #define LINK_ANDROID "https://esimsetup.android.com/esim_qrcode_provisioning"
@@ -307,9 +308,9 @@ static void safe_text(void **state SH_UNUSED)
         "\xe2\x80",
     };
     for (size_t i = 0; i < SH_COUNT(safe); i++)
-        assert_true(sh_text_is_safe(safe[i]));
+        assert_true(sh_text_is_clean(safe[i], SIZE_MAX));
     for (size_t i = 0; i < SH_COUNT(unsafe); i++)
-        assert_false(sh_text_is_safe(unsafe[i]));
+        assert_false(sh_text_is_clean(unsafe[i], SIZE_MAX));
 }
 
 int main(void)

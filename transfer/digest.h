@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Private to this room: the SHA-256 of a whole item, taken while its leaves pass by in order, so that it
- * need not be read again for it. It is what people compare (`sha256sum`); what is verified is the tree.
+ * Private to this room: the SHA-256 of a whole item, taken while its leaves pass by in order, so
+ * that it need not be read again for it. It is what people compare (`sha256sum`); what is verified
+ * is the tree.
  */
 #ifndef SIMHOP_TRANSFER_DIGEST_H
 #define SIMHOP_TRANSFER_DIGEST_H

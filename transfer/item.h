@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * An item on the anchor's side: a named sequence of bytes with a kind, read from a file or from memory. Its id is
- * derived from anchor, name, size and what identifies the source's state (device, inode, mtime in ns; for memory the
- * content's hash), so the same unchanged source has the same id after a restart, and a changed one another.
+ * An item on the anchor's side: a named sequence of bytes with a kind, read from a file or from
+ * memory. Its id is derived from anchor, name, size and what identifies the source's state (device,
+ * inode, mtime in ns; for memory the content's hash), so the same unchanged source has the same id
+ * after a restart, and a changed one another.
  */
 #ifndef SIMHOP_TRANSFER_ITEM_H
 #define SIMHOP_TRANSFER_ITEM_H
@@ -14,15 +15,17 @@
 #define SH_ITEMS_MAX     1024
 #define SH_ITEM_SIZE_MAX ((uint64_t)1 << 44) /* 16 TiB */
 
-/* May this become a file's name in a folder? 1 to 255 octets of UTF-8, no '/', no NUL, no control character (nor one
- * that turns the direction of text), not "." or "..", no leading "." (hidden files are ours). Fails with store.bad-name. */
+/* May this become a file's name in a folder? 1 to 255 octets of UTF-8, no '/', no NUL, no
+ * control character (nor one that turns the direction of text), not "." or "..", no leading "."
+ * (hidden files are ours). Fails with store.bad-name. */
 SH_MUST_USE enum sh_cause sh_item_name_check(const char *name);
 
 struct sh_item; /* a source that was found readable */
 
-/* Looks at a regular file (O_NOFOLLOW is not asked for: the person named it; a FIFO, folder or device is refused). name NULL = the
- * path's last part. The descriptor is opened by the first read, so many items cost few descriptors; what is found then must
- * be the same file in the same state. Fails with source.unreadable, store.bad-name, env.no-memory. */
+/* Looks at a regular file (O_NOFOLLOW is not asked for: the person named it; a FIFO, folder or
+ * device is refused). name NULL = the path's last part. The descriptor is opened by the first
+ * read, so many items cost few descriptors; what is found then must be the same file in the same
+ * state. Fails with source.unreadable, store.bad-name, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_item_open_file(const char *name, const char *path,
                                             const uint8_t anchor_id[16], struct sh_item **ret_item);
 /* Copies the bytes. */
@@ -40,14 +43,15 @@ uint64_t sh_item_size(const struct sh_item *item);
 /* Closes the descriptor until the next read. */
 void sh_item_rest(struct sh_item *item);
 
-/* Reads leaf `index` into out (SH_LEAF_SIZE octets). Fails with transfer.source-changed (shorter than it was, or its mtime or
- * size differ now), source.unreadable, internal.bug. */
+/* Reads leaf `index` into out (SH_LEAF_SIZE octets). Fails with transfer.source-changed (shorter
+ * than it was, or its mtime or size differ now), source.unreadable, internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index, uint8_t *out,
                                             uint32_t *ret_len);
 
-/* Sealing: the hash tree grows as leaves are read in order; a leaf whose turn it is is taken from the server's own
- * reading for nothing, others are read here. feed() is told of each leaf that was served; work() reads up to
- * `leaves` more and says in *ret_done whether the root is there. */
+/* Sealing: the hash tree grows as leaves are read in order; a leaf whose turn it is is taken
+ * from the server's own reading for nothing, others are read here. feed() is told of each leaf
+ * that was served; work() reads up to `leaves` more and says in *ret_done whether the root is
+ * there. */
 SH_MUST_USE enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index,
                                             const uint8_t hash[32], struct sh_bytes data);
 SH_MUST_USE enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done);

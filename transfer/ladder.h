@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which links to try, in what order, when: an engine on the secondary. The anchor's offers become attempts, one an
- * address (IPv6 and IPv4 in turn, RFC 8305 section 4), raced with SH_RACE_MS between their starts, or at once when one failed
- * (section 5); the first of a kind that works ends the others of its kind. A kind whose attempts all failed, or whose link went down, is
- * tried again after a back-off of SH_BACKOFF_MS, doubled each round, at most SH_LADDER_ROUNDS times in all; a link that was
- * up for SH_STEADY_MS begins the count anew.
+ * Which links to try, in what order, when: an engine on the secondary. The anchor's offers become
+ * attempts, one an address (IPv6 and IPv4 in turn, RFC 8305 section 4), raced with SH_RACE_MS
+ * between their starts, or at once when one failed (section 5); the first of a kind that works ends
+ * the others of its kind. A kind whose attempts all failed, or whose link went down, is tried again
+ * after a back-off of SH_BACKOFF_MS, doubled each round, at most SH_LADDER_ROUNDS times in all; a
+ * link that was up for SH_STEADY_MS begins the count anew.
  */
 #ifndef SIMHOP_TRANSFER_LADDER_H
 #define SIMHOP_TRANSFER_LADDER_H
 
 #include "proto/msg.h"
 
-#define SH_RACE_MS        250
-#define SH_DIAL_MS        4000 /* one attempt, until its probes are answered */
-#define SH_LADDER_ROUNDS  3
-#define SH_BACKOFF_MS     1000
-#define SH_STEADY_MS      10000
+#define SH_RACE_MS         250
+#define SH_DIAL_MS         4000 /* one attempt, until its probes are answered */
+#define SH_LADDER_ROUNDS   3
+#define SH_BACKOFF_MS      1000
+#define SH_STEADY_MS       10000
 #define SH_LADDER_ATTEMPTS 16
 
 struct sh_attempt {
@@ -26,8 +27,8 @@ struct sh_attempt {
     uint16_t port;
 };
 
-/* dial and cancel may call sh_ladder_down at once. An attempt that was cancelled, failed or went down is not heard of again; its
- * number is not used again. */
+/* dial and cancel may call sh_ladder_down at once. An attempt that was cancelled, failed or went
+ * down is not heard of again; its number is not used again. */
 struct sh_ladder_ops {
     void (*dial)(const struct sh_attempt *attempt, void *user);
     void (*cancel)(unsigned attempt, void *user);
@@ -46,13 +47,14 @@ void sh_ladder_free(struct sh_ladder *ladder);
 /* Position of a kind in `allowed`, smaller is better; the count if it is not allowed. */
 unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
 
-/* Fails with proto.malformed (address length, port not in 1..65535) and then changes nothing. Kinds that are unknown or not
- * allowed are passed over, and so are addresses over SH_LADDER_ATTEMPTS. An offer takes the place of an earlier one of its
- * kind; a kind that was given up is tried again. */
-SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
-                                           sh_ms now);
-/* The link of this attempt is up (probes answered), failed, or was up and went down. An attempt that is not heard within SH_DIAL_MS
- * is cancelled by tick and counts as link.timeout. */
+/* Fails with proto.malformed (address length, port not in 1..65535) and then changes nothing.
+ * Kinds that are unknown or not allowed are passed over, and so are addresses over
+ * SH_LADDER_ATTEMPTS. An offer takes the place of an earlier one of its kind; a kind that was
+ * given up is tried again. */
+SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder,
+                                           const Simhop__LinkOffers *offers, sh_ms now);
+/* The link of this attempt is up (probes answered), failed, or was up and went down. An attempt
+ * that is not heard within SH_DIAL_MS is cancelled by tick and counts as link.timeout. */
 void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now);
 void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause cause, sh_ms now);
 /* Returns when it wants to be called again at the latest. Is anything still being tried? */

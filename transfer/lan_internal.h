@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Private to the LAN link: link_lan.c (listening and dialling), link_lan_stream.c (an established connection),
- * lan_address.c (which addresses this machine has).
+ * Private to the LAN link: link_lan.c (listening and dialling), link_lan_stream.c (an established
+ * connection), lan_address.c (which addresses this machine has).
  */
 #ifndef SIMHOP_TRANSFER_LAN_INTERNAL_H
 #define SIMHOP_TRANSFER_LAN_INTERNAL_H
@@ -19,10 +19,11 @@ struct sh_lan_address {
     size_t len; /* 4 or 16 */
 };
 
-/* The addresses that others may reach, of interfaces that are up; loopback, with *ret_loopback, if there
- * is no other and no interface was asked for. ipv4_only: what the listener can take. Returns how many. */
-size_t sh_lan_addresses(const char *iface, bool ipv4_only, struct sh_lan_address out[SH_LAN_ADDRESSES],
-                     bool *ret_loopback);
+/* The addresses that others may reach, of interfaces that are up; loopback, with *ret_loopback,
+ * if there is no other and no interface was asked for. ipv4_only: what the listener can take.
+ * Returns how many. */
+size_t sh_lan_addresses(const char *iface, bool ipv4_only,
+                        struct sh_lan_address out[SH_LAN_ADDRESSES], bool *ret_loopback);
 
 struct sh_lan_stream;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The binary payload of a Leaf message, big endian:
- *     item (4) | index (8) | leaf hash (32) | data (1 to 65536; 0 only for the sole leaf of nothing: never sent)
- * The leaf hash is that of crypto/hashtree.h. All leaves of an item but the last are full.
+ *     item (4) | index (8) | leaf hash (32) | data (1 to 65536)
+ * An item of nothing has no leaf. The leaf hash is that of crypto/hashtree.h. All leaves of an item but the last are full.
  */
 #ifndef SIMHOP_TRANSFER_LEAF_H
 #define SIMHOP_TRANSFER_LEAF_H

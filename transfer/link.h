@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Links behind one table: `lan` here, `wifi_direct` beside it. A link driver brings streams; what runs on them (TLS, probes)
- * is the session's. Everything is asynchronous in the given libevent base.
+ * Links behind one table: `lan` here, `wifi_direct` beside it. A link driver brings streams; what
+ * runs on them (TLS, probes) is the session's. Everything is asynchronous in the given libevent
+ * base.
  */
 #ifndef SIMHOP_TRANSFER_LINK_H
 #define SIMHOP_TRANSFER_LINK_H
@@ -17,7 +18,8 @@ struct sh_link;
 struct sh_link_ops {
     /* Anchor: somebody connected. The callee sets stream->ops. */
     void (*accepted)(struct sh_stream *stream, void *user);
-    /* Secondary: an attempt is connected, or failed (link.refused, link.unreachable, link.timeout). */
+    /* Secondary: an attempt is connected, or failed (link.refused, link.unreachable,
+     * link.timeout). */
     void (*dialled)(unsigned attempt, struct sh_stream *stream, void *user);
     void (*dial_failed)(unsigned attempt, enum sh_cause cause, void *user);
 };
@@ -25,8 +27,8 @@ struct sh_link_ops {
 struct sh_link_driver {
     int kind;         /* Simhop__LinkKind */
     const char *name; /* "lan" */
-    /* Anchor: listens and fills an offer (addresses malloc'ed by the driver, valid until free). Fails with
-     * link.none (no address to offer), env.permission, env.no-memory. */
+    /* Anchor: listens and fills an offer (addresses malloc'ed by the driver, valid until free).
+     * Fails with link.none (no address to offer), env.permission, env.no-memory. */
     enum sh_cause (*listen)(struct sh_link *link, Simhop__LinkOffer *ret_offer);
     enum sh_cause (*dial)(struct sh_link *link, const struct sh_attempt *attempt);
     void (*cancel)(struct sh_link *link, unsigned attempt);
@@ -39,12 +41,12 @@ struct sh_link {
     void *user;
 };
 
-/* How a stream of this link is shaped; asked before each connection and each 100 ms. For the simulated air's faults; NULL =
- * not at all. cut: a dial is refused, a stream is closed on both sides; blackhole: a dial times out, a stream neither sends nor
- * reads. */
+/* How a stream of this link is shaped; asked before each connection and each 100 ms. For the
+ * simulated air's faults; NULL = not at all. cut: a dial is refused, a stream is closed on both
+ * sides; blackhole: a dial times out, a stream neither sends nor reads. */
 struct sh_shape {
-    uint64_t rate;          /* octets a second, 0 = no limit */
-    bool cut, blackhole;    /* now */
+    uint64_t rate;                       /* octets a second, 0 = no limit */
+    bool cut, blackhole;                 /* now */
     uint64_t cut_after, blackhole_after; /* octets sent by this side */
     unsigned delay_ms;
 };
@@ -52,10 +54,11 @@ typedef struct sh_shape (*sh_shape_fn)(void *user);
 
 #define SH_LAN_STREAMS 64 /* accepted at once; more are closed at once */
 
-/* TCP over the addresses of this machine's interfaces that are up (loopback only if there is no other; no IPv6 link-local ones,
- * which mean nothing without the other side's interface). iface NULL = any.
- * TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. A stream stays until it is closed, after `closed`
- * too and after the driver's free, which ends those that still flush after their close. dial tells every failure by dial_failed, later, from the loop. */
+/* TCP over the addresses of this machine's interfaces that are up (loopback only if there is no
+ * other; no IPv6 link-local ones, which mean nothing without the other side's interface). iface
+ * NULL = any. TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. A stream stays until it is
+ * closed, after `closed` too and after the driver's free, which ends those that still flush
+ * after their close. dial tells every failure by dial_failed, later, from the loop. */
 SH_MUST_USE enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface,
                                           sh_shape_fn shape, void *shape_user,
                                           const struct sh_link_ops *ops, void *user,

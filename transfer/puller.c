@@ -55,8 +55,8 @@ void sh_puller_end(struct sh_puller *puller, enum sh_cause cause)
     puller->ops->done(cause, puller->user);
 }
 
-/* Deadlines run in our own time: a jump of the clock that is longer than any sleep that tick asked for
- * was an absence of ours, in which messages only waited to be read. */
+/* Deadlines run in our own time: a jump of the clock that is longer than any sleep that tick
+ * asked for was an absence of ours, in which messages only waited to be read. */
 static sh_ms clock_of(struct sh_puller *puller, sh_ms now)
 {
     if (now > puller->last && now - puller->last > GAP_MS)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Private to the puller's files: puller.c (links, deadlines, what is called from outside), puller_manifest.c (checks the list and
- * opens the items), puller_pull.c (asks for leaves and takes them), puller_end.c (roots, finished items, the receipt).
+ * Private to the puller's files: puller.c (links, deadlines, what is called from outside),
+ * puller_manifest.c (checks the list and opens the items), puller_pull.c (asks for leaves and takes
+ * them), puller_end.c (roots, finished items, the receipt).
  *
- * A leaf is in one of three states: missing and not yet asked for (at or behind the item's cursor), in a flight, or verified. A
- * flight whose link is 0 lost its link and is asked for again before anything new.
+ * A leaf is in one of three states: missing and not yet asked for (at or behind the item's cursor),
+ * in a flight, or verified. A flight whose link is 0 lost its link and is asked for again before
+ * anything new.
  */
 #ifndef SIMHOP_TRANSFER_PULLER_INTERNAL_H
 #define SIMHOP_TRANSFER_PULLER_INTERNAL_H
 
 #include "transfer/puller.h"
 
-#define SH_PULL_LINKS   8
+#define SH_PULL_LINKS        8
 #define SH_PULL_LINK_FLIGHTS 16 /* is at most SH_SERVER_PULLS */
 #define SH_PULL_FLIGHTS      (SH_PULL_LINKS * SH_PULL_LINK_FLIGHTS)
 #define SH_PULL_FLIGHT_MAX   16 /* leaves */
@@ -58,11 +60,11 @@ struct sh_puller {
     const struct sh_puller_ops *ops;
     void *user;
     bool over, inside; /* inside: one of our functions runs */
-    sh_ms last, skew; /* see clock_of */
-    sh_ms moved;      /* something was newly verified */
-    unsigned graces;  /* times that moved was set without it */
-    sh_ms no_link;    /* since then, SH_NEVER while one is up */
-    sh_ms expected;   /* links are being tried until then */
+    sh_ms last, skew;  /* see clock_of */
+    sh_ms moved;       /* something was newly verified */
+    unsigned graces;   /* times that moved was set without it */
+    sh_ms no_link;     /* since then, SH_NEVER while one is up */
+    sh_ms expected;    /* links are being tried until then */
     struct sh_pull_link links[SH_PULL_LINKS];
     struct sh_flight flights[SH_PULL_FLIGHTS];
     uint64_t flight_order;
@@ -87,16 +89,18 @@ struct sh_puller {
 
 /* puller.c */
 void sh_puller_end(struct sh_puller *puller, enum sh_cause cause);
-struct sh_pull_link *sh_puller_link(struct sh_puller *puller, sh_link_id id); /* NULL for 0 or unknown */
-struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller);           /* NULL if none is up */
+struct sh_pull_link *sh_puller_link(struct sh_puller *puller,
+                                    sh_link_id id);                 /* NULL for 0 or unknown */
+struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller); /* NULL if none is up */
 /* A link that fails is down afterwards. */
 bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
-                 const ProtobufCMessage *message);
+                    const ProtobufCMessage *message);
 /* Is it time to ask (again)? Then *ret_link is whom: the best of those that answer. */
-bool sh_puller_ask_due(struct sh_puller *puller, const struct sh_pull_ask *ask, sh_ms wait, sh_ms now,
-                    sh_link_id *ret_link);
+bool sh_puller_ask_due(struct sh_puller *puller, const struct sh_pull_ask *ask, sh_ms wait,
+                       sh_ms now, sh_link_id *ret_link);
 void sh_puller_asked(struct sh_puller *puller, struct sh_pull_ask *ask, sh_link_id link, sh_ms now);
-/* To be seen when it is due again: `most` asks were not answered, and no link is up that was not tried. */
+/* To be seen when it is due again: `most` asks were not answered, and no link is up that was not
+ * tried. */
 bool sh_puller_ask_spent(struct sh_puller *puller, const struct sh_pull_ask *ask, unsigned most);
 void sh_puller_moved(struct sh_puller *puller, sh_ms now);
 /* at_once: not only each SH_PROGRESS_MS. */
@@ -104,20 +108,22 @@ void sh_puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, 
 
 /* puller_manifest.c */
 SH_MUST_USE enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload,
-                                             sh_ms now);
+                                                sh_ms now);
 
 /* puller_pull.c */
 SH_MUST_USE enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *link,
-                                         struct sh_bytes payload, sh_ms now);
+                                            struct sh_bytes payload, sh_ms now);
 SH_MUST_USE enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now);
 void sh_puller_orphan(struct sh_puller *puller, sh_link_id link);
-/* A link whose requests are overdue, 0 if none; requests that others have overtaken are taken back. */
+/* A link whose requests are overdue, 0 if none; requests that others have overtaken are taken
+ * back. */
 sh_link_id sh_puller_stalled_link(struct sh_puller *puller, sh_ms now);
 
 /* puller_end.c */
 SH_MUST_USE enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payload,
-                                         sh_ms now);
-SH_MUST_USE enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes payload);
+                                            sh_ms now);
+SH_MUST_USE enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller,
+                                                   struct sh_bytes payload);
 /* Asks for roots, finishes items in order, sends the receipt. */
 SH_MUST_USE enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now);
 /* How long the anchor may take to hash what it has to, for whatever is waited for now. */

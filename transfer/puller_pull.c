@@ -6,8 +6,8 @@
 
 #include "proto/log.h"
 
-/* How much is asked of a link of a kind at once. BLE moves some 60 KiB a second: what is in flight there is
- * what a switch to a better link has to wait for. */
+/* How much is asked of a link of a kind at once. BLE moves some 60 KiB a second: what is in
+ * flight there is what a switch to a better link has to wait for. */
 struct window {
     unsigned leaves; /* in flight */
     unsigned pull;   /* in a Pull */
@@ -121,7 +121,8 @@ sh_link_id sh_puller_stalled_link(struct sh_puller *puller, sh_ms now)
 
 /* ---- asking ---- */
 
-/* All of the flight's leaves are asked of link; what is not missing of them is passed over when it comes. */
+/* All of the flight's leaves are asked of link; what is not missing of them is passed over when
+ * it comes. */
 static void ask_flight(struct sh_puller *puller, struct sh_pull_link *link,
                        struct sh_flight *flight, sh_ms now)
 {

@@ -128,7 +128,8 @@ static void mark(struct sh_journal *journal, uint64_t leaf)
 }
 
 /* A record of an earlier boot: does the data still have this hash? If not it is taken back; the
- * header says the old boot until all are looked at, so a kill in between only means to look again. */
+ * header says the old boot until all are looked at, so a kill in between only means to look
+ * again. */
 static enum sh_cause check_record(const struct sh_journal *journal, int part_fd, uint64_t leaf,
                                   const uint8_t *hash, uint8_t *buffer, bool *ret_has)
 {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Private to the store: the .leaves file beside a .part file says which leaves are in there, and what their hashes are.
- *     "simhop1 leaves\n\0" (16) | item size (8, big endian) | boot id (16) | zero (24), then for each leaf 1 | hash, or 33 zeros
- * The file has its full length from the start, so that a full disk cannot meet it later. A record is written after its
- * data, which is enough when the process is killed: the kernel keeps both. After a power cut the order on the disk is not known,
- * so records of another boot count only where the data still has the hash that the record says. The 24 octets are kept for
- * a mark up to where both were synced.
+ * Private to the store: the .leaves file beside a .part file says which leaves are in there, and
+ * what their hashes are.
+ *     "simhop1 leaves\n\0" (16) | item size (8, big endian) | boot id (16) | zero (24),
+ *     then for each leaf 1 | hash, or 33 zeros
+ * The file has its full length from the start, so that a full disk cannot meet it later. A record
+ * is written after its data, which is enough when the process is killed: the kernel keeps both.
+ * After a power cut the order on the disk is not known, so records of another boot count only where
+ * the data still has the hash that the record says. The 24 octets are kept for a mark up to where
+ * both were synced.
  */
 #ifndef SIMHOP_TRANSFER_STORE_JOURNAL_H
 #define SIMHOP_TRANSFER_STORE_JOURNAL_H
@@ -20,16 +23,16 @@ struct sh_journal {
     uint8_t *bitmap;
 };
 
-/* Opens or makes the file and locks it. *ret_new: nothing was in it. Fails with store.busy, store.damaged
- * (not a plain file), store.* and env.permission by errno. */
+/* Opens or makes the file and locks it. *ret_new: nothing was in it. Fails with store.busy,
+ * store.damaged (not a plain file), store.* and env.permission by errno. */
 SH_MUST_USE enum sh_cause sh_journal_open(struct sh_journal *journal, int folder, const char *name,
                                           uint64_t size, bool *ret_new);
 
 /* Length of the file on disk. */
 uint64_t sh_journal_length(const struct sh_journal *journal);
 
-/* Reads what is there, with part_fd being the data; part_kept = false: the data was not of this size, nothing
- * counts. Fails with store.io-error, env.no-memory, env.crypto. */
+/* Reads what is there, with part_fd being the data; part_kept = false: the data was not of this
+ * size, nothing counts. Fails with store.io-error, env.no-memory, env.crypto. */
 SH_MUST_USE enum sh_cause sh_journal_load(struct sh_journal *journal, int part_fd, bool part_kept);
 
 bool sh_journal_has(const struct sh_journal *journal, uint64_t leaf);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A .leaves file out of the input, opened by the store beside a .part of zeros. The first octet chooses the size of the item, and
- * whether the journal is made to look as of this boot. Whatever it says, what is missing can be put, and only what has the
- * root gets a name.
+ * A .leaves file out of the input, opened by the store beside a .part of zeros. The first octet
+ * chooses the size of the item, and whether the journal is made to look as of this boot. Whatever
+ * it says, what is missing can be put, and only what has the root gets a name.
  */
 #include <fcntl.h>
 #include <ftw.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Messages of an anchor into a puller with a real store: records of type (1), link (1), length (2, big endian), payload. Type 0 lets
- * `length` ms pass, types 254 and 255 take a link down and up. Nothing unverified gets a name, nothing is counted twice, the end
- * comes once.
+ * Messages of an anchor into a puller with a real store: records of type (1), link (1), length (2,
+ * big endian), payload. Type 0 lets `length` ms pass, types 254 and 255 take a link down and up.
+ * Nothing unverified gets a name, nothing is counted twice, the end comes once.
  */
 #include <ftw.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Messages of a secondary into a server: records of type (1), link (1), length (2, big endian), payload. Types 254 and 255 take a
- * link down and up. What it sends is what it has, and what it queues is bounded.
+ * Messages of a secondary into a server: records of type (1), link (1), length (2, big endian),
+ * payload. Types 254 and 255 take a link down and up. What it sends is what it has, and what it
+ * queues is bounded.
  */
 #include <stdlib.h>
 #include <string.h>

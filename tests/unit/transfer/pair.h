@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A puller and a server back to back over links of a virtual world: messages take the time that their
- * link needs for them, and a fault function decides what becomes of each. Real files, virtual time.
+ * A puller and a server back to back over links of a virtual world: messages take the time that
+ * their link needs for them, and a fault function decides what becomes of each. Real files, virtual
+ * time.
  */
 #ifndef SIMHOP_TESTS_TRANSFER_PAIR_H
 #define SIMHOP_TESTS_TRANSFER_PAIR_H
@@ -451,6 +452,7 @@ static bool pair_run(struct pair *pair, sh_ms limit)
             pair->queue = message->next;
             pair_deliver(pair, message);
             free(message);
+            pair->tick = pair->now;
         }
         if (!pair->over && pair->tick <= pair->now)
             pair->tick = sh_puller_tick(pair->puller, pair->now);

@@ -68,6 +68,8 @@ static void test_names(void **state SH_UNUSED)
                                "\xc0\xaf",
                                "\xe0\x80\xaf",
                                "\xf0\x80\x80\xaf", /* a slash the long way */
+                               "\xc1\x81",
+                               "\xe0\x81\x81",
                                "\xed\xa0\x80",
                                "\xf4\x90\x80\x80",
                                "\xf8\x88\x80\x80\x80",
@@ -215,7 +217,8 @@ static void change_gone(const char *path)
     assert_int_equal(unlink(path), 0);
 }
 
-/* before: the change comes before the first read. A file that is replaced while it is being read is read on. */
+/* before: the change comes before the first read. A file that is replaced while it is being read
+ * is read on. */
 static void check_change(void (*change)(const char *), bool before, enum sh_cause expected)
 {
     const char *path = in_folder(folder, "changing");

@@ -214,7 +214,8 @@ static void test_telling_cause(void **state SH_UNUSED)
     }
 }
 
-/* A link that stands for a while and breaks is tried again, always; one that breaks soon only so often. */
+/* A link that stands for a while and breaks is tried again, always; one that breaks soon only so
+ * often. */
 static void test_link_down(void **state SH_UNUSED)
 {
     const struct offer offer = {LAN, 1, 0, 4000};

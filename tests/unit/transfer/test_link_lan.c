@@ -235,7 +235,8 @@ static void test_both_ways(void **state SH_UNUSED)
     assert_int_equal(sh_stream_pending(ends[0].stream), 0);
 }
 
-/* What was sent before the close arrives, though the other side is sending too, and then its end is seen. */
+/* What was sent before the close arrives, though the other side is sending too, and then its end
+ * is seen. */
 static void test_close_flushes(void **state SH_UNUSED)
 {
     connect_both();
@@ -317,8 +318,8 @@ static void test_cancel(void **state SH_UNUSED)
     assert_int_equal(dialled + failed, 0);
 }
 
-/* Two hundred that connect and say nothing: sixty-four are kept, the rest is closed, and when they go there is
- * room again. */
+/* Two hundred that connect and say nothing: sixty-four are kept, the rest is closed, and when
+ * they go there is room again. */
 static void test_silent_crowd(void **state SH_UNUSED)
 {
     static int fds[200];

@@ -252,7 +252,8 @@ static void test_lost_once(void **state SH_UNUSED)
     }
 }
 
-/* A lost leaf with nothing behind it: the link gives nothing more. With another link that is no loss. */
+/* A lost leaf with nothing behind it: the link gives nothing more. With another link that is no
+ * loss. */
 static void test_lost_last_leaf(void **state SH_UNUSED)
 {
     pair.fate = lose_some;
@@ -360,7 +361,7 @@ static void test_resume_complete(void **state SH_UNUSED)
     pair.fate = NULL;
     pair_start(&pair);
     pair_link_up(&pair, BLE, 0, SLOW, 1);
-    assert_true(pair_run(&pair, 5000));
+    assert_true(pair_run(&pair, 500)); /* what is there is read without pauses */
     pair_check_done(&pair);
     assert_int_equal(pair.seen[SH_MSG_LEAF], 0);
     assert_int_equal(sh_puller_resumed(pair.puller), pair_total(&pair));

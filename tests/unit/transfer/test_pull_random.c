@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random schedules: links of random speed come, go, fall silent and speak again, messages are lost and doubled, sessions
- * are stopped and begun again. Each run ends within a bounded time, done or with a cause that its faults can have.
+ * Random schedules: links of random speed come, go, fall silent and speak again, messages are lost
+ * and doubled, sessions are stopped and begun again. Each run ends within a bounded time, done or
+ * with a cause that its faults can have.
  */
 #include "unit/transfer/pair.h"
 

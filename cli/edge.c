@@ -11,7 +11,8 @@
 #include "proto/log.h"
 #include "proto/simhop.pb-c.h"
 
-#define QUIT_MS 200
+#define QUIT_MS  200
+#define FLUSH_MS 1200 /* as long as a closed stream keeps what waits in it, and a little */
 
 sh_ms sh_edge_now(void)
 {
@@ -243,9 +244,10 @@ enum sh_cause sh_edge_run(struct sh_edge *edge)
     return SH_OK;
 }
 
-void sh_edge_quit(struct sh_edge *edge)
+void sh_edge_quit(struct sh_edge *edge, bool cut_off)
 {
-    struct timeval tv = {.tv_usec = QUIT_MS * 1000};
+    unsigned ms = cut_off ? FLUSH_MS : QUIT_MS;
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     event_base_loopexit(edge->base, &tv);
 }
 

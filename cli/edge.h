@@ -46,8 +46,9 @@ void sh_edge_close(struct sh_edge *edge);
 
 /* Runs until sh_edge_quit. */
 SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge);
-/* Ends the loop after a moment in which queued goodbyes still leave. */
-void sh_edge_quit(struct sh_edge *edge);
+/* Ends the loop after a moment in which queued goodbyes still leave; a longer one if a session was cut off, whose goodbye
+ * stands behind the data that a slow link has not taken yet. */
+void sh_edge_quit(struct sh_edge *edge, bool cut_off);
 /* Ticks now rather than when the last tick said. */
 void sh_edge_wake(struct sh_edge *edge);
 

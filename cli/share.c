@@ -66,7 +66,7 @@ static void quit(struct share *share, enum sh_cause cause)
     share->quitting = true;
     share->end = cause;
     share->edge.ble->driver->advertise_stop(share->edge.ble);
-    sh_edge_quit(&share->edge);
+    sh_edge_quit(&share->edge, cause != SH_OK);
 }
 
 static unsigned running(const struct share *share)
@@ -84,6 +84,12 @@ static unsigned running(const struct share *share)
 static sh_ms on_now(void *user SH_UNUSED)
 {
     return sh_edge_now();
+}
+
+static void on_wake(void *user)
+{
+    struct visitor *visitor = user;
+    sh_edge_wake(&visitor->share->edge);
 }
 
 static void on_phase(enum sh_phase phase, const char *peer, void *user)
@@ -160,6 +166,7 @@ static void on_ended(enum sh_cause cause, void *user)
 
 static const struct sh_session_ops session_ops = {
     .now = on_now,
+    .wake = on_wake,
     .phase = on_phase,
     .proximity = on_proximity,
     .sample = on_sample,

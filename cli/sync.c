@@ -34,7 +34,7 @@ static void quit(struct sync *sync, enum sh_cause cause)
         return;
     sync->quitting = true;
     sync->end = cause;
-    sh_edge_quit(&sync->edge);
+    sh_edge_quit(&sync->edge, false);
 }
 
 /* ---- The code ---- */
@@ -71,6 +71,12 @@ static const struct sh_ask_ops ask_ops = {
 static sh_ms on_now(void *user SH_UNUSED)
 {
     return sh_edge_now();
+}
+
+static void on_wake(void *user)
+{
+    struct sync *sync = user;
+    sh_edge_wake(&sync->edge);
 }
 
 static void on_phase(enum sh_phase phase, const char *peer, void *user)
@@ -160,6 +166,7 @@ static void on_ended(enum sh_cause cause, void *user)
 
 static const struct sh_session_ops session_ops = {
     .now = on_now,
+    .wake = on_wake,
     .phase = on_phase,
     .proximity = on_proximity,
     .sample = on_sample,

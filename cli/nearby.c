@@ -7,9 +7,10 @@
 
 #include "proto/log.h"
 
-#define LOOK_MS   50
-#define METER_MS  200
-#define CHANGE_DB 3.0 /* somebody is on the move */
+#define LOOK_MS  50
+#define METER_MS 200
+/* Half or twice as far: somebody is on the move. One at rest varies by 4 within half a minute. */
+#define CHANGE_DB 6.0
 
 struct sender {
     char address[SH_BLE_ADDRESS]; /* "" = free */

@@ -71,6 +71,8 @@ struct sh_session_progress {
 
 struct sh_session_ops {
     sh_ms (*now)(void *user);
+    /* Something came in: call sh_session_tick soon, whatever it said last. */
+    void (*wake)(void *user);
     void (*phase)(enum sh_phase phase, const char *peer, void *user);
     void (*proximity)(const struct sh_proximity_estimate *estimate, bool final, void *user);
     void (*sample)(bool on, void *user); /* signal strength of the BLE stream */

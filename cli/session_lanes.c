@@ -426,7 +426,9 @@ static void lane_down(struct sh_lane *lane, enum sh_cause cause, void *user)
 
 static void lane_after(void *user)
 {
-    sh_session_settle(user);
+    struct sh_session *s = user;
+    s->ops->wake(s->user);
+    sh_session_settle(s);
 }
 
 static const struct sh_lane_ops session_lane_ops = {

@@ -213,6 +213,22 @@ static enum sh_cause ask_new(struct sh_puller *puller, struct sh_pull_link *link
     return SH_OK;
 }
 
+/* Nothing is left to ask for, and the best link has nothing to do: it takes over what a slower one still has in flight, and
+ * what that one brings in the end is passed over. Otherwise a whole transfer would wait for its last leaves over BLE. */
+static bool take_over(struct sh_puller *puller, struct sh_pull_link *best, unsigned most, sh_ms now)
+{
+    if (link_has_flights(puller, best->id))
+        return false;
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
+        struct sh_flight *flight = &puller->flights[i];
+        if (!flight->used || flight->link == best->id)
+            continue;
+        flight->link = 0;
+        return ask_orphan(puller, best, most, now);
+    }
+    return false;
+}
+
 enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now)
 {
     struct sh_pull_link *link = NULL;
@@ -227,7 +243,7 @@ enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now)
         asked = ask_orphan(puller, link, window.pull, now);
         if (!asked && !oldest_flight(puller, 0))
             SH_TRY(ask_new(puller, link, window.pull, now, &asked));
-        if (!asked)
+        if (!asked && !take_over(puller, link, window.pull, now))
             break;
     }
     return SH_OK;

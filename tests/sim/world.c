@@ -90,6 +90,12 @@ static sh_ms on_now(void *user)
     return side->world->wire.now;
 }
 
+static void on_wake(void *user)
+{
+    struct side *side = user;
+    side->next_tick = side->world->wire.now;
+}
+
 static void on_phase(enum sh_phase phase, const char *peer SH_UNUSED, void *user)
 {
     struct side *side = user;
@@ -188,6 +194,7 @@ static void on_ended(enum sh_cause cause, void *user)
 
 static const struct sh_session_ops session_ops = {
     .now = on_now,
+    .wake = on_wake,
     .phase = on_phase,
     .proximity = on_proximity,
     .sample = on_sample,

@@ -40,8 +40,7 @@ static void also_deep_inside(void **state SH_UNUSED)
     TAKEN(manifest, "\x1A\x06\x12\x04good");
     REFUSED(manifest, "\x1A\x07\x12\x05go\0od");
     REFUSED(manifest, "\x1A\x06\x12\x04good\x1A\x03\x12\x01\0");
-    REFUSED(bundle,
-            "\x3A\x05\x62\x03\x62\x01\0"); /* lines.acquisition.temporary-token targets... */
+    REFUSED(bundle, "\x3A\x05\x62\x03\x2A\x01\0"); /* lines, acquisition, temporary token */
 }
 
 static void fixed_width_fields_are_passed_over(void **state SH_UNUSED)

@@ -27,7 +27,9 @@ static const struct sh_option common_options[] = {
     COMMON("adapter", 0, TEXT, "HCI", "Bluetooth adapter, as hci0.", adapter),
     COMMON("wifi", 0, TEXT, "IFACE", "Interface of the LAN or Wi-Fi link, or none.", wifi),
     COMMON("links", 0, TEXT, "LIST",
-           "Links that may be used, best first: some of ble,lan,wifi-direct.", links),
+           "Links that may be used, some of ble,lan,wifi-direct: the fast ones best first; ble "
+           "carries bytes until one is up.",
+           links),
     COMMON("deadline", 0, NUMBER, "S", "End after so many seconds at the latest.", deadline_s),
     COMMON("verbose", 'v', FLAG, NULL, "Tell on standard error what happens, with seconds.",
            verbose),

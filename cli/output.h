@@ -34,7 +34,8 @@ enum sh_phase {
 const char *sh_phase_name(enum sh_phase phase);
 
 /* role "anchor" or "secondary"; peer may be NULL. */
-void sh_output_phase(struct sh_output *out, enum sh_phase phase, const char *role, const char *peer);
+void sh_output_phase(struct sh_output *out, enum sh_phase phase, const char *role,
+                     const char *peer);
 void sh_output_code(struct sh_output *out, const char *digits, const char *peer);
 /* attempt counts from 1. */
 void sh_output_code_wanted(struct sh_output *out, const char *peer, unsigned attempt);
@@ -43,12 +44,13 @@ struct sh_out_proximity {
     double metres; /* NAN: none */
     unsigned confidence_percent, samples;
     bool accept;
-    bool final; /* of `measure`: ends the meter's line */
+    bool final;          /* of `measure`: ends the meter's line */
     const char *backend; /* "rssi" */
 };
 void sh_output_proximity(struct sh_output *out, const struct sh_out_proximity *proximity);
 /* state "up", "down", "failed"; cause SH_OK: none. */
-void sh_output_link(struct sh_output *out, const char *link, const char *state, enum sh_cause cause);
+void sh_output_link(struct sh_output *out, const char *link, const char *state,
+                    enum sh_cause cause);
 
 struct sh_out_progress {
     const char *item;

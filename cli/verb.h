@@ -10,11 +10,12 @@
 
 struct sh_verb {
     const char *name;
-    const char *usage;    /* "[options] FILE" */
-    const char *summary;  /* one line for `simhop --help` */
-    const char *text;     /* paragraphs for `simhop VERB --help`, before the options */
+    const char *usage;   /* "[options] FILE" */
+    const char *summary; /* one line for `simhop --help` */
+    const char *text;    /* paragraphs for `simhop VERB --help`, before the options */
     const struct sh_option *options;
-    size_t values_size;   /* of the verb's struct, which starts with struct sh_common; zeroed, numbers -1 */
+    size_t
+        values_size; /* of the verb's struct, which starts with struct sh_common; zeroed, numbers -1 */
     /* argv[0..argc-1]: what is left beside options. What it returns is reported and becomes the exit status. A verb
      * that has reported its cause itself returns it all the same, after sh_output_cause. */
     enum sh_cause (*run)(void *values, struct sh_output *out, int argc, char **argv);

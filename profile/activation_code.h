@@ -18,11 +18,11 @@
 #define SH_ACTIVATION_MAX 1024 /* octets of a code as text; longer ones are refused */
 
 struct sh_activation {
-    char smdp_address[256];    /* FQDN (RFC 1035 names), optionally ":port"; "" = default SM-DP+ */
-    char matching_id[256];     /* [0-9A-Za-z-]*; address and matching id are not both empty */
-    char smdp_oid[128];        /* dotted numbers or "" */
+    char smdp_address[256]; /* FQDN (RFC 1035 names), optionally ":port"; "" = default SM-DP+ */
+    char matching_id[256];  /* [0-9A-Za-z-]*; address and matching id are not both empty */
+    char smdp_oid[128];     /* dotted numbers or "" */
     bool confirmation_code_required;
-    char ci_pk_indicator[128]; /* hexadecimal or "" */
+    char ci_pk_indicator[128];                   /* hexadecimal or "" */
     char delete_notification[SH_ACTIVATION_MAX]; /* [0-9A-Za-z+/=-]* */
 };
 

@@ -58,8 +58,8 @@ struct sh_bundle_issue {
     int64_t now;
     const Simhop__Device *anchor;
     const Simhop__Device *recipient;
-    const Simhop__DeviceToken *token;         /* NULL: none (reconnect) */
-    const Simhop__ConsentRecord *consent;     /* NULL: none */
+    const Simhop__DeviceToken *token;     /* NULL: none (reconnect) */
+    const Simhop__ConsentRecord *consent; /* NULL: none */
 };
 
 /* The draft's content issued for a recipient and sealed: a new id, SH_BUNDLE_SECONDS of life or less if the draft
@@ -74,6 +74,7 @@ SH_MUST_USE enum sh_cause sh_bundle_issue(const struct sh_bundle *draft,
  * bundle.expired. our_eid may be "". */
 SH_MUST_USE enum sh_cause sh_bundle_accept(const struct sh_bundle *bundle,
                                            const uint8_t our_id[SH_DEVICE_ID_SIZE],
-                                           const char *our_eid, uint64_t last_revision, int64_t now);
+                                           const char *our_eid, uint64_t last_revision,
+                                           int64_t now);
 
 #endif

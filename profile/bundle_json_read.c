@@ -117,6 +117,12 @@ static enum sh_cause set_bytes(struct sh_value value, const uint8_t *p, size_t n
     return SH_OK;
 }
 
+/* Of a hexadecimal digit. */
+static unsigned hex_value(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+}
+
 /* At most 4 KiB: more than any field may hold. */
 static enum sh_cause read_bytes(struct sh_value value, const cJSON *json, const char *path)
 {
@@ -129,12 +135,8 @@ static enum sh_cause read_bytes(struct sh_value value, const cJSON *json, const 
         return bad(path, "too long");
     if (n % 2 || s[strspn(s, "0123456789abcdefABCDEF")])
         return bad(path, "not hexadecimal");
-    for (size_t i = 0; i < n / 2; i++) {
-        unsigned octet = 0;
-        if (sscanf(s + 2 * i, "%2x", &octet) != 1)
-            return bad(path, "not hexadecimal");
-        octets[i] = (uint8_t)octet;
-    }
+    for (size_t i = 0; i < n / 2; i++)
+        octets[i] = (uint8_t)(hex_value(s[2 * i]) << 4 | hex_value(s[2 * i + 1]));
     return set_bytes(value, octets, n / 2);
 }
 

@@ -93,12 +93,14 @@ static const char *check_http(struct sh_value value)
 static const char *check_date(struct sh_value value)
 {
     static const unsigned days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    unsigned year = 0, month = 0, day = 0;
     const char *s = sh_value_string(value);
     bool form = strlen(s) == 10 && strspn(s, DIGITS) == 4 && s[4] == '-' &&
                 strspn(s + 5, DIGITS) == 2 && s[7] == '-' && strspn(s + 8, DIGITS) == 2;
-    if (!form || sscanf(s, "%4u-%2u-%2u", &year, &month, &day) != 3 || month < 1 || month > 12 ||
-        day < 1 || day > days[month - 1])
+    if (!form)
+        return "not a date as YYYY-MM-DD";
+    unsigned month = (unsigned)((s[5] - '0') * 10 + s[6] - '0');
+    unsigned day = (unsigned)((s[8] - '0') * 10 + s[9] - '0');
+    if (month < 1 || month > 12 || day < 1 || day > days[month - 1])
         return "not a date as YYYY-MM-DD";
     return NULL;
 }

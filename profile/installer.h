@@ -9,8 +9,8 @@
 #include "profile/bundle.h"
 
 struct sh_install_config {
-    const char *nm_dir;  /* folder for keyfiles; NULL = /etc/NetworkManager/system-connections */
-    const char *hook;    /* absolute path of a program; NULL = none */
+    const char *nm_dir; /* folder for keyfiles; NULL = /etc/NetworkManager/system-connections */
+    const char *hook;   /* absolute path of a program; NULL = none */
     uint32_t hook_timeout_ms; /* 0 = 60 000 */
     int cancel_fd;            /* readable: stop the hook (session.interrupted); 0 = none */
 };
@@ -26,8 +26,8 @@ struct sh_installer {
     enum sh_cause (*bundle)(const struct sh_install_config *config, const Simhop__Bundle *bundle,
                             const char *path, sh_installed_fn done, void *user);
     /* One verified item; NULL where this installer has no use for plain items. */
-    enum sh_cause (*item)(const struct sh_install_config *config, const char *name, const char *path,
-                          sh_installed_fn done, void *user);
+    enum sh_cause (*item)(const struct sh_install_config *config, const char *name,
+                          const char *path, sh_installed_fn done, void *user);
 };
 
 extern const struct sh_installer sh_installer_nm, sh_installer_hook;

@@ -20,6 +20,7 @@
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define GRACE_MS           2000 /* between SIGTERM and SIGKILL */
+#define POLL_MS            20
 
 struct command {
     const char *program;
@@ -103,17 +104,28 @@ static enum sh_cause start(const struct command *command, pid_t *ret_pid, int *r
 
 enum ending { ENDED, OVERDUE, CANCELLED };
 
-/* Did the process end by then? It is not reaped, so its group's number stays ours. */
-static enum ending ended_by(int pidfd, int cancel_fd, int64_t deadline)
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid;
+}
+
+/* Did the process end by then? It is not reaped, so its group's number stays ours. Where there is no pidfd (before Linux 5.3, under
+ * some tracers) it is looked at every POLL_MS. */
+static enum ending ended_by(pid_t pid, int pidfd, int cancel_fd, int64_t deadline)
 {
     for (;;) {
         int64_t left = SH_MAX(deadline - now_ms(), 0);
+        if (pidfd < 0 && has_ended(pid))
+            return ENDED;
+        if (pidfd < 0 && left > POLL_MS)
+            left = POLL_MS;
         struct pollfd p[] = {{.fd = pidfd, .events = POLLIN},
                              {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
         int n = poll(p, SH_COUNT(p), (int)SH_MIN(left, 3600 * 1000));
         if (n > 0)
             return p[0].revents ? ENDED : CANCELLED;
-        if ((n < 0 && errno != EINTR) || (n == 0 && left == 0))
+        if ((n < 0 && errno != EINTR) || (n == 0 && now_ms() >= deadline))
             return OVERDUE;
     }
 }
@@ -145,7 +157,7 @@ static void stop_group(pid_t pid, int pidfd)
 {
     int64_t deadline = now_ms() + GRACE_MS;
     kill(-pid, SIGTERM);
-    bool ended = pidfd >= 0 && ended_by(pidfd, -1, deadline) == ENDED;
+    bool ended = ended_by(pid, pidfd, -1, deadline) == ENDED;
     if (ended)
         reap(pid);
     while (ended && kill(-pid, 0) == 0 && now_ms() < deadline)
@@ -160,14 +172,10 @@ static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, uint32
 {
     int64_t deadline = now_ms() + timeout_ms;
     sh_autoclose int pidfd = pidfd_open(pid, 0);
-    int error = errno;
-    enum ending ending = pidfd >= 0 ? ended_by(pidfd, cancel_fd, deadline) : OVERDUE;
+    enum ending ending = ended_by(pid, pidfd, cancel_fd, deadline);
     if (ending == ENDED)
         return judge(program, reap(pid));
     stop_group(pid, pidfd);
-    if (pidfd < 0)
-        return sh_fail(SH_INSTALL_HOOK_FAILED, "%s: cannot be watched: %s", program,
-                       strerror(error));
     if (ending == CANCELLED)
         return sh_fail(SH_SESSION_INTERRUPTED, "%s was stopped; the data is kept", program);
     return sh_fail(SH_INSTALL_HOOK_TIMEOUT, "%s: stopped after %u ms", program,

@@ -145,6 +145,8 @@ static enum sh_cause sign_receipt(struct sh_puller *puller)
     size_t n = 0;
     if (puller->signature)
         return SH_OK;
+    if (!puller->items)
+        return SH_INTERNAL_BUG;
     puller->roots = malloc(puller->count * SH_HASH_SIZE);
     if (!puller->roots)
         return SH_ENV_NO_MEMORY;

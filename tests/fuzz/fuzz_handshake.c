@@ -11,16 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool over;
 
-static void tx(struct sh_bytes frame SH_UNUSED, void *user SH_UNUSED)
-{
-}
+static void tx(struct sh_bytes frame SH_UNUSED, void *user SH_UNUSED) {}
 static void phase(enum sh_handshake_phase now SH_UNUSED, const char *peer SH_UNUSED,
                   void *user SH_UNUSED)
 {
 }
-static void sample(bool on SH_UNUSED, void *user SH_UNUSED)
-{
-}
+static void sample(bool on SH_UNUSED, void *user SH_UNUSED) {}
 static void proximity(const struct sh_proximity_estimate *estimate SH_UNUSED, bool final SH_UNUSED,
                       void *user SH_UNUSED)
 {
@@ -33,12 +29,8 @@ static enum sh_cause fine(void *user SH_UNUSED)
 {
     return SH_OK;
 }
-static void show_code(const struct sh_code *code SH_UNUSED, void *user SH_UNUSED)
-{
-}
-static void want_code(unsigned run SH_UNUSED, void *user SH_UNUSED)
-{
-}
+static void show_code(const struct sh_code *code SH_UNUSED, void *user SH_UNUSED) {}
+static void want_code(unsigned run SH_UNUSED, void *user SH_UNUSED) {}
 static void done(const struct sh_handshake_result *result, void *user SH_UNUSED)
 {
     over = true;

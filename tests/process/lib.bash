@@ -20,6 +20,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/simhop-$script_name.XXXXXX") || exit 1
 running=()  # the tests' subshells
 started=()  # a test's own processes
 names=()    # and what they are called
+mounted=()  # a test's folders
 dir=$work air=$work why='' skipped='' status=0
 declare -A pid_of=() code_fd_of=() waited=()
 
@@ -78,6 +79,9 @@ skip_test() {
 end_test() {
     trap '' INT TERM HUP
     end_processes ${started[@]+"${started[@]}"}
+    for folder in ${mounted[@]+"${mounted[@]}"}; do
+        umount -l "$folder"
+    done
     if [ -n "$skipped" ]; then
         echo "skip $test: $skipped"
     elif [ -n "$why" ]; then
@@ -87,7 +91,6 @@ end_test() {
     else
         echo "ok $test"
     fi
-    # What a test mounted must be gone before its folder is removed.
     exit 0
 }
 
@@ -314,6 +317,37 @@ nothing_left() {
 }
 random_file() {
     head -c "$2" /dev/urandom > "$dir/$1"
+}
+
+# ---- Disks -------------------------------------------------------------------------------------
+
+# own_mounts: starts the script again where what it mounts is seen by nobody else and ends with it; where that is not allowed,
+# small_disk and read_only skip their tests.
+own_mounts() {
+    local way
+    [ -z "${SIMHOP_TESTS_MOUNTS-}" ] || return 0
+    for way in 'unshare --mount' 'unshare --user --map-root-user --mount'; do
+        if $way mount -t tmpfs none /mnt 2> /dev/null; then
+            rm -rf "$work"
+            # shellcheck disable=SC2086 # words
+            SIMHOP_TESTS_MOUNTS=own exec $way "$0"
+        fi
+    done
+}
+mount_or_skip() {
+    [ "${SIMHOP_TESTS_MOUNTS-}" = own ] || skip_test 'nothing can be mounted here'
+    mount "$@" || skip_test 'nothing can be mounted here'
+    mounted+=("${!#}")
+}
+# small_disk FOLDER KIB
+small_disk() {
+    mkdir -p -m 700 "$1"
+    mount_or_skip -t tmpfs -o "size=${2}k,mode=700" none "$1"
+}
+# read_only FOLDER: as it is, but nothing can be written.
+read_only() {
+    mount_or_skip --bind "$1" "$1"
+    mount -o remount,bind,ro "$1"
 }
 
 # run COMMAND...: to its end, within a minute; $status, $dir/run.out and run.err.

@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Links that break, go silent, lose or delay in the middle: the transfer goes on over the other one, or ends with its cause
+# and goes on with the next sync.
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+# begin SIZE [AIR LINE...]: an anchor, a tablet and a code that is typed.
+begin() {
+    random_file file "$1"
+    shift
+    [ $# = 0 ] || air_is "$@"
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+}
+arrives() {
+    both_done anchor tablet "${1:-60}"
+    same "$dir/file" "$dir/tablet.dir/file"
+    nothing_left tablet
+}
+and_again() {
+    rm -f "$air/faults" "$air/air"
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    complete tablet anchor
+    same "$dir/file" "$dir/tablet.dir/file"
+    nothing_left tablet
+}
+ends_with() {
+    exits tablet "$1" "$3"
+    says tablet "\"event\":\"cause\".*\"cause\":\"($2)\""
+    exits anchor "${4:-$1}" 30
+}
+
+ble_is_cut_after_a_while() {
+    faults 'cut ble after 100000'
+    begin 3000000 'lan_rate 500000'
+    arrives
+    says tablet '"event":"link".*"link":"ble","state":"down"'
+    [ "$(done_number tablet lan)" -ge 2500000 ] || fail "$(done_number tablet lan) bytes over lan"
+}
+
+lan_goes_silent_after_a_while() {
+    faults 'blackhole lan after 400000'
+    begin 1500000 'lan_rate 300000' 'ble_rate 300000'
+    arrives
+    says tablet '"event":"link".*"link":"lan","state":"(down|failed)"'
+    says tablet '"cause":"link\.(stalled|timeout)"'
+    [ "$(done_number tablet ble)" -ge 500000 ] || fail "$(done_number tablet ble) bytes over ble"
+}
+
+lan_is_cut_after_a_while() {
+    faults 'cut lan after 400000'
+    begin 1500000 'lan_rate 300000' 'ble_rate 300000'
+    arrives
+    says tablet '"event":"link".*"link":"lan","state":"down"'
+}
+
+lan_is_not_there() {
+    faults 'cut lan'
+    begin 200000
+    arrives
+    says tablet '"event":"link".*"link":"lan","state":"failed"'
+    [ "$(done_number tablet ble)" = 200000 ] || fail "not all over ble"
+}
+
+lan_never_answers() {
+    faults 'blackhole lan'
+    begin 300000
+    arrives
+    [ "$(done_number tablet ble)" = 300000 ] || fail "not all over ble"
+}
+
+ble_goes_silent_in_the_transfer() {
+    begin 3000000 'lan_rate 500000'
+    wait_for tablet '"event":"progress".*"link":"lan"'
+    faults 'blackhole ble'
+    arrives
+    [ "$(done_number tablet lan)" -ge 2000000 ] || fail "$(done_number tablet lan) bytes over lan"
+}
+
+both_are_slow_and_late() {
+    faults 'delay ble 150' 'delay lan 200'
+    begin 300000
+    arrives
+}
+
+both_are_cut() {
+    begin 3000000 'lan_rate 500000'
+    wait_for tablet '"event":"progress"' 10 3
+    faults 'cut ble' 'cut lan' 'drop connect 100'
+    ends_with 5 'transfer\.stalled|connect\.lost|link\.none' 40
+    [ ! -e "$dir/tablet.dir/file" ] || fail "half a file under the final name"
+    and_again
+    [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
+    never_says tablet '"event":"code-wanted"'
+}
+
+both_go_silent() {
+    begin 3000000 'lan_rate 500000'
+    wait_for tablet '"event":"progress"' 10 3
+    faults 'blackhole ble' 'blackhole lan'
+    ends_with 5 'transfer\.stalled|connect\.lost|link\.[a-z]*' 45
+    and_again
+    [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
+}
+
+ble_goes_silent_while_it_is_measured() {
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"phase":"measure"'
+    faults 'blackhole ble'
+    ends_with "$(exit_of_silence)" 'near\.timeout|connect\.(lost|timeout)' 20
+    never_says anchor '"event":"code"'
+    and_again
+}
+# The measurement did not end, or the other one did not answer: both are true.
+exit_of_silence() {
+    finish tablet 20
+    case $status in
+    3 | 5) echo "$status" ;;
+    *) echo '3 or 5' ;;
+    esac
+}
+
+ble_goes_silent_while_a_code_is_wanted() {
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"code-wanted"'
+    faults 'blackhole ble'
+    type_line tablet "$(shown_code anchor)"
+    ends_with 5 'connect\.(lost|timeout)' 30 4
+    and_again
+}
+
+# lost MESSAGE STATUS CAUSE ANCHOR'S-STATUS: one message of the pairing never arrives.
+lost() {
+    faults "drop message:$1 100"
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    if [ "$1" != hello ] && [ "$1" != proximity ] && [ "$1" != code-ready ]; then
+        type_code tablet anchor
+    fi
+    ends_with "$2" "$3" 30 "$4"
+    [ ! -e "$dir/tablet.dir/file" ] || fail "it arrived all the same"
+    and_again
+}
+
+run_tests both_go_silent both_are_cut ble_is_cut_after_a_while lan_goes_silent_after_a_while lan_is_cut_after_a_while \
+    lan_is_not_there lan_never_answers ble_goes_silent_in_the_transfer both_are_slow_and_late ble_goes_silent_while_it_is_measured \
+    ble_goes_silent_while_a_code_is_wanted

@@ -125,11 +125,9 @@ const struct sh_verb sh_verb_share = {
     .name = "share",
     .usage = "[--bundle FILE] [--item NAME=FILE]... [options]",
     .summary = "Share lines and files with a device held beside this one",
-    .text = "Waits until a device within one metre runs `simhop sync`, shows a code to be typed "
-            "there, then\n"
-            "sends the bundle and the items. Goes on for further devices until it is interrupted; "
-            "with\n"
-            "--once it ends after the first.\n",
+    .text = "Waits until a device within one metre runs `simhop sync`, shows a code to be typed\n"
+            "there, then sends the bundle and the items. Goes on for further devices until it is\n"
+            "interrupted; with --once it ends after the first.\n",
     .options = options,
     .values_size = sizeof(struct values),
     .run = run,

@@ -136,11 +136,10 @@ const struct sh_verb sh_verb_sync = {
     .name = "sync",
     .usage = "[--anchor NAME] [--dir DIR] [options]",
     .summary = "Take over lines and files from a device held beside this one",
-    .text = "Looks for a device within one metre that runs `simhop share`, asks for the code that "
-            "it shows, receives\n"
-            "and verifies, then installs: APNs into NetworkManager, everything to the hook. Run "
-            "again after an\n"
-            "interruption it goes on where it was, without a code.\n",
+    .text =
+        "Looks for a device within one metre that runs `simhop share`, asks for the code that\n"
+        "it shows, receives and verifies, then installs: APNs into NetworkManager, everything\n"
+        "to the hook. Run again after an interruption it goes on where it was, without a code.\n",
     .options = options,
     .values_size = sizeof(struct values),
     .run = run,

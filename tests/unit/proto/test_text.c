@@ -28,8 +28,7 @@ static void unclean_texts(void **state SH_UNUSED)
         "\x1B[2J",
         "a\x7F",
         "\xC2\x85", /* controls */
-        "\xE2\x80\xAE"
-        "abc",
+        "\xE2\x80\xAExyz",
         "\xE2\x81\xA6",
         "\xE2\x80\xA8", /* direction, line separator */
         "\xC0\xAF",

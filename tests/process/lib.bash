@@ -341,7 +341,7 @@ mount_or_skip() {
 }
 # small_disk FOLDER KIB
 small_disk() {
-    mkdir -p -m 700 "$1"
+    mkdir "$1"
     mount_or_skip -t tmpfs -o "size=${2}k,mode=700" none "$1"
 }
 # read_only FOLDER: as it is, but nothing can be written.

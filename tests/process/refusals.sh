@@ -73,7 +73,7 @@ folder_is_not_ours() {
 without_capabilities() {
     [ "$(id -u)" = 0 ] || return 0
     setpriv --bounding-set=-dac_override,-dac_read_search true || skip_test 'root, and its capabilities cannot be dropped'
-    bound+=(setpriv --bounding-set=-dac_override,-dac_read_search)
+    bound+=(setpriv "--bounding-set=-dac_override,-dac_read_search")
 }
 
 folder_is_a_file() {

@@ -26,7 +26,7 @@ enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms n
 
 static void close_stores(struct sh_puller *puller)
 {
-    for (size_t i = 0; i < puller->count; i++) {
+    for (size_t i = 0; puller->items && i < puller->count; i++) {
         sh_store_item_close(puller->items[i].store);
         puller->items[i].store = NULL;
     }
@@ -37,7 +37,7 @@ void sh_puller_free(struct sh_puller *puller)
     if (!puller)
         return;
     close_stores(puller);
-    for (size_t i = 0; i < puller->count; i++)
+    for (size_t i = 0; puller->items && i < puller->count; i++)
         free(puller->items[i].info.path);
     free(puller->items);
     free(puller->roots);

@@ -235,7 +235,8 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
     struct share *share = user;
     struct visitor *visitor = share->quitting || share->stopping ? NULL : place(share);
     struct sh_session_config config;
-    if (!visitor || running(share) >= SH_SHARE_SESSIONS) {
+    bool full = running(share) >= SH_SHARE_SESSIONS;
+    if (!visitor) {
         sh_log("share: a connection too many");
         sh_stream_close(stream);
         return;
@@ -248,6 +249,10 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
     if (cause != SH_OK) {
         sh_output_cause(share->config->out, cause);
         *visitor = (struct visitor){0};
+        return;
+    }
+    if (full) {
+        sh_session_stop(visitor->session, SH_REFUSED_BUSY);
         return;
     }
     /* The next one that looks for us sees another identifier. */

@@ -127,9 +127,10 @@ static struct sh_shape sim_shape(void *user)
     uint64_t rate = sh_air_files_air(edge->air)->lan_rate;
     if (fault.rate > 0 && (rate == 0 || fault.rate < rate))
         rate = fault.rate;
+    /* In the file "after N" is a condition; here it is a fault of its own, and without it the fault is there at once. */
     return (struct sh_shape){.rate = rate,
-                             .cut = fault.cut,
-                             .blackhole = fault.blackhole,
+                             .cut = fault.cut && fault.cut_after == 0,
+                             .blackhole = fault.blackhole && fault.blackhole_after == 0,
                              .cut_after = fault.cut_after,
                              .blackhole_after = fault.blackhole_after,
                              .delay_ms = fault.delay_ms};

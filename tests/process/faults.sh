@@ -130,7 +130,7 @@ ble_goes_silent_while_a_code_is_wanted() {
     faults 'blackhole ble'
     sleep 0.3
     type_line tablet "$(shown_code anchor)"
-    ends_with 5 'connect\.(lost|timeout)' 30 4
+    ends_with 5 'connect\.(lost|timeout)' 30
     and_again
 }
 

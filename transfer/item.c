@@ -288,12 +288,9 @@ enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index, const uint
 
 enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done)
 {
-    sh_autofree uint8_t *buffer = NULL;
-    if (!sh_item_sealed(item) && leaves > 0) {
-        buffer = malloc(SH_LEAF_SIZE);
-        if (!buffer)
-            return SH_ENV_NO_MEMORY;
-    }
+    sh_autofree uint8_t *buffer = malloc(SH_LEAF_SIZE);
+    if (!buffer)
+        return SH_ENV_NO_MEMORY;
     for (unsigned i = 0; i < leaves && !sh_item_sealed(item); i++) {
         uint8_t hash[SH_HASH_SIZE];
         uint32_t length = 0;

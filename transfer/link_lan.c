@@ -75,7 +75,7 @@ static bool port_of(int fd, uint32_t *ret_port)
         struct sockaddr_storage any;
         struct sockaddr_in in;
         struct sockaddr_in6 in6;
-    } name;
+    } name = {0};
     socklen_t n = sizeof(name);
     if (getsockname(fd, (struct sockaddr *)&name.any, &n) < 0)
         return false;

@@ -295,5 +295,5 @@ bool sh_session_is_over(const struct sh_session *s)
 
 bool sh_session_greeted(const struct sh_session *s)
 {
-    return s->stage != STAGE_HANDSHAKE || sh_handshake_greeted(s->handshake);
+    return sh_handshake_greeted(s->handshake);
 }

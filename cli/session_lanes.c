@@ -210,10 +210,22 @@ void sh_session_dialled(struct sh_session *s, unsigned attempt, struct sh_stream
     sh_session_settle(s);
 }
 
+/* With no lane left, an anchor that does not listen any more, or does not know our key, has ended the session: its own words were lost
+ * behind what a slow link had still to carry. */
+static void check_abandoned(struct sh_session *s, enum sh_cause cause)
+{
+    bool gone = cause == SH_LINK_REFUSED || cause == SH_TLS_SESSION_UNKNOWN;
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        gone = gone && s->slots[i].id == 0;
+    if (gone && s->config.role == SH_SECONDARY && s->stage == STAGE_TRANSFER)
+        sh_session_end(s, SH_CONNECT_LOST);
+}
+
 void sh_session_dial_failed(struct sh_session *s, unsigned attempt, enum sh_cause cause)
 {
     if (s->stage == STAGE_TRANSFER)
         sh_ladder_down(s->ladder, attempt, cause, sh_session_now(s));
+    check_abandoned(s, cause);
     sh_session_settle(s);
 }
 
@@ -480,6 +492,7 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
         sh_session_tell_link(s, was.kind, false, was.gone_cause);
         sh_puller_link_down(s->puller, was.id, sh_session_now(s));
     }
+    check_abandoned(s, was.gone_cause);
 }
 
 void sh_session_lanes_settle(struct sh_session *s)

@@ -221,8 +221,8 @@ longest_name() {
 }
 
 source_changes_while_it_is_sent() {
-    air_is 'lan_rate 500000'
-    random_file file 3000000
+    air_is 'lan_rate 2000000'
+    random_file file 12000000
     share anchor --once --item "file=$dir/file"
     sync tablet
     type_code tablet anchor

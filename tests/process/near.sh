@@ -98,7 +98,7 @@ nobody_of_that_name() {
     random_file file 1000
     share anchor --item "file=$dir/file"
     sync tablet --anchor somebody --deadline 6
-    fails tablet 9 session.deadline 10
+    fails tablet 3 near.no-anchor 10
     never_says anchor '"event":"code"'
     is_alive "${pid_of[anchor]}" || fail "the anchor ended"
 }
@@ -106,8 +106,8 @@ nobody_of_that_name() {
 nobody_at_all() {
     sync tablet --deadline 11
     sync watch --deadline 2
-    fails watch 9 session.deadline 4
-    fails tablet 9 session.deadline 14
+    fails watch 3 near.no-anchor 4
+    fails tablet 3 near.no-anchor 14
     says tablet '"event":"note".*"text":"Nobody is sharing nearby'
     nothing_left tablet watch
 }

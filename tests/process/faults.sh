@@ -140,7 +140,7 @@ lost() {
     random_file file 1000
     share anchor --once --item "file=$dir/file"
     sync tablet
-    if [ "$1" != hello ] && [ "$1" != proximity ] && [ "$1" != code-ready ]; then
+    if [ "$1" != proximity ]; then
         type_code tablet anchor
     fi
     ends_with "$2" "$3" 30 "$4"
@@ -148,7 +148,20 @@ lost() {
     and_again
 }
 
-message_hello_is_lost() { lost hello 5 'connect\.(lost|timeout)' 5; }
+# Who never greeted was nobody: the same anchor waits for the next one.
+message_hello_is_lost() {
+    faults 'drop message:hello 100'
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    exits tablet 5 30
+    says tablet '"cause":"connect\.(lost|timeout)"'
+    never_says anchor '"event":"cause"'
+    rm "$air/faults"
+    sync tablet
+    complete tablet anchor
+    same "$dir/file" "$dir/tablet.dir/file"
+}
 message_proximity_is_lost() { lost proximity 3 'near\.timeout' 3; }
 message_pake_share_v_is_lost() { lost pake-share-v 5 'connect\.(lost|timeout)' 5; }
 message_pake_done_is_lost() { lost pake-done 5 'connect\.(lost|timeout)' 5; }

@@ -326,8 +326,9 @@ random_file() {
 own_mounts() {
     local way
     [ -z "${SIMHOP_TESTS_MOUNTS-}" ] || return 0
-    for way in 'unshare --mount' 'unshare --user --map-root-user --mount'; do
-        if $way mount -t tmpfs none /mnt 2> /dev/null; then
+    # In a chroot the root is no mount point, so its propagation cannot be changed.
+    for way in 'unshare --mount' 'unshare --user --map-root-user --mount' 'unshare --mount --propagation unchanged'; do
+        if $way sh -c 'mount -t tmpfs none /mnt && umount /mnt' 2> /dev/null; then
             rm -rf "$work"
             # shellcheck disable=SC2086 # words
             SIMHOP_TESTS_MOUNTS=own exec $way "$0"

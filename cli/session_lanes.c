@@ -267,7 +267,8 @@ static enum sh_cause on_abort(struct sh_session *s, struct slot *slot SH_UNUSED,
     SH_TRY(sh_msg_unpack(SH_MSG_ABORT, payload, &message));
     const Simhop__Abort *abort = (const Simhop__Abort *)message;
     enum sh_cause cause = sh_cause_from_peer(abort->cause);
-    s->end_cause = sh_fail(cause, "said by the other device");
+    /* With the receipt here all is done, whatever becomes of the other device now. */
+    s->end_cause = s->stage == STAGE_LINGER ? SH_OK : sh_fail(cause, "said by the other device");
     sh_session_go(s, STAGE_OVER, SH_NEVER);
     return SH_OK;
 }

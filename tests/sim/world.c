@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "world.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,53 +9,14 @@
 
 #include "pairing/air.h"
 #include "profile/bundle_json.h"
-#include "world_stream.h"
+#include "world_internal.h"
 
-#define WALL       1800000000
-#define TYPING_MS  700
-#define SAMPLE_MS  30
-#define GUESTS_MAX 8
-#define NAME_MAX_  32
+#define WALL      1800000000
+#define TYPING_MS 700
+#define SAMPLE_MS 30
+#define NAME_MAX_ 32
 
 const char *const fault_names[FAULT_KINDS] = {"none", "lose", "double", "delay", "cut", "bend"};
-
-/* One side of a run. */
-struct side {
-    struct world *world;
-    struct sh_session *session;
-    struct stream *ble;
-    bool sampling, over, done, in_transfer;
-    enum sh_cause cause;
-    sh_ms next_tick, next_sample, type_at;
-    unsigned code_run;
-    uint64_t samples;
-};
-
-struct guest {
-    struct world *world;
-    struct sh_lane *lane;
-    bool gone;
-};
-
-struct world {
-    struct wire wire; /* streams, time, faults */
-    struct device anchor, secondary;
-    struct sh_item *items[SH_ITEMS_MAX];
-    uint8_t *bytes[SH_ITEMS_MAX];
-    uint64_t sizes[SH_ITEMS_MAX];
-    size_t count;
-    struct sh_bundle *draft;
-    char dir[64], out[80], incoming[80], bundles[80];
-    struct run *run;
-    struct side sides[2]; /* by enum sh_role */
-    struct guest guests[GUESTS_MAX];
-    unsigned guest_count;
-    struct sh_code code; /* on show */
-    struct {
-        unsigned attempt;
-        sh_ms at;
-    } dial;
-};
 
 static void must(enum sh_cause cause, const char *what)
 {
@@ -305,7 +264,7 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
         config->links[config->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_BLE;
 }
 
-static void start_side(struct world *world, enum sh_role role, struct stream *stream)
+void world_start_side(struct world *world, enum sh_role role, struct stream *stream)
 {
     struct side *side = &world->sides[role];
     struct sh_session_config config;
@@ -364,8 +323,7 @@ static void side_step(struct world *world, struct side *side)
         side->next_tick = SH_MAX(sh_session_tick(side->session), now + 1);
 }
 
-/* To the next thing that happens; false: nothing will before the limit. */
-static bool step(struct world *world, sh_ms limit)
+bool world_step(struct world *world, sh_ms limit)
 {
     sh_ms next = wire_next(&world->wire);
     next = SH_MIN(next, side_next(&world->sides[0]));
@@ -385,7 +343,7 @@ static bool step(struct world *world, sh_ms limit)
     return true;
 }
 
-static void clear_run(struct world *world)
+void world_clear_run(struct world *world)
 {
     for (int role = 0; role < 2; role++) {
         sh_session_free(world->sides[role].session);
@@ -406,10 +364,10 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     world->run = run;
     wire_set_fault(&world->wire, run->fault, run->fault_step, run->seed);
     wire_pair(&world->wire, 20, ends);
-    start_side(world, SH_ANCHOR, ends[0]);
-    start_side(world, SH_SECONDARY, ends[1]);
+    world_start_side(world, SH_ANCHOR, ends[0]);
+    world_start_side(world, SH_SECONDARY, ends[1]);
     struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];
-    while (!(anchor->over && secondary->over) && step(world, start + limit)) {
+    while (!(anchor->over && secondary->over) && world_step(world, start + limit)) {
         if (run->stop_in_transfer && secondary->in_transfer && !secondary->over)
             sh_session_stop(secondary->session, SH_SESSION_INTERRUPTED);
     }
@@ -421,7 +379,7 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     run->anchor_done = anchor->done;
     run->secondary_done = secondary->done;
     run->steps = world->wire.steps;
-    clear_run(world);
+    world_clear_run(world);
 }
 
 /* ---- Making and comparing ---- */
@@ -574,76 +532,4 @@ bool world_half_files(struct world *world)
             return true;
     }
     return false;
-}
-
-/* ---- A raw peer ---- */
-
-struct raw_peer {
-    struct world *world;
-    struct raw *raw;
-    struct stream *end;
-};
-
-static void raw_rx(struct sh_bytes bytes, void *user)
-{
-    struct raw *raw = ((struct raw_peer *)user)->raw;
-    size_t n = SH_MIN(bytes.n, sizeof(raw->got) - raw->got_len);
-    memcpy(raw->got + raw->got_len, bytes.p, n);
-    raw->got_len += n;
-}
-
-static void raw_writable(void *user SH_UNUSED) {}
-
-static void raw_closed(enum sh_cause cause SH_UNUSED, void *user)
-{
-    struct raw_peer *peer = user;
-    peer->raw->peer_closed = true;
-    peer->end = NULL;
-}
-
-static const struct sh_stream_ops raw_ops = {
-    .rx = raw_rx, .writable = raw_writable, .closed = raw_closed};
-
-struct raw_peer *raw_new(struct world *world, struct raw *raw)
-{
-    struct raw_peer *peer = calloc(1, sizeof(*peer));
-    struct stream *ends[2];
-    if (!peer)
-        abort();
-    peer->world = world;
-    peer->raw = raw;
-    wire_set_fault(&world->wire, FAULT_NONE, 0, 0);
-    wire_pair(&world->wire, 20, ends);
-    peer->end = ends[0];
-    stream_base(ends[0])->ops = &raw_ops;
-    stream_base(ends[0])->user = peer;
-    start_side(world, raw->session_role, ends[1]);
-    return peer;
-}
-
-void raw_send(struct raw_peer *peer, const void *bytes, size_t n)
-{
-    if (peer->end)
-        sh_stream_send(stream_base(peer->end), SH_BYTES(bytes, n));
-}
-
-void raw_wait(struct raw_peer *peer, sh_ms time)
-{
-    struct side *side = &peer->world->sides[peer->raw->session_role];
-    sh_ms limit = peer->world->wire.now + time;
-    while (!side->over && step(peer->world, limit))
-        ;
-    if (side->over) /* its last words are still on the way */
-        while (wire_next(&peer->world->wire) <= limit) {
-            peer->world->wire.now = wire_next(&peer->world->wire);
-            wire_deliver(&peer->world->wire);
-        }
-    peer->raw->over = side->over;
-    peer->raw->cause = side->cause;
-}
-
-void raw_free(struct raw_peer *peer)
-{
-    clear_run(peer->world);
-    free(peer);
 }

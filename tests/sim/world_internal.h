@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Shared by the world's own files: world.c (two devices, a run), world_raw.c (a hand-made peer).
+ */
+#ifndef SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
+#define SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
+
+#include "world.h"
+#include "world_stream.h"
+
+#define GUESTS_MAX 8
+
+/* One side of a run. */
+struct side {
+    struct world *world;
+    struct sh_session *session;
+    struct stream *ble;
+    bool sampling, over, done, in_transfer;
+    enum sh_cause cause;
+    sh_ms next_tick, next_sample, type_at;
+    unsigned code_run;
+    uint64_t samples;
+};
+
+struct guest {
+    struct world *world;
+    struct sh_lane *lane;
+    bool gone;
+};
+
+struct world {
+    struct wire wire; /* streams, time, faults */
+    struct device anchor, secondary;
+    struct sh_item *items[SH_ITEMS_MAX];
+    uint8_t *bytes[SH_ITEMS_MAX];
+    uint64_t sizes[SH_ITEMS_MAX];
+    size_t count;
+    struct sh_bundle *draft;
+    char dir[64], out[80], incoming[80], bundles[80];
+    struct run *run;
+    struct side sides[2]; /* by enum sh_role */
+    struct guest guests[GUESTS_MAX];
+    unsigned guest_count;
+    struct sh_code code; /* on show */
+    struct {
+        unsigned attempt;
+        sh_ms at;
+    } dial;
+};
+
+/* Begins a session of this role on one end of a stream. */
+void world_start_side(struct world *world, enum sh_role role, struct stream *stream);
+/* To the next thing that happens; false: nothing will before the limit. */
+bool world_step(struct world *world, sh_ms limit);
+void world_clear_run(struct world *world);
+
+#endif

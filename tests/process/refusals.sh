@@ -84,25 +84,25 @@ folder_is_a_file() {
 }
 
 disk_is_full() {
-    small_disk "$dir/tablet.dir" 4096
+    small_disk "$dir/tablet.dir" 16384
+    head -c 12000000 /dev/zero > "$dir/tablet.dir/filler"
     begin 8000000
     sync tablet
     type_code tablet anchor
     refused 8 store.no-space
     never_says tablet '"event":"progress"'
     says tablet '"detail":"[^"]*8000000'
-    mount -o remount,size=16m "$dir/tablet.dir"
+    rm "$dir/tablet.dir/filler"
     and_again 8000000
 }
 
 disk_of_the_state_is_full() {
-    small_disk "$dir/tablet.state" 256
+    small_disk "$dir/tablet.state" 1024
     begin
-    head -c 1000000 /dev/zero > "$dir/tablet.state/filler" 2> /dev/null
+    head -c 2000000 /dev/zero > "$dir/tablet.state/filler" 2> /dev/null
     sync tablet
     fails tablet 8 store.no-space 20
     rm "$dir/tablet.state/filler"
-    mount -o remount,size=16m "$dir/tablet.state"
     sync tablet
     complete tablet anchor
 }

@@ -353,6 +353,9 @@ static void on_stop(enum sh_cause cause, void *user)
     struct sync *sync = user;
     if (sync->session)
         sh_session_stop(sync->session, cause);
+    /* All is here and the session is saying goodbye; what the person does not want now is the installing. */
+    if (sync->quitting && sync->end == SH_OK)
+        sync->end = cause;
     quit(sync, cause == SH_SESSION_DEADLINE ? deadline_cause(sync) : cause);
 }
 

@@ -153,6 +153,22 @@ install_TERM() {
     installing TERM
 }
 
+# All is there and the two say goodbye: installing does not begin any more, or is ended.
+before_installing_INT() {
+    slow_hook
+    begin --hook "$dir/hook"
+    type_code tablet anchor
+    wait_for tablet "\"event\":\"progress\".*\"verified\":$file_size,"
+    stop tablet INT
+    fails tablet 9 session.interrupted 10
+    finish anchor 20
+    never_says tablet '"event":"done"'
+    ! grep -q ended "$dir/hook.log" 2> /dev/null || fail "the hook went on"
+    rm "$dir/slow"
+    and_again --hook "$dir/hook"
+    [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the next sync did not run the hook"
+}
+
 # An anchor with nothing cut off has done its work.
 share_that_goes_on_TERM() {
     random_file file 1000
@@ -226,5 +242,5 @@ hang_up_of_the_terminal() {
     and_again
 }
 
-run_tests "${shared[@]}" discover_INT discover_TERM approach_tablet_INT approach_anchor_TERM install_INT install_TERM \
+run_tests "${shared[@]}" discover_INT discover_TERM approach_tablet_INT approach_anchor_TERM install_INT install_TERM before_installing_INT \
     share_that_goes_on_TERM share_that_goes_on_is_cut_off twice_in_a_row tablet_KILL anchor_KILL hang_up_of_the_terminal

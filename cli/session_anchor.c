@@ -235,8 +235,6 @@ static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
     SH_TRY(sh_receipt_signed_part(s->transfer_id, roots, receipt->n_roots, &part, &n));
     SH_TRY(sh_verify(SH_BYTES(s->peer.public_key, s->peer.public_key_len), "simhop1 receipt",
                      SH_BYTES(part, n), SH_BYTES(receipt->signature.data, receipt->signature.len)));
-    if (s->stage == STAGE_LINGER)
-        return SH_OK; /* asked again because our answer was lost */
     struct sh_receipt kept = {.time = sh_session_wall(s),
                               .roots = SH_BYTES(roots, receipt->n_roots * SH_HASH_SIZE),
                               .signature =

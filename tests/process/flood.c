@@ -3,6 +3,7 @@
  * Connections that say nothing, or hardly anything, for flood.sh.
  *   flood silent AIR NAME COUNT HELD      COUNT connections to NAME.l2cap, the latest HELD of them kept open
  *   flood greeted AIR NAME COUNT HELD     the same, each with the air's greeting first
+ *   flood hold AIR NAME COUNT HELD        the same, and those that are held at the end stay for a while
  *   flood slow AIR NAME                   one that greets, then sends an octet a second; prints the seconds until it was dropped
  */
 #include <errno.h>
@@ -19,6 +20,7 @@
 
 #define HELD_MAX   512
 #define SLOW_LIMIT 120 /* seconds */
+#define HOLD_LIMIT 30  /* seconds */
 #define TRIES      500
 
 static int dir = -1;
@@ -72,6 +74,7 @@ static int flood(const char *name, int greeting, int count, int held)
             (void)greet(*place); /* it may have been dropped already */
     }
     printf("%d\n", count);
+    (void)fflush(stdout);
     return 0;
 }
 
@@ -116,10 +119,14 @@ int main(int argc, char **argv)
         return 1;
     if (strcmp(argv[1], "slow") == 0)
         return slow(argv[3]);
-    int greeting = strcmp(argv[1], "greeted") == 0;
+    int hold = strcmp(argv[1], "hold") == 0;
+    int greeting = hold || strcmp(argv[1], "greeted") == 0;
     int count = argc == 6 ? (int)strtol(argv[4], NULL, 10) : 0;
     int held = argc == 6 ? (int)strtol(argv[5], NULL, 10) : 0;
     if (count < 1 || held < 1 || held > HELD_MAX || (!greeting && strcmp(argv[1], "silent") != 0))
         return 2;
-    return flood(argv[3], greeting, count, held);
+    int status = flood(argv[3], greeting, count, held);
+    if (hold && status == 0)
+        (void)poll(NULL, 0, HOLD_LIMIT * 1000);
+    return status;
 }

@@ -5,7 +5,7 @@
 # shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
-tests=(silent_connections silent_connections_that_greet lan_connections an_octet_a_second an_octet_a_second_beside_a_sync
+tests=(silent_connections silent_connections_that_greet silent_connections_fill_it lan_connections an_octet_a_second an_octet_a_second_beside_a_sync
     silence_is_not_the_one_device)
 flood=$work/flood
 compiler=$(command -v "${CC:-cc}" gcc clang | head -n 1)
@@ -74,6 +74,17 @@ silent_connections_that_greet() {
     [ "$status" = 0 ] || fail "the flood ended with $status: $(cat "$dir/flood.err")"
     start flood "$flood" greeted "$air" anchor 300 16
     honest watch
+    honest laptop
+    end
+}
+
+# More than the anchor takes hang on it and all say nothing: the oldest make room for who comes to greet.
+silent_connections_fill_it() {
+    begin
+    start flood "$flood" hold "$air" anchor 50 50
+    wait_for flood '^50$' 10
+    honest watch
+    end_processes "${pid_of[flood]}"
     honest laptop
     end
 }

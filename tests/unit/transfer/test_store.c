@@ -1,100 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "transfer/store.h"
-
+/* What a store keeps, goes on with, and refuses. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "transfer/leaf.h"
-#include "unit/transfer/util.h"
+#include "unit/transfer/store_folder.h"
 
 #define HEADER 64
 #define RECORD 33
-#define MIB    1048576u
-
-static const uint8_t id[SH_ITEM_ID_SIZE] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
-#define HEX "0123456789abcdef0000000000000000"
-
-static char folder[PATH_SIZE], target[PATH_SIZE + 8], part[PATH_SIZE + 64], leaves[PATH_SIZE + 64];
-
-static int set_up(void **state SH_UNUSED)
-{
-    make_folder(folder);
-    snprintf(target, sizeof(target), "%s/item", folder);
-    snprintf(part, sizeof(part), "%s/.simhop/" HEX ".part", folder);
-    snprintf(leaves, sizeof(leaves), "%s/.simhop/" HEX ".leaves", folder);
-    return 0;
-}
-
-static int tear_down(void **state SH_UNUSED)
-{
-    remove_tree(folder);
-    return 0;
-}
-
-static struct sh_store *open_store(void)
-{
-    struct sh_store *store = NULL;
-    assert_ok(sh_store_open(folder, &store));
-    return store;
-}
-
-static struct sh_store_item *open_item(struct sh_store *store, uint64_t size)
-{
-    struct sh_store_item *item = NULL;
-    assert_ok(sh_store_item_open(store, id, "item", size, false, &item));
-    return item;
-}
-
-static enum sh_cause put(struct sh_store_item *item, const uint8_t *bytes, size_t size,
-                         uint64_t leaf, bool *ret_new)
-{
-    uint8_t hash[32];
-    struct sh_bytes data = SH_BYTES(bytes + leaf * SH_LEAF_SIZE, sh_leaf_length(size, leaf));
-    assert_ok(sh_leaf_hash(data, hash));
-    return sh_store_item_put(item, leaf, data, hash, ret_new);
-}
-
-/* Puts what is missing, at most `most` leaves; returns how many. */
-static unsigned fill(struct sh_store_item *item, const uint8_t *bytes, size_t size, unsigned most)
-{
-    unsigned count = 0;
-    uint64_t end = sh_leaf_count(size);
-    for (uint64_t leaf = sh_store_item_next_missing(item, 0); leaf < end && count < most;
-         leaf = sh_store_item_next_missing(item, leaf + 1)) {
-        bool is_new = false;
-        assert_false(sh_store_item_has(item, leaf));
-        assert_ok(put(item, bytes, size, leaf, &is_new));
-        assert_true(is_new && sh_store_item_has(item, leaf));
-        count++;
-    }
-    return count;
-}
-
-static void finish(struct sh_store_item *item, const uint8_t *bytes, size_t size)
-{
-    uint8_t root[32], sha[32];
-    const struct sh_bytes all = SH_BYTES(bytes, size);
-    char *path = NULL;
-    struct stat st;
-    reference_root(bytes, size, root);
-    assert_int_equal(sh_store_item_verified(item), size);
-    assert_ok(sh_store_item_finish(item, root, &path));
-    assert_string_equal(path, target);
-    assert_true(file_is(target, bytes, size));
-    assert_int_equal(stat(target, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0600);
-    assert_ok(sh_sha256(&all, 1, sha));
-    assert_memory_equal(sh_store_item_sha256(item), sha, 32);
-    free(path);
-}
 
 static void test_sizes(void **state SH_UNUSED)
 {
@@ -491,161 +404,16 @@ static void test_bad_arguments(void **state SH_UNUSED)
     sh_store_close(none);
 }
 
-/* The kernel would send SIGXFSZ, which kills. */
-static void test_file_size_limit(void **state SH_UNUSED)
-{
-    struct rlimit old, small = {.rlim_cur = MIB};
-    struct sh_store *store = open_store();
-    struct sh_store_item *item = NULL;
-    getrlimit(RLIMIT_FSIZE, &old);
-    small.rlim_max = old.rlim_max;
-    setrlimit(RLIMIT_FSIZE, &small);
-    enum sh_cause over = sh_store_item_open(store, id, "item", MIB + 1, false, &item);
-    enum sh_cause at = sh_store_item_open(store, id, "item", MIB, false, &item);
-    setrlimit(RLIMIT_FSIZE, &old);
-    assert_cause(over, SH_STORE_NO_SPACE);
-    assert_ok(at);
-    sh_store_item_close(item);
-    sh_store_close(store);
-    assert_int_equal(count_entries(folder), 0);
-}
-
-/* In a mount namespace of its own; skips, and says so, where that is not allowed. */
-static bool own_mounts(void)
-{
-    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
-        return true;
-    print_message("not tested: mounting needs root here\n");
-    return false;
-}
-
-static void check_full(void)
-{
-    struct sh_store *store = NULL;
-    struct sh_store_item *one = NULL, *two = NULL;
-    static const uint8_t other_id[SH_ITEM_ID_SIZE] = {1};
-    assert_int_equal(mount("test", folder, "tmpfs", 0, "size=4m"), 0);
-    store = open_store();
-    assert_cause(sh_store_item_open(store, id, "item", 9 * MIB, false, &one), SH_STORE_NO_SPACE);
-    assert_non_null(strstr(sh_detail(), "9437184"));
-    one = open_item(store, 3 * MIB / 2); /* each fits, both do not */
-    assert_cause(sh_store_item_open(store, other_id, "two", 3 * MIB, false, &two),
-                 SH_STORE_NO_SPACE);
-    uint8_t *bytes = content(1, 3 * MIB / 2);
-    assert_ok(sh_store_item_open(store, other_id, "two", MIB, false, &two));
-    sh_store_item_rest(one); /* the promise holds while it sleeps */
-    assert_ok(sh_store_item_wake(one));
-    fill(one, bytes, 3 * MIB / 2, UINT32_MAX);
-    sh_store_item_rest(two);
-    assert_ok(sh_store_item_wake(two));
-    finish(one, bytes, 3 * MIB / 2);
-    sh_store_item_close(one);
-    sh_store_item_close(two);
-    sh_store_close(store);
-    assert_int_equal(count_entries(folder), 1);
-    free(bytes);
-    assert_int_equal(umount2(folder, MNT_DETACH), 0);
-}
-
-static void test_no_space(void **state SH_UNUSED)
-{
-    if (!own_mounts())
-        skip();
-    check_full();
-}
-
-/* From now on this process is on a file system that cannot reserve. */
-static bool without_fallocate(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = SH_COUNT(code), .filter = code};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-static void test_no_space_unreserved(void **state SH_UNUSED)
-{
-    if (!own_mounts())
-        skip();
-    pid_t child = fork();
-    if (child == 0) {
-        if (!without_fallocate())
-            _exit(2);
-        check_full(); /* a failed assertion ends the child with another status */
-        _exit(77);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 77);
-}
-
-static void test_read_only(void **state SH_UNUSED)
-{
-    struct sh_store *store = NULL;
-    struct sh_store_item *item = NULL;
-    if (!own_mounts())
-        skip();
-    assert_int_equal(mount("test", folder, "tmpfs", 0, "size=1m"), 0);
-    store = open_store();
-    assert_int_equal(mount("test", folder, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=1m"), 0);
-    assert_cause(sh_store_item_open(store, id, "item", 10, false, &item), SH_STORE_READ_ONLY);
-    sh_store_close(store);
-    store = NULL;
-    assert_cause(sh_store_open(folder, &store), SH_STORE_READ_ONLY);
-    assert_null(store);
-    assert_int_equal(umount2(folder, MNT_DETACH), 0);
-}
-
-/* Not root, who may everything. */
-static void test_permission(void **state SH_UNUSED)
-{
-    if (geteuid() != 0) {
-        print_message("not tested: needs root to be somebody else\n");
-        skip();
-    }
-    assert_int_equal(chmod(folder, 0755), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        struct sh_store *store = NULL;
-        if (seteuid(65534) < 0)
-            _exit(2);
-        _exit(sh_store_open(folder, &store) == SH_ENV_PERMISSION ? 0 : 1);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sizes),
-        TEST(test_reserves),
-        TEST(test_put),
-        TEST(test_resume),
-        TEST(test_killed),
-        TEST(test_damaged),
-        TEST(test_other_size),
-        TEST(test_planted),
-        TEST(test_busy),
-        TEST(test_folder_comes_and_goes),
-        TEST(test_target_exists),
-        TEST(test_replace),
-        TEST(test_root_mismatch),
-        TEST(test_bad_arguments),
-        TEST(test_file_size_limit),
-        TEST(test_no_space),
-        TEST(test_no_space_unreserved),
-        TEST(test_read_only),
-        TEST(test_permission),
+        TEST(test_sizes),         TEST(test_reserves),
+        TEST(test_put),           TEST(test_resume),
+        TEST(test_killed),        TEST(test_damaged),
+        TEST(test_other_size),    TEST(test_planted),
+        TEST(test_busy),          TEST(test_folder_comes_and_goes),
+        TEST(test_target_exists), TEST(test_replace),
+        TEST(test_root_mismatch), TEST(test_bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,8 +218,17 @@ enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
                            user, &edge->lan);
 }
 
+struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind)
+{
+    if (kind == SIMHOP__LINK_KIND__LINK_KIND_LAN)
+        return edge->lan;
+    return kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT ? edge->wifi : NULL;
+}
+
 void sh_edge_close(struct sh_edge *edge)
 {
+    if (edge->wifi)
+        edge->wifi->driver->free(edge->wifi);
     if (edge->lan)
         edge->lan->driver->free(edge->lan);
     if (edge->ble)

@@ -28,8 +28,8 @@ struct sh_edge {
     struct event *signals[2], *timer, *deadline;
     struct sh_air_files *air; /* NULL with a real radio */
     struct sh_ble *ble;
-    struct sh_link *lan; /* NULL: not allowed */
-    double ref1m_dbm;    /* what this radio is heard with at one metre, NAN = unknown */
+    struct sh_link *lan, *wifi; /* NULL: not allowed */
+    double ref1m_dbm;           /* what this radio is heard with at one metre, NAN = unknown */
     int links[SH_LINKS_MAX];
     size_t link_count;
     char boot_id[64];
@@ -51,6 +51,9 @@ SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge);
 void sh_edge_quit(struct sh_edge *edge, bool cut_off);
 /* Ticks now rather than when the last tick said. */
 void sh_edge_wake(struct sh_edge *edge);
+
+/* The link of a Simhop__LinkKind; NULL: there is none. */
+struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind);
 
 /* Milliseconds of CLOCK_BOOTTIME. */
 sh_ms sh_edge_now(void);

@@ -293,6 +293,11 @@ bool sh_session_is_over(const struct sh_session *s)
     return s->stage == STAGE_OVER;
 }
 
+bool sh_session_is_moving(const struct sh_session *s)
+{
+    return s->stage == STAGE_TRANSFER || s->stage == STAGE_LINGER;
+}
+
 bool sh_session_greeted(const struct sh_session *s)
 {
     return sh_handshake_greeted(s->handshake);

@@ -80,6 +80,9 @@ struct sh_session_ops {
     void (*want_code)(unsigned run, const char *peer, void *user);
     /* Anchor: fills at most max offers, valid for the session's life, and says how many. */
     size_t (*offers)(Simhop__LinkOffer *offers, size_t max, void *user);
+    /* Anchor: there is enough to send, and nothing better, for a Wi-Fi Direct group; its credentials come from this seed
+     * of SH_SECRET_SIZE octets unless there is a group already. Once; sh_session_reoffer when it is up. May be NULL. */
+    void (*want_group)(struct sh_bytes seed, void *user);
     /* Secondary: answered by sh_session_dialled or sh_session_dial_failed. */
     void (*dial)(const struct sh_attempt *attempt, void *user);
     void (*cancel)(unsigned attempt, void *user);
@@ -102,14 +105,17 @@ void sh_session_free(struct sh_session *session);
 
 void sh_session_rssi(struct sh_session *session, int dbm);
 void sh_session_code(struct sh_session *session, const struct sh_code *code);
-/* Secondary: an attempt of ops->dial. The stream is taken over. */
-void sh_session_dialled(struct sh_session *session, unsigned attempt, struct sh_stream *stream);
+/* Secondary: an attempt of ops->dial, of that Simhop__LinkKind. The stream is taken over. */
+void sh_session_dialled(struct sh_session *session, unsigned attempt, int kind,
+                        struct sh_stream *stream);
 void sh_session_dial_failed(struct sh_session *session, unsigned attempt, enum sh_cause cause);
 /* Anchor: is this PSK identity one of ours? tls.session-unknown if not. */
 SH_MUST_USE enum sh_cause sh_session_find_psk(const struct sh_session *session,
                                               struct sh_bytes identity, struct sh_secret *ret_psk);
-/* Anchor: a lane that came up with our PSK; taken over. false: the session has as many as it takes. */
-SH_MUST_USE bool sh_session_adopt(struct sh_session *session, struct sh_lane *lane);
+/* Anchor: a lane of that Simhop__LinkKind came up with our PSK; taken over. false: the session has as many as it takes. */
+SH_MUST_USE bool sh_session_adopt(struct sh_session *session, int kind, struct sh_lane *lane);
+/* Anchor: what ops->offers says has changed. */
+void sh_session_reoffer(struct sh_session *session);
 
 /* Ends it with a cause of ours: the peer is told, then ended() is called. */
 void sh_session_stop(struct sh_session *session, enum sh_cause cause);
@@ -119,6 +125,8 @@ void sh_session_stop(struct sh_session *session, enum sh_cause cause);
 sh_ms sh_session_tick(struct sh_session *session);
 
 bool sh_session_is_over(const struct sh_session *session);
+/* In a transfer, over whatever links. */
+bool sh_session_is_moving(const struct sh_session *session);
 /* Anchor: has the peer greeted us, or is it a connection that says nothing? */
 bool sh_session_greeted(const struct sh_session *session);
 

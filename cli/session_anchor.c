@@ -269,6 +269,53 @@ static enum sh_cause send_offers(struct sh_session *s, struct slot *slot)
     return sh_lane_send(slot->lane, SH_MSG_LINK_OFFERS, &message.base);
 }
 
+void sh_session_reoffer(struct sh_session *s)
+{
+    struct slot *slot = s->stage == STAGE_TRANSFER ? sh_session_any_lane(s) : NULL;
+    if (!slot)
+        return;
+    enum sh_cause cause = send_offers(s, slot);
+    if (cause != SH_OK)
+        sh_session_drop_slot(slot, cause);
+    sh_session_settle(s);
+}
+
+static bool peer_takes(const struct sh_session *s, int kind)
+{
+    for (size_t i = 0; i < s->result.peer_link_count; i++) {
+        if (s->result.peer_links[i] == kind)
+            return true;
+    }
+    return false;
+}
+
+/* A group costs both radios something: it is wanted when there is much to send, and no better link is up or may be in a moment. */
+static bool is_group_wanted(const struct sh_session *s, sh_ms now)
+{
+    unsigned rank = 0, other = 0;
+    if (!s->ops->want_group || s->group_wanted || s->total <= GROUP_WORTH ||
+        !sh_session_kind_allowed(s, SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT, &rank) ||
+        !peer_takes(s, SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT))
+        return false;
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        const struct slot *slot = &s->slots[i];
+        if (slot->id != 0 && slot->ready && !slot->gone &&
+            sh_session_kind_allowed(s, slot->kind, &other) && other < rank)
+            return false;
+    }
+    return rank == 0 || now >= s->transfer_since + SH_YIELD_MS;
+}
+
+static enum sh_cause want_group(struct sh_session *s)
+{
+    uint8_t seed[SH_SECRET_SIZE];
+    SH_TRY(sh_hkdf_expand(&s->link_psk, "simhop1 wifi", seed, sizeof(seed)));
+    s->group_wanted = true;
+    s->ops->want_group(SH_BYTES(seed, sizeof(seed)), s->user);
+    sh_wipe(seed, sizeof(seed));
+    return SH_OK;
+}
+
 static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot,
                                     const Simhop__Device *anchor)
 {
@@ -281,11 +328,14 @@ static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot,
         s->items[s->item_count++] = s->bundle_item;
     for (size_t i = 0; i < s->config.item_count; i++)
         s->items[s->item_count++] = s->config.items[i];
+    for (size_t i = 0; i < s->item_count; i++)
+        s->total += sh_item_size(s->items[i]);
     SH_TRY(sh_random(s->transfer_id, sizeof(s->transfer_id)));
     SH_TRY(sh_server_new(s->items, s->item_count, s->transfer_id, &server_ops, s, &s->server));
     SH_TRY(sh_session_derive_link_psk(s, slot->lane));
     s->ops->phase(SH_PHASE_LINK, s->result.peer_name, s->user);
     sh_session_go(s, STAGE_TRANSFER, SH_NEVER);
+    s->transfer_since = sh_session_now(s);
     SH_TRY(send_offers(s, slot));
     s->ops->phase(SH_PHASE_TRANSFER, s->result.peer_name, s->user);
     sh_session_give(s, slot);
@@ -362,7 +412,9 @@ void sh_session_anchor_tick(struct sh_session *s)
         sh_session_end(s, lanes ? SH_TRANSFER_STALLED : SH_CONNECT_LOST);
         return;
     }
-    enum sh_cause cause = sh_server_work(s->server, &s->work);
+    enum sh_cause cause = is_group_wanted(s, now) ? want_group(s) : SH_OK;
+    if (cause == SH_OK)
+        cause = sh_server_work(s->server, &s->work);
     if (cause != SH_OK)
         s->fatal = cause;
 }

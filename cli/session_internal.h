@@ -18,6 +18,8 @@
 #define LINKS_MS      20000 /* phase `link` */
 #define PROBE_PADDING 1024
 #define LINK_ID_SIZE  16
+#define GROUP_WORTH                                                                                \
+    (UINT64_C(64) << 10) /* anchor: less is through before a Wi-Fi Direct group is up */
 
 enum stage { STAGE_HANDSHAKE, STAGE_ENROL, STAGE_TRANSFER, STAGE_LINGER, STAGE_OVER };
 
@@ -61,7 +63,9 @@ struct sh_session {
     size_t item_count;
     struct sh_item *bundle_item;
     uint8_t transfer_id[16];
-    bool work;
+    uint64_t total; /* octets of all items */
+    sh_ms transfer_since;
+    bool work, group_wanted;
 
     /* secondary */
     struct sh_puller *puller;

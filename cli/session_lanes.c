@@ -190,7 +190,7 @@ enum sh_cause sh_session_first_lane(struct sh_session *s)
 
 /* ---- Further lanes ---- */
 
-void sh_session_dialled(struct sh_session *s, unsigned attempt, struct sh_stream *stream)
+void sh_session_dialled(struct sh_session *s, unsigned attempt, int kind, struct sh_stream *stream)
 {
     struct sh_channel_config config = {.role = SH_CHANNEL_CLIENT,
                                        .psk = &s->link_psk,
@@ -198,7 +198,7 @@ void sh_session_dialled(struct sh_session *s, unsigned attempt, struct sh_stream
                                        .now = sh_session_wall(s)};
     struct slot *slot = NULL;
     if (s->stage == STAGE_TRANSFER && s->have_link_psk)
-        slot = new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_LAN, false);
+        slot = new_slot(s, kind, false);
     if (!slot) {
         sh_stream_close(stream);
     } else {
@@ -239,9 +239,9 @@ enum sh_cause sh_session_find_psk(const struct sh_session *s, struct sh_bytes id
     return SH_OK;
 }
 
-bool sh_session_adopt(struct sh_session *s, struct sh_lane *lane)
+bool sh_session_adopt(struct sh_session *s, int kind, struct sh_lane *lane)
 {
-    struct slot *slot = new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_LAN, false);
+    struct slot *slot = new_slot(s, kind, false);
     if (!slot)
         return false;
     slot->lane = lane;
@@ -344,7 +344,7 @@ static const struct rule {
     {SH_MSG_PONG, SECONDARY, TRANSFER, false, on_pong},
     {SH_MSG_ENROL_REQUEST, ANCHOR, ENROL, true, sh_session_on_enrol_request},
     {SH_MSG_ENROL_REPLY, SECONDARY, ENROL, true, sh_session_on_enrol_reply},
-    {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, true, sh_session_on_link_offers},
+    {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, false, sh_session_on_link_offers},
     {SH_MSG_LINK_STATE, ANCHOR, TRANSFER | LINGER, false, sh_session_on_link_state},
     {SH_MSG_LINK_HELLO, ANCHOR, TRANSFER | LINGER, false, on_link_hello},
     {SH_MSG_LINK_READY, SECONDARY, TRANSFER, false, on_link_ready},

@@ -16,14 +16,15 @@ struct visitor {
     struct sh_stream *stream;   /* only to know whose samples they are */
     struct sh_events events;
     sh_ms since;
-    bool over;
+    bool over, wants_group;
 };
 
-/* A LAN connection before its key is known. */
+/* A connection over another link than BLE before its key is known. */
 struct guest {
     struct share *share;
     struct sh_lane *lane;          /* NULL: free */
     const struct sh_session *host; /* whose key it says that it has */
+    int kind;                      /* Simhop__LinkKind */
     sh_ms since;
     bool gone;
 };
@@ -33,8 +34,9 @@ struct share {
     struct sh_edge edge;
     struct visitor visitors[SH_SHARE_SESSIONS + SH_SHARE_SILENT];
     struct guest guests[SH_SHARE_LOBBY];
-    Simhop__LinkOffer offer;
-    bool have_offer, stopping, quitting;
+    const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
+    enum sh_cause radio;                               /* why it is gone; SH_OK: it is there */
+    bool stopping, quitting;
     unsigned done;
     sh_ms rotated;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
@@ -123,10 +125,24 @@ static void on_show_code(const struct sh_code *code, const char *peer, void *use
 static size_t on_offers(Simhop__LinkOffer *offers, size_t max, void *user)
 {
     const struct visitor *visitor = user;
-    if (!visitor->share->have_offer || max == 0)
-        return 0;
-    offers[0] = visitor->share->offer;
-    return 1;
+    size_t count = 0;
+    for (size_t kind = 0; kind < SH_SESSION_KINDS && count < max; kind++) {
+        if (visitor->share->offers[kind])
+            offers[count++] = *visitor->share->offers[kind];
+    }
+    return count;
+}
+
+static void on_want_group(struct sh_bytes seed, void *user)
+{
+    struct visitor *visitor = user;
+    struct sh_link *wifi = visitor->share->edge.wifi;
+    if (!wifi)
+        return;
+    visitor->wants_group = true;
+    enum sh_cause cause = wifi->driver->listen(wifi, seed);
+    if (cause != SH_OK)
+        sh_events_link(&visitor->events, wifi->driver->kind, "failed", cause);
 }
 
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
@@ -172,6 +188,7 @@ static const struct sh_session_ops session_ops = {
     .sample = on_sample,
     .show_code = on_show_code,
     .offers = on_offers,
+    .want_group = on_want_group,
     .link = on_link,
     .progress = on_progress,
     .done = on_done,
@@ -272,15 +289,27 @@ static void on_rssi(struct sh_stream *stream, int dbm, void *user)
     }
 }
 
+/* Sessions that have another link go on to their end. */
 static void on_radio_failed(enum sh_cause cause, void *user)
 {
-    quit(user, cause);
+    struct share *share = user;
+    share->radio = cause;
+    if (running(share) == 0)
+        quit(share, cause);
+    else
+        sh_output_note(share->config->out, "%s", sh_cause_info(cause)->message);
+}
+
+static void on_note(const char *text, void *user)
+{
+    struct share *share = user;
+    sh_output_note(share->config->out, "%s", text);
 }
 
 static const struct sh_ble_ops ble_ops = {
-    .stream = on_stream, .rssi = on_rssi, .failed = on_radio_failed};
+    .stream = on_stream, .rssi = on_rssi, .failed = on_radio_failed, .note = on_note};
 
-/* ---- LAN connections ---- */
+/* ---- Connections over other links ---- */
 
 static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
                                     struct sh_secret *ret_psk, void *user)
@@ -307,7 +336,7 @@ static enum sh_cause guest_up(struct sh_lane *lane, void *user)
         struct visitor *visitor = &share->visitors[i];
         if (visitor->session != guest->host || visitor->over)
             continue;
-        if (!sh_session_adopt(visitor->session, lane))
+        if (!sh_session_adopt(visitor->session, guest->kind, lane))
             return SH_REFUSED_BUSY;
         *guest = (struct guest){0};
         return SH_OK;
@@ -326,7 +355,7 @@ static void guest_writable(struct sh_lane *lane SH_UNUSED, void *user SH_UNUSED)
 static void guest_down(struct sh_lane *lane SH_UNUSED, enum sh_cause cause, void *user)
 {
     struct guest *guest = user;
-    sh_log("share: a LAN connection without a key: %s", sh_cause_info(cause)->name);
+    sh_log("share: a connection without a key: %s", sh_cause_info(cause)->name);
     guest->gone = true;
 }
 
@@ -352,7 +381,7 @@ static const struct sh_lane_ops guest_ops = {
     .after = guest_after,
 };
 
-static void on_accepted(struct sh_stream *stream, void *user)
+static void on_accepted(struct sh_link *link, struct sh_stream *stream, void *user)
 {
     struct share *share = user;
     struct guest *guest = &share->guests[0];
@@ -363,13 +392,29 @@ static void on_accepted(struct sh_stream *stream, void *user)
     }
     guest_leave(guest);
     guest->share = share;
+    guest->kind = link->driver->kind;
     guest->since = sh_edge_now();
     enum sh_cause cause = sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
     if (cause != SH_OK)
-        sh_log("share: LAN connection: %s", sh_cause_info(cause)->name);
+        sh_log("share: connection: %s", sh_cause_info(cause)->name);
 }
 
-static const struct sh_link_ops link_ops = {.accepted = on_accepted};
+/* A new offer is for every session that runs; one that ends says nothing, its connections do. */
+static void on_offered(struct sh_link *link, const Simhop__LinkOffer *offer, enum sh_cause cause,
+                       void *user)
+{
+    struct share *share = user;
+    share->offers[link->driver->kind] = offer;
+    if (!offer && cause != SH_OK) /* ble carries it all the same */
+        sh_output_link(share->config->out, link->driver->name, "failed", cause);
+    for (size_t i = 0; offer && i < SH_COUNT(share->visitors); i++) {
+        struct visitor *visitor = &share->visitors[i];
+        if (visitor->session && !visitor->over)
+            sh_session_reoffer(visitor->session);
+    }
+}
+
+static const struct sh_link_ops link_ops = {.offered = on_offered, .accepted = on_accepted};
 
 /* ---- Time and signals ---- */
 
@@ -385,11 +430,23 @@ static void on_stop(enum sh_cause cause, void *user)
     quit(share, share->done > 0 && !cut_off ? SH_OK : cause);
 }
 
+/* The group ends with the last session that wanted it. */
+static void tend_group(struct share *share)
+{
+    struct sh_link *wifi = share->edge.wifi;
+    bool wanted = false;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++)
+        wanted = wanted || share->visitors[i].wants_group;
+    if (wifi && !wanted)
+        wifi->driver->unlisten(wifi);
+}
+
 static sh_ms on_tick(sh_ms now, void *user)
 {
     struct share *share = user;
     sh_ms next = now + 1000;
-    if (now >= share->rotated + SH_ROTATE_MS && !share->quitting && advertise(share, now) != SH_OK)
+    if (now >= share->rotated + SH_ROTATE_MS && !share->quitting && share->radio == SH_OK &&
+        advertise(share, now) != SH_OK)
         sh_log("share: the identifier could not be changed");
     for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
         struct visitor *visitor = &share->visitors[i];
@@ -403,6 +460,9 @@ static sh_ms on_tick(sh_ms now, void *user)
         if (guest->lane && now >= guest->since + SH_LOBBY_MS)
             guest_leave(guest);
     }
+    tend_group(share);
+    if (share->radio != SH_OK && running(share) == 0)
+        quit(share, share->radio);
     return next;
 }
 
@@ -412,10 +472,9 @@ static enum sh_cause start(struct share *share)
 {
     const struct sh_share_config *config = share->config;
     SH_TRY(sh_edge_open(&share->edge, config->common, &edge_ops, &ble_ops, &link_ops, share));
-    if (share->edge.lan) {
-        simhop__link_offer__init(&share->offer);
-        enum sh_cause cause = share->edge.lan->driver->listen(share->edge.lan, &share->offer);
-        share->have_offer = cause == SH_OK;
+    struct sh_link *lan = share->edge.lan;
+    if (lan) {
+        enum sh_cause cause = lan->driver->listen(lan, SH_BYTES(NULL, 0));
         if (cause != SH_OK) /* ble carries it all the same */
             sh_output_link(config->out, "lan", "failed", cause);
     }

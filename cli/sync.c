@@ -113,19 +113,23 @@ static void on_want_code(unsigned run, const char *peer, void *user)
 static void on_dial(const struct sh_attempt *attempt, void *user)
 {
     struct sync *sync = user;
-    struct sh_link *lan = sync->edge.lan;
+    struct sh_link *link = sh_edge_link(&sync->edge, attempt->kind);
     enum sh_cause cause = SH_LINK_UNREACHABLE;
-    if (lan)
-        cause = lan->driver->dial(lan, attempt);
+    if (link)
+        cause = link->driver->dial(link, attempt);
     if (cause != SH_OK)
         sh_session_dial_failed(sync->session, attempt->id, cause);
 }
 
+/* Whose it is only the links know; the others have no attempt of that number. */
 static void on_cancel(unsigned attempt, void *user)
 {
     struct sync *sync = user;
-    if (sync->edge.lan)
-        sync->edge.lan->driver->cancel(sync->edge.lan, attempt);
+    struct sh_link *links[] = {sync->edge.lan, sync->edge.wifi};
+    for (size_t i = 0; i < SH_COUNT(links); i++) {
+        if (links[i])
+            links[i]->driver->cancel(links[i], attempt);
+    }
 }
 
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
@@ -152,6 +156,8 @@ static void on_ended(enum sh_cause cause, void *user)
     sync->old = sync->session;
     sync->session = NULL;
     sync->stream = NULL;
+    if (sync->edge.wifi)
+        sync->edge.wifi->driver->rest(sync->edge.wifi);
     sh_ask_stop(sync->ask);
     /* Somebody else than --anchor asked for: look on. */
     if (cause == SH_NEAR_NO_ANCHOR && !sync->quitting) {
@@ -303,9 +309,20 @@ static void on_rssi(struct sh_stream *stream, int dbm, void *user)
         sh_session_rssi(sync->session, dbm);
 }
 
+/* A transfer may go on over other links; its own deadlines tell when it does not. */
 static void on_radio_failed(enum sh_cause cause, void *user)
 {
-    quit(user, cause);
+    struct sync *sync = user;
+    if (sync->session && sh_session_is_moving(sync->session))
+        sh_output_note(sync->config->out, "%s", sh_cause_info(cause)->message);
+    else
+        quit(sync, cause);
+}
+
+static void on_note(const char *text, void *user)
+{
+    struct sync *sync = user;
+    sh_output_note(sync->config->out, "%s", text);
 }
 
 static const struct sh_ble_ops ble_ops = {
@@ -314,20 +331,22 @@ static const struct sh_ble_ops ble_ops = {
     .connect_failed = on_connect_failed,
     .rssi = on_rssi,
     .failed = on_radio_failed,
+    .note = on_note,
 };
 
 /* ---- Links ---- */
 
-static void on_dialled(unsigned attempt, struct sh_stream *stream, void *user)
+static void on_dialled(struct sh_link *link, unsigned attempt, struct sh_stream *stream, void *user)
 {
     struct sync *sync = user;
     if (sync->session)
-        sh_session_dialled(sync->session, attempt, stream);
+        sh_session_dialled(sync->session, attempt, link->driver->kind, stream);
     else
         sh_stream_close(stream);
 }
 
-static void on_dial_failed(unsigned attempt, enum sh_cause cause, void *user)
+static void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attempt, enum sh_cause cause,
+                           void *user)
 {
     struct sync *sync = user;
     if (sync->session)

@@ -32,14 +32,17 @@ struct sh_ble_ops {
     void (*connect_failed)(enum sh_cause cause, void *user);
     /* One sample of a stream's signal strength, while sampling is on. */
     void (*rssi)(struct sh_stream *stream, int dbm, void *user);
-    /* The radio is gone for good. */
+    /* The radio is gone for good: it was not usable for SH_BLE_GRACE_MS, or never will be. */
     void (*failed)(enum sh_cause cause, void *user);
+    /* What a person should hear of the radio: which adapter is used, that it went off and came back. May be NULL. */
+    void (*note)(const char *text, void *user);
 };
 
 struct sh_ble_driver {
     const char *name; /* "sim", "bluez" */
     /* Advertises until stopped; called again it replaces the payload. Incoming connections are
-     * taken meanwhile; at most SH_BLE_STREAMS at once, the rest is closed at once. */
+     * taken meanwhile; at most SH_BLE_STREAMS at once, the rest is closed at once. Where the system
+     * chooses the PSM, the driver puts it into the payload. */
     enum sh_cause (*advertise)(struct sh_ble *ble, struct sh_bytes payload);
     /* Streams that are up stay. */
     void (*advertise_stop)(struct sh_ble *ble);
@@ -54,7 +57,8 @@ struct sh_ble_driver {
     void (*free)(struct sh_ble *ble);
 };
 
-#define SH_BLE_STREAMS 64
+#define SH_BLE_STREAMS  64
+#define SH_BLE_GRACE_MS 10000 /* a real radio may come back: adapter, daemon, sleep */
 
 /* Drivers embed this at the start of their own struct. */
 struct sh_ble {

@@ -10,6 +10,7 @@
 
 enum rung_state {
     RUNG_IDLE, /* nothing offered, or given up */
+    RUNG_HELD, /* waits for better kinds to fail */
     RUNG_TRYING,
     RUNG_UP,
     RUNG_BACKOFF,
@@ -23,8 +24,9 @@ struct rung {
     size_t count;
     unsigned rounds;
     enum sh_cause cause; /* the most telling so far */
-    sh_ms retry;         /* RUNG_BACKOFF */
-    unsigned up;         /* attempt */
+    sh_ms
+        retry; /* RUNG_BACKOFF; RUNG_HELD: a better kind that is only tried holds it back no longer */
+    unsigned up; /* attempt */
     sh_ms up_since;
 };
 
@@ -66,6 +68,8 @@ enum sh_cause sh_ladder_new(const int *allowed, size_t count, const struct sh_la
 
 void sh_ladder_free(struct sh_ladder *ladder)
 {
+    if (ladder)
+        explicit_bzero(ladder, sizeof(*ladder)); /* passphrases */
     free(ladder);
 }
 
@@ -179,8 +183,23 @@ static struct rung *rung_find(struct sh_ladder *ladder, int kind)
     return rank < ladder->count ? &ladder->rungs[rank] : NULL;
 }
 
+static bool is_group(const Simhop__WifiGroup *group)
+{
+    size_t n = group ? strlen(group->passphrase) : 0;
+    if (!group || group->ssid.len == 0 || group->ssid.len > 32 || group->bssid.len != 6 || n < 8 ||
+        n > 63 || group->frequency_mhz < 2400 || group->frequency_mhz > 7200)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (group->passphrase[i] < 0x20 || group->passphrase[i] > 0x7e)
+            return false;
+    }
+    return true;
+}
+
 static enum sh_cause check_offer(const Simhop__LinkOffer *offer)
 {
+    if (offer->kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT && !is_group(offer->wifi_group))
+        return sh_fail(SH_PROTO_MALFORMED, "an offer of a group that nobody can join");
     if (offer->port == 0 || offer->port > UINT16_MAX)
         return sh_fail(SH_PROTO_MALFORMED, "a link offer with port %u", offer->port);
     for (size_t i = 0; i < offer->n_addresses; i++) {
@@ -189,6 +208,18 @@ static enum sh_cause check_offer(const Simhop__LinkOffer *offer)
             return sh_fail(SH_PROTO_MALFORMED, "a link offer with an address of %zu octets", n);
     }
     return SH_OK;
+}
+
+static void read_group(const Simhop__LinkOffer *offer, struct sh_wifi_group *out)
+{
+    const Simhop__WifiGroup *group = offer->wifi_group;
+    if (offer->kind != SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT)
+        return;
+    memcpy(out->ssid, group->ssid.data, group->ssid.len);
+    out->ssid_len = group->ssid.len;
+    memcpy(out->bssid, group->bssid.data, sizeof(out->bssid));
+    memcpy(out->passphrase, group->passphrase, strlen(group->passphrase) + 1);
+    out->frequency_mhz = group->frequency_mhz;
 }
 
 /* IPv6 first, then in turn, each family in the order of the offer. */
@@ -209,6 +240,7 @@ static size_t sort_addresses(const Simhop__LinkOffer *offer, struct sh_attempt *
         *attempt = (struct sh_attempt){
             .kind = (int)offer->kind, .address_len = length[family], .port = (uint16_t)offer->port};
         memcpy(attempt->address, offer->addresses[at[family]++].data, length[family]);
+        read_group(offer, &attempt->group);
     }
     return count;
 }
@@ -220,12 +252,37 @@ static bool same_addresses(const struct rung *rung, const struct sh_attempt *add
     for (size_t i = 0; same && i < count; i++) {
         const struct sh_attempt *a = &rung->addresses[i], *b = &addresses[i];
         same = a->port == b->port && a->address_len == b->address_len &&
-               memcmp(a->address, b->address, a->address_len) == 0;
+               memcmp(a->address, b->address, a->address_len) == 0 &&
+               memcmp(&a->group, &b->group, sizeof(a->group)) == 0;
     }
     return same;
 }
 
-static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop__LinkOffer *offer)
+/* Is there a better kind that makes this one needless, now or perhaps soon? */
+static bool is_held(const struct sh_ladder *ladder, const struct rung *rung, sh_ms now)
+{
+    if (rung->kind != SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT)
+        return false;
+    for (const struct rung *better = ladder->rungs; better < rung; better++) {
+        if (better->state == RUNG_UP || (better->state == RUNG_TRYING && now < rung->retry))
+            return true;
+    }
+    return false;
+}
+
+/* Tries it now, or as soon as nothing better is there. */
+static void rung_start(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
+{
+    if (rung->state != RUNG_HELD)
+        rung->retry = now + SH_YIELD_MS;
+    if (is_held(ladder, rung, now))
+        rung->state = RUNG_HELD;
+    else
+        rung_try(ladder, rung);
+}
+
+static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop__LinkOffer *offer,
+                       sh_ms now)
 {
     struct sh_attempt addresses[SH_LADDER_ATTEMPTS];
     size_t count = sort_addresses(offer, addresses);
@@ -237,7 +294,8 @@ static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop
     rung_cancel(ladder, rung);
     rung->rounds = 0;
     rung->cause = SH_OK;
-    rung_try(ladder, rung);
+    rung->state = RUNG_IDLE;
+    rung_start(ladder, rung, now);
 }
 
 enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
@@ -250,7 +308,7 @@ enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffer
     for (size_t i = 0; i < offers->n_offers; i++) {
         struct rung *rung = rung_find(ladder, (int)offers->offers[i]->kind);
         if (rung)
-            take_offer(ladder, rung, offers->offers[i]);
+            take_offer(ladder, rung, offers->offers[i], now);
     }
     (void)sh_ladder_tick(ladder, now);
     return SH_OK;
@@ -314,24 +372,31 @@ static void time_out(struct sh_ladder *ladder, sh_ms now)
     }
 }
 
+static sh_ms dial_ms(int kind)
+{
+    return kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT ? SH_JOIN_MS : SH_DIAL_MS;
+}
+
 static void start_attempts(struct sh_ladder *ladder, sh_ms now)
 {
     struct slot *slot = NULL;
     while (now >= ladder->next_start && (slot = slot_next(ladder)) != NULL) {
         slot->state = SLOT_DIALLING;
-        slot->deadline = now + SH_DIAL_MS;
+        slot->deadline = now + dial_ms(slot->rung->kind);
         ladder->next_start = now + SH_RACE_MS; /* a dial that fails at once sets it back */
         struct sh_attempt attempt = slot->attempt;
         ladder->ops->dial(&attempt, ladder->user);
     }
 }
 
-static sh_ms next_time(struct sh_ladder *ladder)
+static sh_ms next_time(struct sh_ladder *ladder, sh_ms now)
 {
     sh_ms next = slot_next(ladder) ? ladder->next_start : SH_NEVER;
     for (size_t i = 0; i < ladder->count; i++) {
-        if (ladder->rungs[i].state == RUNG_BACKOFF)
-            next = SH_MIN(next, ladder->rungs[i].retry);
+        const struct rung *rung = &ladder->rungs[i];
+        /* One that is held while a better kind is up waits for an event, not for a time. */
+        if (rung->state == RUNG_BACKOFF || (rung->state == RUNG_HELD && now < rung->retry))
+            next = SH_MIN(next, rung->retry);
     }
     for (size_t i = 0; i < SH_COUNT(ladder->slots); i++) {
         if (ladder->slots[i].state == SLOT_DIALLING)
@@ -344,17 +409,19 @@ sh_ms sh_ladder_tick(struct sh_ladder *ladder, sh_ms now)
 {
     time_out(ladder, now);
     for (size_t i = 0; i < ladder->count; i++) {
-        if (ladder->rungs[i].state == RUNG_BACKOFF && now >= ladder->rungs[i].retry)
-            rung_try(ladder, &ladder->rungs[i]);
+        struct rung *rung = &ladder->rungs[i];
+        if (rung->state == RUNG_HELD || (rung->state == RUNG_BACKOFF && now >= rung->retry))
+            rung_start(ladder, rung, now);
     }
     start_attempts(ladder, now);
-    return next_time(ladder);
+    return next_time(ladder, now);
 }
 
 bool sh_ladder_trying(const struct sh_ladder *ladder)
 {
     for (size_t i = 0; i < ladder->count; i++) {
-        if (ladder->rungs[i].state == RUNG_TRYING || ladder->rungs[i].state == RUNG_BACKOFF)
+        if (ladder->rungs[i].state == RUNG_TRYING || ladder->rungs[i].state == RUNG_BACKOFF ||
+            ladder->rungs[i].state == RUNG_HELD)
             return true;
     }
     return false;

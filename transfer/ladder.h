@@ -6,6 +6,9 @@
  * the others of its kind. A kind whose attempts all failed, or whose link went down, is tried again
  * after a back-off of SH_BACKOFF_MS, doubled each round, at most SH_LADDER_ROUNDS times in all; a
  * link that was up for SH_STEADY_MS begins the count anew.
+ *
+ * Wi-Fi Direct costs the radio and the person something, so it is tried only while no better kind is
+ * up, and not in the first SH_YIELD_MS while a better one is tried.
  */
 #ifndef SIMHOP_TRANSFER_LADDER_H
 #define SIMHOP_TRANSFER_LADDER_H
@@ -13,11 +16,22 @@
 #include "proto/msg.h"
 
 #define SH_RACE_MS         250
-#define SH_DIAL_MS         4000 /* one attempt, until its probes are answered */
+#define SH_DIAL_MS         4000  /* one attempt, until its probes are answered */
+#define SH_JOIN_MS         20000 /* the same where a Wi-Fi Direct group has to be joined first */
+#define SH_YIELD_MS        1000 /* what costs the radio something waits so long for a better kind */
 #define SH_LADDER_ROUNDS   3
 #define SH_BACKOFF_MS      1000
 #define SH_STEADY_MS       10000
 #define SH_LADDER_ATTEMPTS 16
+
+/* How to join a group; of Simhop__WifiGroup, checked. */
+struct sh_wifi_group {
+    uint8_t ssid[32];
+    size_t ssid_len;     /* 1 .. 32; 0: no group */
+    char passphrase[64]; /* 8 to 63 characters, printable ASCII */
+    uint8_t bssid[6];
+    uint32_t frequency_mhz;
+};
 
 struct sh_attempt {
     unsigned id; /* 1.. */
@@ -25,6 +39,7 @@ struct sh_attempt {
     uint8_t address[16];
     size_t address_len; /* 4 or 16 */
     uint16_t port;
+    struct sh_wifi_group group; /* of kind wifi-direct */
 };
 
 /* dial and cancel may call sh_ladder_down at once. An attempt that was cancelled, failed or went
@@ -47,7 +62,7 @@ void sh_ladder_free(struct sh_ladder *ladder);
 /* Position of a kind in `allowed`, smaller is better; the count if it is not allowed. */
 unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
 
-/* Fails with proto.malformed (address length, port not in 1..65535) and then changes nothing.
+/* Fails with proto.malformed (address length, port not in 1..65535, a group that is none) and then changes nothing.
  * Kinds that are unknown or not allowed are passed over, and so are addresses over
  * SH_LADDER_ATTEMPTS. An offer takes the place of an earlier one of its kind; a kind that was
  * given up is tried again. */

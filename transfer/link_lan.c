@@ -35,6 +35,7 @@ struct lan {
     struct dial *dials;
     struct sh_lan_address addresses[SH_LAN_ADDRESSES];
     ProtobufCBinaryData offered[SH_LAN_ADDRESSES];
+    Simhop__LinkOffer offer;
 };
 
 static struct sh_shape shape_now(const struct lan *lan)
@@ -92,7 +93,7 @@ static void take_connection(struct lan *lan, int fd)
     sh_lan_socket_options(fd);
     struct sh_lan_stream *stream = sh_lan_stream_new(&lan->owner, fd, true);
     if (stream)
-        lan->link.ops->accepted(sh_lan_stream_base(stream), lan->link.user);
+        lan->link.ops->accepted(&lan->link, sh_lan_stream_base(stream), lan->link.user);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what SH_UNUSED, void *user)
@@ -150,7 +151,7 @@ static void close_listener(struct lan *lan)
     lan->listener = -1;
 }
 
-static enum sh_cause lan_listen(struct sh_link *link, Simhop__LinkOffer *ret_offer)
+static enum sh_cause lan_listen(struct sh_link *link, struct sh_bytes seed SH_UNUSED)
 {
     struct lan *lan = (struct lan *)link;
     bool loopback = false;
@@ -170,12 +171,19 @@ static enum sh_cause lan_listen(struct sh_link *link, Simhop__LinkOffer *ret_off
     for (size_t i = 0; i < count; i++)
         lan->offered[i] =
             (ProtobufCBinaryData){.data = lan->addresses[i].bytes, .len = lan->addresses[i].len};
-    simhop__link_offer__init(ret_offer);
-    ret_offer->kind = SIMHOP__LINK_KIND__LINK_KIND_LAN;
-    ret_offer->addresses = lan->offered;
-    ret_offer->n_addresses = count;
-    ret_offer->port = port;
+    Simhop__LinkOffer offer = SIMHOP__LINK_OFFER__INIT;
+    offer.kind = SIMHOP__LINK_KIND__LINK_KIND_LAN;
+    offer.addresses = lan->offered;
+    offer.n_addresses = count;
+    offer.port = port;
+    lan->offer = offer;
+    link->ops->offered(link, &lan->offer, SH_OK, link->user);
     return SH_OK;
+}
+
+static void lan_unlisten(struct sh_link *link)
+{
+    close_listener((struct lan *)link);
 }
 
 /* ---- dialling ---- */
@@ -252,9 +260,9 @@ static void on_dialled(evutil_socket_t fd SH_UNUSED, short what, void *user)
     }
     dial_free(dial);
     if (stream)
-        lan->link.ops->dialled(attempt, sh_lan_stream_base(stream), lan->link.user);
+        lan->link.ops->dialled(&lan->link, attempt, sh_lan_stream_base(stream), lan->link.user);
     else
-        lan->link.ops->dial_failed(attempt, cause, lan->link.user);
+        lan->link.ops->dial_failed(&lan->link, attempt, cause, lan->link.user);
 }
 
 static int begin_connect(const struct lan *lan, const struct sh_attempt *attempt, int *ret_error)
@@ -324,6 +332,9 @@ static void lan_cancel(struct sh_link *link, unsigned attempt)
     }
 }
 
+/* The network is not ours to leave. */
+static void lan_rest(struct sh_link *link SH_UNUSED) {}
+
 static void lan_free(struct sh_link *link)
 {
     struct lan *lan = (struct lan *)link;
@@ -341,8 +352,10 @@ enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface, sh_sha
     static const struct sh_link_driver driver = {.kind = SIMHOP__LINK_KIND__LINK_KIND_LAN,
                                                  .name = "lan",
                                                  .listen = lan_listen,
+                                                 .unlisten = lan_unlisten,
                                                  .dial = lan_dial,
                                                  .cancel = lan_cancel,
+                                                 .rest = lan_rest,
                                                  .free = lan_free};
     struct lan *lan = calloc(1, sizeof(*lan));
     if (!lan)

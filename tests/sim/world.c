@@ -180,7 +180,8 @@ static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_by
 static enum sh_cause guest_up(struct sh_lane *lane, void *user)
 {
     struct guest *guest = user;
-    if (!sh_session_adopt(guest->world->sides[SH_ANCHOR].session, lane))
+    if (!sh_session_adopt(guest->world->sides[SH_ANCHOR].session, SIMHOP__LINK_KIND__LINK_KIND_LAN,
+                          lane))
         return SH_REFUSED_BUSY;
     guest->lane = NULL;
     return SH_OK;
@@ -233,7 +234,8 @@ static void connect_lan(struct world *world)
     *guest = (struct guest){.world = world};
     struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .now = WALL};
     must(sh_lane_new(stream_base(ends[0]), &config, &guest_ops, guest, &guest->lane), "lane");
-    sh_session_dialled(world->sides[SH_SECONDARY].session, attempt, stream_base(ends[1]));
+    sh_session_dialled(world->sides[SH_SECONDARY].session, attempt,
+                       SIMHOP__LINK_KIND__LINK_KIND_LAN, stream_base(ends[1]));
 }
 
 /* ---- A run ---- */

@@ -91,7 +91,8 @@ static void silent_closed(enum sh_cause cause SH_UNUSED, void *user SH_UNUSED) {
 static const struct sh_stream_ops silent_ops = {
     .rx = silent_rx, .writable = silent_writable, .closed = silent_closed};
 
-static void on_accepted(struct sh_stream *stream, void *user SH_UNUSED)
+static void on_accepted(struct sh_link *link SH_UNUSED, struct sh_stream *stream,
+                        void *user SH_UNUSED)
 {
     accepted++;
     if (!keep_silent) {
@@ -102,14 +103,16 @@ static void on_accepted(struct sh_stream *stream, void *user SH_UNUSED)
     silent[silent_count++] = stream;
 }
 
-static void on_dialled(unsigned attempt, struct sh_stream *stream, void *user SH_UNUSED)
+static void on_dialled(struct sh_link *link SH_UNUSED, unsigned attempt, struct sh_stream *stream,
+                       void *user SH_UNUSED)
 {
     assert_int_equal(attempt, 7);
     dialled++;
     begin(&ends[1], stream);
 }
 
-static void on_dial_failed(unsigned attempt, enum sh_cause cause, void *user SH_UNUSED)
+static void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attempt, enum sh_cause cause,
+                           void *user SH_UNUSED)
 {
     assert_int_equal(attempt, 7);
     failed++;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The real radio (`--radio bluez`). bluetoothd over D-Bus advertises (LEAdvertisingManager1) and scans
+ * (Adapter1); L2CAP LE credit-based channels (Bluetooth Core 5.4 vol 3 part A section 10.1) carry
+ * streams by kernel sockets; the connection's RSSI comes from HCI Read RSSI (vol 4 part E section
+ * 7.5.4) on a raw socket, or from the kernel's management interface where that is refused.
+ *
+ * The adapter is chosen by ability and said aloud: powered, LE, the needed role, advertising slots. It
+ * may be switched off, unplugged and plugged in, bluetoothd may restart, the machine may sleep:
+ * what was asked for is asked for again when it is back, and `failed` comes only after
+ * SH_BLE_GRACE_MS. What can never work (no kernel support, no permission, a blocking switch at the
+ * start) fails in a moment.
+ */
+#ifndef SIMHOP_PAIRING_BLE_BLUEZ_H
+#define SIMHOP_PAIRING_BLE_BLUEZ_H
+
+#include "pairing/ble.h"
+
+/* adapter: "hci0", an address, or NULL for the best one. Opens the bus and goes on in the loop: what was
+ * asked of the driver meanwhile is done when the adapter is there, or ends in ops->failed. Addresses that it gives are
+ * "AA:BB:CC:DD:EE:FF/public" or ".../random". Fails with env.no-bus, bluetooth.unsupported, env.permission, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_ble_bluez_new(struct event_base *base, const char *adapter,
+                                           const struct sh_ble_ops *ops, void *user,
+                                           struct sh_ble **ret_ble);
+
+#endif

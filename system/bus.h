@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The system message bus (D-Bus specification 0.41, sd-bus) inside the libevent loop. Nothing here
+ * blocks: the connection and its Hello are made while the loop runs, calls are answered by callback.
+ *
+ * sd-bus has no way to say "I want to be polled now", so whatever hands it a message goes through
+ * sh_bus_call, or tells sh_bus_kick afterwards. In debug builds a handler that takes longer than
+ * SH_SLOW_MS is logged (proto/slow.h).
+ */
+#ifndef SIMHOP_SYSTEM_BUS_H
+#define SIMHOP_SYSTEM_BUS_H
+
+#include <event2/event.h>
+#include <systemd/sd-bus.h>
+
+#include "proto/cause.h"
+
+#define SH_BUS_CALL_MS 5000 /* for one that names no limit of its own */
+
+struct sh_bus;
+
+/* The bus closed the connection, or cannot be reached: once, from the loop; nothing works any more, all that is left is
+ * sh_bus_free. */
+typedef void (*sh_bus_lost_fn)(enum sh_cause cause, void *user);
+
+/* Connects to the system bus, or to DBUS_SYSTEM_BUS_ADDRESS. Calls may be made at once and wait for
+ * the connection. Fails with env.no-bus (no socket there), env.permission, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_bus_open(struct event_base *base, sh_bus_lost_fn lost, void *user,
+                                      struct sh_bus **ret_bus);
+/* NULL is fine. May be called from a handler; calls that wait for an answer are forgotten. */
+void sh_bus_free(struct sh_bus *bus);
+
+/* For matches, objects and messages; the bus keeps it. Use only the *_async functions on it. */
+sd_bus *sh_bus_sd(struct sh_bus *bus);
+
+/* Sends a method call (the message stays the caller's). answered gets the reply, an error of the peer, or one that sd-bus
+ * makes after limit_ms (0: SH_BUS_CALL_MS). ret_slot, if not NULL, is unreferenced to forget the call. Fails with
+ * env.no-bus, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_bus_call(struct sh_bus *bus, sd_bus_message *message,
+                                      sd_bus_message_handler_t answered, void *user,
+                                      unsigned limit_ms, sd_bus_slot **ret_slot);
+/* Something was given to sh_bus_sd. */
+void sh_bus_kick(struct sh_bus *bus);
+
+#endif

@@ -270,11 +270,9 @@ static bool is_held(const struct sh_ladder *ladder, const struct rung *rung, sh_
     return false;
 }
 
-/* Tries it now, or as soon as nothing better is there. */
+/* Tries it, once nothing better is there; RUNG_HELD until then. */
 static void rung_start(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
 {
-    if (rung->state != RUNG_HELD)
-        rung->retry = now + SH_YIELD_MS;
     if (is_held(ladder, rung, now))
         rung->state = RUNG_HELD;
     else
@@ -294,8 +292,8 @@ static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop
     rung_cancel(ladder, rung);
     rung->rounds = 0;
     rung->cause = SH_OK;
-    rung->state = RUNG_IDLE;
-    rung_start(ladder, rung, now);
+    rung->state = RUNG_HELD; /* all offers are to be known before one is tried: see tick */
+    rung->retry = now + SH_YIELD_MS;
 }
 
 enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,

@@ -63,14 +63,23 @@ struct offer {
     uint32_t port;
 };
 
+static char passphrase[65] = "abcdefgh";
+
 static enum sh_cause give(const struct offer *offers, size_t count)
 {
     static uint8_t addresses[4][40][16];
     static ProtobufCBinaryData data[4][40];
+    static uint8_t ssid[] = "DIRECT-ab", bssid[6] = {2, 0, 0, 0, 0, 1};
+    Simhop__WifiGroup group = SIMHOP__WIFI_GROUP__INIT;
     Simhop__LinkOffer messages[4], *list[4];
     Simhop__LinkOffers message = SIMHOP__LINK_OFFERS__INIT;
+    group.ssid = (ProtobufCBinaryData){.data = ssid, .len = 9};
+    group.bssid = (ProtobufCBinaryData){.data = bssid, .len = 6};
+    group.passphrase = passphrase;
+    group.frequency_mhz = 2412;
     for (size_t i = 0; i < count; i++) {
         simhop__link_offer__init(&messages[i]);
+        messages[i].wifi_group = offers[i].kind == WIFI_DIRECT ? &group : NULL;
         messages[i].kind = (Simhop__LinkKind)offers[i].kind;
         messages[i].port = offers[i].port;
         messages[i].addresses = data[i];
@@ -131,7 +140,7 @@ static void test_quick_failure(void **state SH_UNUSED)
     assert_int_equal(seen.at[1], 5010);
 }
 
-/* The first that works ends the others of its kind, and only those. */
+/* The first that works ends the others of its kind; what costs the radio something is not tried beside a better one. */
 static void test_winner(void **state SH_UNUSED)
 {
     const struct offer offers[] = {{WIFI_DIRECT, 2, 0, 1}, {LAN, 4, 0, 2}};
@@ -143,16 +152,65 @@ static void test_winner(void **state SH_UNUSED)
     sh_ladder_up(ladder, seen.dials[1].id, seen.now);
     assert_int_equal(seen.cancel_count, 2);
     assert_int_equal(seen.cancels[0] + seen.cancels[1], seen.dials[0].id + seen.dials[2].id);
-    assert_true(sh_ladder_trying(ladder)); /* Wi-Fi Direct */
-    run_to(seen.now + 1000);
-    assert_int_equal(seen.dial_count, 5);
-    assert_int_equal(seen.dials[3].kind, WIFI_DIRECT);
-    sh_ladder_up(ladder, seen.dials[3].id, seen.now);
-    assert_false(sh_ladder_trying(ladder));
+    run_to(seen.now + 60000);
+    assert_int_equal(seen.dial_count, 3);
     sh_ladder_down(ladder, seen.dials[0].id, SH_LINK_REFUSED, seen.now); /* too late */
-    sh_ladder_up(ladder, seen.dials[2].id, seen.now);
-    assert_false(sh_ladder_trying(ladder));
     assert_int_equal(sh_ladder_tick(ladder, seen.now), SH_NEVER);
+    sh_ladder_down(ladder, seen.dials[1].id, SH_CONNECT_LOST, seen.now); /* now it is needed */
+    run_to(seen.now + 10);
+    assert_int_equal(seen.dial_count, 4);
+    assert_int_equal(seen.dials[3].kind, WIFI_DIRECT);
+    assert_int_equal(seen.dials[3].group.frequency_mhz, 2412);
+    assert_string_equal(seen.dials[3].group.passphrase, passphrase);
+    assert_memory_equal(seen.dials[3].group.ssid, "DIRECT-ab", seen.dials[3].group.ssid_len);
+    assert_int_equal(seen.dials[3].group.ssid_len, 9);
+    sh_ladder_up(ladder, seen.dials[3].id, seen.now);
+    sh_ladder_up(ladder, seen.dials[2].id, seen.now); /* too late as well */
+    run_to(seen.now + SH_BACKOFF_MS);
+    assert_int_equal(seen.dials[seen.dial_count - 1].kind, LAN);
+}
+
+/* A better kind that is silent holds Wi-Fi Direct back for a moment only, and the time for joining a group is longer. */
+static void test_yield(void **state SH_UNUSED)
+{
+    const struct offer offers[] = {{LAN, 1, 0, 2}, {WIFI_DIRECT, 1, 0, 1}};
+    assert_ok(give(offers, 2));
+    run_to(5000 + SH_YIELD_MS - 1);
+    assert_int_equal(seen.dial_count, 1);
+    assert_true(sh_ladder_trying(ladder));
+    run_to(5000 + SH_YIELD_MS);
+    assert_int_equal(seen.dial_count, 2);
+    assert_int_equal(seen.dials[1].kind, WIFI_DIRECT);
+    run_to(5000 + SH_YIELD_MS + SH_JOIN_MS - 1);
+    for (unsigned i = 0; i < seen.cancel_count; i++)
+        assert_int_not_equal(seen.cancels[i], seen.dials[1].id);
+    run_to(5000 + SH_YIELD_MS + SH_JOIN_MS);
+    assert_int_equal(seen.cancels[seen.cancel_count - 1], seen.dials[1].id);
+}
+
+static void test_bad_groups(void **state SH_UNUSED)
+{
+    static const char *const bad[] = {
+        "",
+        "1234567",
+        "0123456789012345678901234567890123456789012345678901234567890123",
+        "abcdefg\n",
+        "abcdefg\x7f",
+        "abcdefg\xc3\xa4"};
+    const struct offer offer = {WIFI_DIRECT, 1, 0, 1};
+    for (size_t i = 0; i < SH_COUNT(bad); i++) {
+        strcpy(passphrase, bad[i]);
+        assert_cause(give(&offer, 1), SH_PROTO_MALFORMED);
+    }
+    strcpy(passphrase, "abcdefgh");
+    assert_ok(give(&offer, 1));
+    assert_int_equal(seen.dial_count, 1);
+    strcpy(passphrase, "abcdefgi"); /* another group: joined anew */
+    assert_ok(give(&offer, 1));
+    strcpy(passphrase, "abcdefgh");
+    run_to(seen.now + SH_RACE_MS);
+    assert_int_equal(seen.dial_count, 2);
+    assert_int_equal(seen.cancel_count, 1);
 }
 
 /* Silence: cancelled after the time for a dial, tried again with growing pauses, given up. */
@@ -310,6 +368,8 @@ int main(void)
         TEST(test_race),
         TEST(test_quick_failure),
         TEST(test_winner),
+        TEST(test_yield),
+        TEST(test_bad_groups),
         TEST(test_give_up),
         TEST(test_refused_at_once),
         TEST(test_telling_cause),

@@ -19,12 +19,12 @@
 
 static const struct sh_ble_driver driver;
 
-void sh_bluez_enter(struct sh_bluez_radio *radio)
+void sh_bluez_radio_enter(struct sh_bluez_radio *radio)
 {
     radio->depth++;
 }
 
-void sh_bluez_leave(struct sh_bluez_radio *radio)
+void sh_bluez_radio_leave(struct sh_bluez_radio *radio)
 {
     if (--radio->depth == 0 && radio->freed)
         free(radio);
@@ -72,13 +72,13 @@ SH_PRINTF(2, 3) static void note(struct sh_bluez_radio *radio, const char *forma
 static void on_info(uint32_t settings, void *user)
 {
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     if (!(settings & SH_MGMT_PRIVACY))
         note(radio,
              "Adapter %s shows its own address to everybody nearby; `Privacy = device` in "
              "/etc/bluetooth/main.conf hides it.",
              radio->adapter.name);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 /* The N of hciN. */
@@ -202,13 +202,13 @@ static void on_grace(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 {
     SH_SLOW("bluez grace");
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     radio->over = true;
     radio->call.state = SH_BLUEZ_NO_CALL;
     unusable(radio);
     if (radio->ble.ops->failed)
         radio->ble.ops->failed(repeat_trouble(&radio->trouble), radio->ble.user);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 /* ---- review ---- */
@@ -279,9 +279,9 @@ static void on_kick(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 {
     SH_SLOW("bluez");
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     sh_bluez_review(radio);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 /* ---- what is told ---- */
@@ -289,7 +289,7 @@ static void on_kick(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 static void on_state(enum sh_cause cause, void *user)
 {
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     radio->told = true;
     keep_trouble(&radio->daemon_trouble, cause);
     if (cause != SH_OK)
@@ -297,7 +297,7 @@ static void on_state(enum sh_cause cause, void *user)
     /* Whatever it was, nothing of ours is left there. */
     unusable(radio);
     sh_bluez_review(radio);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 static void heard(struct sh_bluez_radio *radio, const struct sh_bluez_change *change)
@@ -325,12 +325,12 @@ static void on_changed(const struct sh_bluez_change *change, void *user)
 {
     struct sh_bluez_radio *radio = user;
     SH_SLOW("bluez change");
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     if (change->device && (change->rssi || change->service_data))
         heard(radio, change);
     if (change->adapter || change->adapter_gone)
         sh_bluez_review(radio);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 static const struct sh_bluez_daemon_ops daemon_ops = {.state = on_state, .changed = on_changed};
@@ -457,10 +457,10 @@ static void radio_close(struct sh_bluez_radio *radio)
 static void bluez_free(struct sh_ble *ble)
 {
     struct sh_bluez_radio *radio = of(ble);
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     radio->freed = true;
     radio_close(radio);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 static const struct sh_ble_driver driver = {

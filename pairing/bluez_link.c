@@ -77,7 +77,7 @@ static void on_call_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, vo
 {
     SH_SLOW("bluez call");
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     struct sh_bluez_call *call = &radio->call;
     if (call->state == SH_BLUEZ_CALL_WAITS && radio->usable) {
         call->patience_over = true;
@@ -86,7 +86,7 @@ static void on_call_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, vo
         call->tries = TRIES;
         call_failed(radio, sh_fail(SH_CONNECT_TIMEOUT, "the adapter is not usable"));
     }
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *address, uint8_t psm)
@@ -109,21 +109,21 @@ enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *addre
 static void on_stream(struct sh_stream *stream, bool incoming, void *user)
 {
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     if (incoming)
         arm(radio->reassert, REASSERT_MS); /* the controller stopped for the connection */
     else
         call_end(radio);
     radio->ble.ops->stream(stream, incoming, radio->ble.user);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 static void on_connect_failed(enum sh_cause cause, void *user)
 {
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     call_failed(radio, cause);
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 static void on_ended(struct sh_stream *stream, bool incoming, void *user)
@@ -165,12 +165,12 @@ void sh_bluez_link_unlisten(struct sh_bluez_radio *radio)
 static void on_sample(uint16_t handle, int dbm, void *user)
 {
     struct sh_bluez_radio *radio = user;
-    sh_bluez_enter(radio);
+    sh_bluez_radio_enter(radio);
     for (size_t i = 0; i < radio->sampled_count && !radio->freed; i++) {
         if (radio->sampled[i].handle == handle && radio->ble.ops->rssi)
             radio->ble.ops->rssi(radio->sampled[i].stream, dbm, radio->ble.user);
     }
-    sh_bluez_leave(radio);
+    sh_bluez_radio_leave(radio);
 }
 
 static void unsample(struct sh_bluez_radio *radio, const struct sh_stream *stream)

@@ -87,8 +87,8 @@ struct sh_bluez_radio {
     bool freed;
 };
 
-void sh_bluez_enter(struct sh_bluez_radio *radio);
-void sh_bluez_leave(struct sh_bluez_radio *radio);
+void sh_bluez_radio_enter(struct sh_bluez_radio *radio);
+void sh_bluez_radio_leave(struct sh_bluez_radio *radio);
 /* Does what is wanted and not yet done. From a handler of the loop only. */
 void sh_bluez_review(struct sh_bluez_radio *radio);
 /* Review soon. */

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pairing/bdaddr.h"
 #include "pairing/l2cap.h"
-#include "pairing/l2cap_socket.h"
 
 #define MIB (1024 * 1024)
 

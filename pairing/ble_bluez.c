@@ -294,6 +294,7 @@ static void on_kick(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 
 static void on_state(enum sh_cause cause, void *user)
 {
+    static const struct timeval grace = {.tv_sec = SH_BLE_GRACE_MS / 1000};
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
     radio->told = true;
@@ -302,6 +303,8 @@ static void on_state(enum sh_cause cause, void *user)
         sh_log("bluez: %s: %s", sh_cause_info(cause)->name, sh_detail());
     /* Whatever it was, nothing of ours is left there. */
     unusable(radio);
+    if (cause == SH_OK && radio->was_usable && radio->trouble.cause != SH_OK)
+        evtimer_add(radio->grace, &grace); /* it is back, its adapters will take a moment */
     sh_bluez_review(radio);
     sh_bluez_radio_leave(radio);
 }

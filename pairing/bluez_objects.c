@@ -79,6 +79,12 @@ const struct sh_bluez_device *sh_bluez_device_at(const struct sh_bluez *bluez, s
     return i < bluez->device_count ? &bluez->devices[i] : NULL;
 }
 
+void sh_bluez_forget_rssi(struct sh_bluez *bluez)
+{
+    for (size_t i = 0; i < bluez->device_count; i++)
+        bluez->devices[i].rssi_dbm = SH_BLUEZ_NO_RSSI;
+}
+
 /* ---- the tables ---- */
 
 /* The adapter of this path, made if it is new. NULL when there is no room, or the path is too long. */
@@ -163,6 +169,13 @@ static void read_address(sd_bus_message *m, char out[SH_BLUEZ_ADDRESS])
     memcpy(out, text, SH_BLUEZ_ADDRESS);
 }
 
+static void read_address_type(sd_bus_message *m, bool *ret_random)
+{
+    const char *type = sh_bluez_read_text(m);
+    if (type)
+        *ret_random = strcmp(type, "random") == 0;
+}
+
 static void adapter_roles(sd_bus_message *m, struct sh_bluez_adapter *adapter)
 {
     unsigned roles = 0;
@@ -193,6 +206,8 @@ static void adapter_property(sd_bus_message *m, const char *key, void *user)
         sh_bluez_read_bool(m, &adapter->discovering);
     else if (strcmp(key, "Roles") == 0)
         adapter_roles(m, adapter);
+    else if (strcmp(key, "AddressType") == 0)
+        read_address_type(m, &adapter->random);
     else if (strcmp(key, "PowerState") == 0) {
         const char *state = sh_bluez_read_text(m);
         if (state)
@@ -268,9 +283,7 @@ static void device_property(sd_bus_message *m, const char *key, void *user)
     if (strcmp(key, "Address") == 0) {
         read_address(m, device->address);
     } else if (strcmp(key, "AddressType") == 0) {
-        const char *type = sh_bluez_read_text(m);
-        if (type)
-            device->random = strcmp(type, "random") == 0;
+        read_address_type(m, &device->random);
     } else if (strcmp(key, "Connected") == 0) {
         sh_bluez_read_bool(m, &device->connected);
     } else if (strcmp(key, "RSSI") == 0) {

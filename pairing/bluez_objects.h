@@ -39,6 +39,7 @@ struct sh_bluez_adapter {
     char path[SH_BLUEZ_PATH]; /* "/org/bluez/hci0" */
     char name[16];            /* "hci0" */
     char address[SH_BLUEZ_ADDRESS];
+    bool random; /* AddressType: its own address is a static random one */
     bool powered;
     bool blocked;     /* PowerState says off-blocked: a switch holds it off */
     bool roles_known; /* BlueZ 5.5x and newer say them */
@@ -92,6 +93,9 @@ const struct sh_bluez_adapter *sh_bluez_adapter_find(const struct sh_bluez *blue
                                                      const char *name);
 size_t sh_bluez_device_count(const struct sh_bluez *bluez);
 const struct sh_bluez_device *sh_bluez_device_at(const struct sh_bluez *bluez, size_t i);
+
+/* No device was heard, as far as signal strengths go: what was said before is old now. */
+void sh_bluez_forget_rssi(struct sh_bluez *bluez);
 
 /* "hci0 (AA:BB:CC:DD:EE:FF): powered, Low Energy, 4 of 5 advertising slots free" */
 void sh_bluez_describe(const struct sh_bluez_adapter *adapter, char out[SH_BLUEZ_WORDS]);

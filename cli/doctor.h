@@ -87,6 +87,8 @@ extern const struct sh_check sh_doctor_state_checks[], sh_doctor_sim_checks[],
 
 /* Can this path, or where it would be made, be written? ready and absent: what to say of it then. */
 struct sh_finding sh_doctor_writable(const char *path, const char *ready, const char *absent);
+/* Is Wi-Fi Direct among the links that may be used? */
+bool sh_doctor_wants_wifi(const struct sh_doctor *doctor);
 /* Has this process CAP_NET_ADMIN, and can use it? */
 bool sh_doctor_has_net_admin(void);
 

@@ -106,6 +106,8 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     set_limit(SH_DOCTOR_MS);
     run_checks(doctor, sh_doctor_state_checks, out, &tally);
     run_checks(doctor, sim ? sh_doctor_sim_checks : sh_doctor_bluetooth_checks, out, &tally);
+    if (!sim && sh_doctor_wants_wifi(doctor))
+        run_checks(doctor, sh_doctor_wifi_checks, out, &tally);
     run_checks(doctor, sh_doctor_machine_checks, out, &tally);
     set_limit(0);
     sh_doctor_bus_clear(&doctor->bus);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The air between real kernels' virtual Bluetooth controllers:
- *   lab_air [--strict-duplicates] DIR SERVER NAME...
+ *   lab_air [-v] [--strict-duplicates] DIR SERVER NAME...
  *
  * For each NAME, in this order, the kernel gets a controller (/dev/vhci) that btvirt's dual-mode server socket SERVER
  * emulates. NAME stands where DIR/positions says; DIR/air and DIR/faults are those of the simulated air
  * (pairing/air_files.h): seed, exponent, tx1m, shadow, fade, sigma, interval, ble_rate; cut, blackhole and rate of ble; cut, blackhole
  * and drop of advert. DIR/noise may hold a number: that many advertisements a second come from nobody,
- * with simhop's UUID and garbage. Prints "NAME hciN ADDRESS-INDEX" for each and "ready".
+ * with simhop's UUID and garbage. Prints "NAME hciN" for each and "ready".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +33,8 @@
 #define HOP             7
 #define LOOK_MS         100
 #define NOISE_MAX       5000
+#define READY_LIMIT_S   20
+#define TRACED          80
 #define BUFFER          8192
 
 struct device {
@@ -47,7 +49,7 @@ static unsigned count;
 static struct sh_air_files *files;
 static struct air_hci *air;
 static int noise_dir = -1;
-static bool strict_duplicates;
+static bool strict_duplicates, verbose;
 
 static sh_ms now_ms(void)
 {
@@ -62,10 +64,21 @@ static void pause_ms(unsigned ms)
     nanosleep(&ts, NULL);
 }
 
+/* With -v, each packet as it passes. */
+static void trace(const char *way, unsigned c, struct sh_bytes packet)
+{
+    char hex[2 * TRACED + 1] = "";
+    if (!verbose)
+        return;
+    sh_hex(packet.p, SH_MIN(packet.n, (size_t)TRACED), hex);
+    fprintf(stderr, "%llu %u %s %s\n", (unsigned long long)now_ms(), c, way, hex);
+}
+
 /* ---- what the engine asks for ---- */
 
 static void to_host(unsigned c, struct sh_bytes packet, void *user SH_UNUSED)
 {
+    trace("to host", c, packet);
     /* Refused while the adapter is down: then nobody hears it, as on a real one. */
     ssize_t n = write(devices[c].host, packet.p, packet.n);
     (void)n;
@@ -73,6 +86,7 @@ static void to_host(unsigned c, struct sh_bytes packet, void *user SH_UNUSED)
 
 static void to_controller(unsigned c, struct sh_bytes packet, void *user SH_UNUSED)
 {
+    trace("to controller", c, packet);
     int error = sh_write_all(devices[c].controller, packet.p, packet.n);
     if (error != 0) {
         fprintf(stderr, "lab_air: the emulation: %s\n", strerror(error));
@@ -116,25 +130,44 @@ static const struct air_hci_ops ops = {
 
 /* ---- opening ---- */
 
-/* drivers/bluetooth/hci_vhci.c: the request and its answer {0xff, opcode, index}. */
-static bool open_host(struct device *device)
+/* drivers/bluetooth/hci_vhci.c: the request and its answer {0xff, opcode, index}, before or after which the kernel's first command
+ * may come. */
+static bool open_host(unsigned c)
 {
     const uint8_t request[] = {VENDOR_PACKET, 0x00};
-    uint8_t answer[4] = {0};
+    struct device *device = &devices[c];
     device->host = open("/dev/vhci", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (device->host < 0 || write(device->host, request, sizeof(request)) < 0) {
         fprintf(stderr, "lab_air: /dev/vhci: %s\n", strerror(errno));
         return false;
     }
     for (unsigned i = 0; i < OPEN_TRIES; i++) {
-        if (read(device->host, answer, sizeof(answer)) == (ssize_t)sizeof(answer) &&
-            answer[0] == VENDOR_PACKET) {
-            printf("%s hci%u\n", device->name, (unsigned)(answer[2] | answer[3] << 8));
+        uint8_t packet[AIR_HCI_PACKET_MAX];
+        ssize_t n = read(device->host, packet, sizeof(packet));
+        if (n >= 4 && packet[0] == VENDOR_PACKET) {
+            printf("%s hci%u\n", device->name, (unsigned)(packet[2] | packet[3] << 8));
             return true;
         }
-        pause_ms(OPEN_PAUSE_MS);
+        if (n > 0)
+            air_hci_from_host(air, c, SH_BYTES(packet, n), now_ms());
+        else
+            pause_ms(OPEN_PAUSE_MS);
     }
     fprintf(stderr, "lab_air: /dev/vhci gave no adapter\n");
+    return false;
+}
+
+/* A new controller takes seconds until it answers for the first time, longer than the kernel waits. */
+static bool wait_for_controller(int fd)
+{
+    const uint8_t reset[] = {1, 0x03, 0x0c, 0};
+    uint8_t reply[7];
+    const struct timeval limit = {.tv_sec = READY_LIMIT_S};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    if (sh_write_all(fd, reset, sizeof(reset)) == 0 &&
+        recv(fd, reply, sizeof(reply), MSG_WAITALL) == (ssize_t)sizeof(reply))
+        return true;
+    fprintf(stderr, "lab_air: the emulation does not answer\n");
     return false;
 }
 
@@ -146,7 +179,7 @@ static bool open_controller(struct device *device, const char *server)
     device->controller = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     for (unsigned i = 0; i < OPEN_TRIES; i++) {
         if (connect(device->controller, (const struct sockaddr *)&address, sizeof(address)) == 0)
-            return true;
+            return wait_for_controller(device->controller);
         pause_ms(OPEN_PAUSE_MS);
     }
     fprintf(stderr, "lab_air: %s: %s\n", server, strerror(errno));
@@ -248,12 +281,12 @@ static void log_line(const char *line, void *user SH_UNUSED)
 int main(int argc, char **argv)
 {
     int at = 1;
-    if (at < argc && strcmp(argv[at], "--strict-duplicates") == 0) {
-        strict_duplicates = true;
-        at++;
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        strict_duplicates |= strcmp(argv[at], "--strict-duplicates") == 0;
+        verbose |= strcmp(argv[at], "-v") == 0;
     }
     if (argc - at < 3 || argc - at - 2 > AIR_HCI_CONTROLLERS) {
-        fprintf(stderr, "usage: lab_air [--strict-duplicates] DIR SERVER NAME...\n");
+        fprintf(stderr, "usage: lab_air [-v] [--strict-duplicates] DIR SERVER NAME...\n");
         return 2;
     }
     sh_log_set(log_line, NULL);
@@ -262,14 +295,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "lab_air: %s: no such folder\n", argv[at]);
         return 1;
     }
-    for (count = 0; at + 2 + (int)count < argc; count++) {
-        devices[count].name = argv[at + 2 + (int)count];
-        if (!open_controller(&devices[count], argv[at + 1]) || !open_host(&devices[count]))
-            return 1;
-    }
+    count = (unsigned)(argc - at - 2);
     air = air_hci_new(count, &ops, NULL);
     if (!air)
         return 1;
+    for (unsigned c = 0; c < count; c++) {
+        devices[c].name = argv[at + 2 + (int)c];
+        if (!open_controller(&devices[c], argv[at + 1]) || !open_host(c))
+            return 1;
+    }
     printf("ready\n");
     fflush(stdout);
     pump();

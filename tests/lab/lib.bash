@@ -20,7 +20,8 @@ shared_air=/run/air
 logs=/run/lab/logs
 daemons=/run/daemons
 bt_server=/tmp/bt-server-bredrle
-air_options=() # of lab_air
+air_options=()        # of lab_air
+bluetoothd_options=() # -E where something experimental is wanted
 mkdir -p "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
 declare -A adapter=([anchor]=hci0 [tablet]=hci1) wifi=([anchor]=wlan0 [tablet]=wlan1) space=([anchor]='' [tablet]=tab)
 limit=20 # seconds that a radio may take for anything; the guest is slow

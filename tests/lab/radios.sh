@@ -65,8 +65,8 @@ a_channel_of_l2cap_and_the_level_of_its_connection() {
     from=$(now_ms)
     # Connectable advertising by the management interface, public address.
     timeout 10 btmgmt --index "${adapter[anchor]#hci}" add-adv -c -g 1 > "$dir/adv.log" 2>&1 < /dev/null
-    start server l2test -r -i "$(address_of anchor)" -P 129 -V le_public -X le_flowctl -b 512
-    start client l2test -s -i "$(address_of tablet)" -P 129 -V le_public -X le_flowctl -b 512 -N 400 "$(address_of anchor)"
+    start server l2test -r -i "$(address_of anchor)" -P 129 -V le_public -b 512
+    start client l2test -s -i "$(address_of tablet)" -P 129 -V le_public -b 512 -N 400 "$(address_of anchor)"
     until_true "$limit" grep -q 'Connected' "$dir/client.err" "$dir/client.out" || fail 'not connected'
     told 'connected after' "$(seconds_since "$from") s"
     timeout 10 btmgmt --index "${adapter[tablet]#hci}" conn-info -t public "$(address_of anchor)" > "$dir/info.log" 2>&1 < /dev/null
@@ -76,7 +76,7 @@ a_channel_of_l2cap_and_the_level_of_its_connection() {
 }
 
 a_group_is_made_joined_and_crossed() {
-    local from group ssid psk bssid client id key
+    local from group ssid psk bssid id
     radios_up
     from=$(now_ms)
     wpa_interface=p2p-dev-wlan0 wpa anchor p2p_group_add freq=2412 > /dev/null
@@ -89,16 +89,16 @@ a_group_is_made_joined_and_crossed() {
     bssid=$(wpa_interface=$group wpa anchor status | sed -n 's/^bssid=//p')
     from=$(now_ms)
     id=$(wpa tablet add_network)
-    for key in "ssid \"$ssid\"" "psk \"$psk\"" 'scan_freq 2412' "bssid $bssid"; do
-        # shellcheck disable=SC2086 # a word and a value
-        wpa tablet set_network "$id" $key > /dev/null
-    done
+    wpa tablet set_network "$id" ssid "\"$ssid\"" > /dev/null
+    wpa tablet set_network "$id" psk "\"$psk\"" > /dev/null
+    wpa tablet set_network "$id" scan_freq 2412 > /dev/null
+    wpa tablet set_network "$id" bssid "$bssid" > /dev/null
     wpa tablet enable_network "$id" > /dev/null
     until_true "$limit" joined || fail 'not joined'
     told 'joined after' "$(seconds_since "$from") s"
     ip addr add 192.168.49.1/24 dev "$group"
     in_ns tablet ip addr add 192.168.49.2/24 dev wlan1
-    in_ns tablet ping -c 3 -i 0.3 -W 2 192.168.49.1 > "$dir/ping" || fail 'no ping across'
+    in_ns tablet busybox ping -c 3 -W 2 192.168.49.1 > "$dir/ping" || fail 'no ping across'
     told ping "$(tail -n 1 "$dir/ping")"
     rfkill block wifi
     until_true "$limit" no_group || fail 'the group outlives the switch'

@@ -341,7 +341,7 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     struct sh_l2cap *set = channel->set;
     enter(set);
     if (channel->state == CALLING) {
-        end(channel, sh_fail(SH_CONNECT_TIMEOUT, "no answer in %d s", SH_L2CAP_CONNECT_MS / 1000));
+        end(channel, sh_fail(SH_CONNECT_TIMEOUT, "L2CAP connect: no answer"));
     } else if (channel->state == UP && channel->closing) {
         channel->looks--;
         pump(channel, false);
@@ -373,13 +373,13 @@ static struct channel *channel_new(struct sh_l2cap *l2cap, int fd, bool incoming
     return channel;
 }
 
-enum sh_cause sh_l2cap_call(struct sh_l2cap *l2cap, int fd)
+enum sh_cause sh_l2cap_call(struct sh_l2cap *l2cap, int fd, unsigned limit_ms)
 {
     sh_l2cap_call_stop(l2cap);
     struct channel *channel = channel_new(l2cap, fd, false);
     if (!channel)
         return SH_ENV_NO_MEMORY;
-    arm(channel->timer, SH_L2CAP_CONNECT_MS);
+    arm(channel->timer, limit_ms);
     if (event_add(channel->sendable, NULL) != 0) {
         drop(channel);
         return SH_ENV_NO_MEMORY;

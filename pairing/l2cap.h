@@ -15,10 +15,9 @@
 
 #include "proto/stream.h"
 
-#define SH_L2CAP_SDU_OUT    4096  /* of what is sent */
-#define SH_L2CAP_SDU_IN     16384 /* of what is taken: also how many credits the peer gets */
-#define SH_L2CAP_CONNECT_MS 5000
-#define SH_L2CAP_CLOSE_MS   1000
+#define SH_L2CAP_SDU_OUT  4096  /* of what is sent */
+#define SH_L2CAP_SDU_IN   16384 /* of what is taken: also how many credits the peer gets */
+#define SH_L2CAP_CLOSE_MS 1000
 
 struct sh_l2cap_ops {
     /* A stream is up: the callee sets its ops, or closes it. */
@@ -44,10 +43,10 @@ void sh_l2cap_free(struct sh_l2cap *l2cap);
 SH_MUST_USE enum sh_cause sh_l2cap_listen(struct sh_l2cap *l2cap, int fd, unsigned limit);
 void sh_l2cap_listen_stop(struct sh_l2cap *l2cap);
 
-/* Waits for a socket that connects (or is connected) at most SH_L2CAP_CONNECT_MS; ends in ops->stream or
+/* Waits for a socket that connects (or is connected) at most limit_ms; ends in ops->stream or
  * ops->connect_failed. The set owns the socket, also on failure. A call that is not done is given
  * up. Fails with env.no-memory. */
-SH_MUST_USE enum sh_cause sh_l2cap_call(struct sh_l2cap *l2cap, int fd);
+SH_MUST_USE enum sh_cause sh_l2cap_call(struct sh_l2cap *l2cap, int fd, unsigned limit_ms);
 void sh_l2cap_call_stop(struct sh_l2cap *l2cap);
 
 /* The socket; -1 when the channel is over. */

@@ -56,7 +56,8 @@ static enum sh_cause make_address(size_t len, struct sh_tcp_address *ret_address
 }
 
 /* A negative libnl error. */
-static int add_address(struct nl_sock *sock, uint32_t ifindex, const struct sh_tcp_address *address)
+static int change_address(struct nl_sock *sock, uint32_t ifindex,
+                          const struct sh_tcp_address *address, bool add)
 {
     bool ipv6 = address->len == 16;
     SH_CLEANUP(addr_freep) struct rtnl_addr *addr = rtnl_addr_alloc();
@@ -70,7 +71,24 @@ static int add_address(struct nl_sock *sock, uint32_t ifindex, const struct sh_t
     if (ipv6)
         rtnl_addr_set_flags(addr, IFA_F_NODAD);
     int error = rtnl_addr_set_local(addr, local);
-    return error < 0 ? error : rtnl_addr_add(sock, addr, NLM_F_CREATE | NLM_F_EXCL);
+    if (error < 0)
+        return error;
+    return add ? rtnl_addr_add(sock, addr, NLM_F_CREATE | NLM_F_EXCL)
+               : rtnl_addr_delete(sock, addr, 0);
+}
+
+/* NULL: none. */
+static struct nl_sock *open_route(void)
+{
+    const struct timeval wait = RECEIVE_WAIT;
+    struct nl_sock *sock = nl_socket_alloc();
+    if (sock &&
+        (nl_connect(sock, NETLINK_ROUTE) < 0 ||
+         setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0)) {
+        nl_socket_free(sock);
+        return NULL;
+    }
+    return sock;
 }
 
 static size_t kernels_own(const char *iface, struct sh_tcp_address *out)
@@ -99,18 +117,16 @@ size_t sh_netif_add_addresses(const char *iface, uint32_t ifindex, struct sh_tcp
                               enum sh_cause *ret_cause)
 {
     static const size_t lengths[] = {16, 4};
-    const struct timeval wait = RECEIVE_WAIT;
     size_t count = 0;
     bool denied = false;
-    SH_CLEANUP(sock_freep) struct nl_sock *sock = nl_socket_alloc();
+    SH_CLEANUP(sock_freep) struct nl_sock *sock = open_route();
     *ret_cause = SH_ENV_NO_MEMORY;
-    if (!sock || nl_connect(sock, NETLINK_ROUTE) < 0 ||
-        setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0)
+    if (!sock)
         return 0;
     for (size_t i = 0; i < SH_COUNT(lengths); i++) {
         if (make_address(lengths[i], &out[count]) != SH_OK)
             return 0;
-        int error = add_address(sock, ifindex, &out[count]);
+        int error = change_address(sock, ifindex, &out[count], true);
         denied = denied || error == -NLE_PERM;
         if (error < 0)
             sh_log("%s: no address of %zu octets: %s", iface, lengths[i], nl_geterror(error));
@@ -119,11 +135,23 @@ size_t sh_netif_add_addresses(const char *iface, uint32_t ifindex, struct sh_tcp
     }
     if (count == 0 && denied)
         count = kernels_own(iface, &out[0]);
+    *ret_cause = SH_OK;
     if (count == 0)
         *ret_cause = denied ? sh_fail(SH_WIFI_PERMISSION, "%s: no right to add an address", iface)
                             : sh_fail(SH_WIFI_NO_ADDRESS,
                                       "net.ipv6.conf.%s.disable_ipv6, and no IPv4", iface);
     return count;
+}
+
+void sh_netif_remove_addresses(uint32_t ifindex, const struct sh_tcp_address *addresses,
+                               size_t count)
+{
+    SH_CLEANUP(sock_freep) struct nl_sock *sock = open_route();
+    for (size_t i = 0; sock && i < count; i++) {
+        int error = change_address(sock, ifindex, &addresses[i], false);
+        if (error < 0)
+            sh_log("interface %u: an address stays: %s", ifindex, nl_geterror(error));
+    }
 }
 
 /* ---- The news ---- */

@@ -17,6 +17,10 @@
 size_t sh_netif_add_addresses(const char *iface, uint32_t ifindex, struct sh_tcp_address out[2],
                               enum sh_cause *ret_cause);
 
+/* Takes them away again, from an interface that stays. */
+void sh_netif_remove_addresses(uint32_t ifindex, const struct sh_tcp_address *addresses,
+                               size_t count);
+
 struct sh_netif_watch;
 /* gone is called from the loop when this interface is removed, or not up any more. Fails with env.radio-failed,
  * env.no-memory. */

@@ -4,14 +4,15 @@
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"
 
-as=() # words before the program: another user
+as=()              # words before the program: another user
+home=/tmp/lab-home # folders that another user may write, which $dir is not
 
 # doctor OPTIONS...: of the anchor, in JSON.
 doctor() {
-    mkdir -p "$dir/nm" "$dir/home"
-    chmod 777 "$dir" "$dir/home"
-    run "${as[@]}" "$SIMHOP" doctor --json --state "$dir/home/state" --name anchor --dir "$dir/home" --nm-dir "$dir/nm" \
-        "$@"
+    rm -rf "$home"
+    mkdir -p "$home"
+    chmod 777 "$home"
+    run "${as[@]}" "$SIMHOP" doctor --json --state "$home/state" --name anchor --dir "$home" --nm-dir "$home" "$@"
 }
 anchor_doctor() {
     doctor --adapter hci0 --wifi wlan0 "$@"
@@ -44,8 +45,8 @@ a_healthy_machine() {
     finds ok adapter '' 'hci0 .*powered'
     finds ok advertising '' 'slots free'
     says run '"problems":0'
-    "$SIMHOP" doctor --adapter hci0 --state "$dir/home/state" --dir "$dir/home" --nm-dir "$dir/nm" | sed 's/^/seen: /'
-    [ ! -e "$dir/home/state" ] || fail 'it made the state folder'
+    "$SIMHOP" doctor --adapter hci0 --state "$home/state" --dir "$home" --nm-dir "$home" | sed 's/^/seen: /'
+    [ ! -e "$home/state" ] || fail 'it made the state folder'
 }
 
 what_was_not_asked_for_is_not_looked_at() {

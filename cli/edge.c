@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pairing/ble_bluez.h"
 #include "pairing/ble_sim.h"
 #include "proto/log.h"
 #include "proto/simhop.pb-c.h"
@@ -148,7 +149,7 @@ static enum sh_cause open_radio(struct sh_edge *edge, const struct sh_common *co
                               &edge->ble);
     }
     if (strcmp(radio, "bluez") == 0)
-        return sh_fail(SH_ENV_NO_RADIO, "--radio bluez: this build has sim:DIR only");
+        return sh_ble_bluez_new(edge->base, common->adapter, ble_ops, edge->user, &edge->ble);
     return sh_fail(SH_USAGE_BAD_OPTION, "--radio %s: bluez or sim:DIR", radio);
 }
 

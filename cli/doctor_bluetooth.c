@@ -27,7 +27,7 @@ static struct sh_finding check_switch(struct sh_doctor *doctor)
     if (cause != SH_OK)
         return sh_doctor_failed(SH_PROBLEM, cause, NULL);
     if (mine->switches == 0)
-        return sh_doctor_fine("no switch for Bluetooth");
+        return sh_doctor_fine("no switch that says otherwise");
     if (mine->shut > 0)
         return sh_doctor_fine("%u of %u open; blocked: %s", mine->switches - mine->shut,
                               mine->switches, mine->blocked);

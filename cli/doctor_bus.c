@@ -107,7 +107,8 @@ static enum sh_cause take_objects(struct sh_doctor_bus *result, sd_bus_message *
 {
     const sd_bus_error *error = sd_bus_message_get_error(m);
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
-        return sh_fail(SH_BLUETOOTH_PERMISSION, "%s", error->message ? error->message : "denied");
+        return sh_fail(SH_BLUETOOTH_PERMISSION, "the system bus lets this user not talk to %s",
+                       SH_BLUEZ_NAME);
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
         sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
         return sh_fail(SH_BLUETOOTH_REFUSED, "bluetoothd hangs: no answer within %u s",

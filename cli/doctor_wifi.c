@@ -244,8 +244,10 @@ static struct sh_finding check_supplicant(struct sh_doctor *doctor)
                           sh_doctor_bus(doctor)->network_manager ? "; NetworkManager runs" : "");
 }
 
-static struct sh_finding check_rights(struct sh_doctor *doctor SH_UNUSED)
+static struct sh_finding check_rights(struct sh_doctor *doctor)
 {
+    if (!look(doctor)->station)
+        return sh_doctor_nothing();
     if (sh_doctor_has_net_admin())
         return sh_doctor_fine("may add interfaces and addresses (net_admin)");
     return sh_doctor_told(SH_WARNING, SH_WIFI_PERMISSION,

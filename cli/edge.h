@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What share and sync have in common towards the world: the libevent loop, the radio that --radio names, the LAN link,
+ * What share and sync have in common towards the world: the libevent loop, the radio that --radio names, the LAN and Wi-Fi Direct links,
  * SIGINT and SIGTERM, --deadline, the clock. One timer drives the engines' ticks.
  */
 #ifndef SIMHOP_CLI_EDGE_H
@@ -19,6 +19,10 @@ struct sh_edge_ops {
     void (*stop)(enum sh_cause cause, void *user);
     /* Returns when it wants to be called again at the latest. */
     sh_ms (*tick)(sh_ms now, void *user);
+    /* What a person should hear of the links. May be NULL. */
+    void (*note)(const char *text, void *user);
+    /* May Wi-Fi Direct take the station's own link, as its last resort? NULL: no. */
+    bool (*may_take_wifi)(void *user);
 };
 
 struct sh_edge {

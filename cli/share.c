@@ -469,7 +469,7 @@ static sh_ms on_tick(sh_ms now, void *user)
     return next;
 }
 
-static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick};
+static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick, .note = on_note};
 
 static enum sh_cause start(struct share *share)
 {

@@ -397,7 +397,13 @@ static sh_ms on_tick(sh_ms now, void *user)
     return sh_nearby_tick(sync->nearby, now);
 }
 
-static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick};
+static bool may_take_wifi(void *user)
+{
+    return ((const struct sync *)user)->config->take_wifi;
+}
+
+static const struct sh_edge_ops edge_ops = {
+    .stop = on_stop, .tick = on_tick, .note = on_note, .may_take_wifi = may_take_wifi};
 
 /* FOLDER/NAME, malloc'ed; NULL when there is no memory. */
 static char *join(const char *folder, const char *name)

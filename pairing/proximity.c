@@ -9,6 +9,8 @@
 #define APPROACH_WINDOW_MS 1500
 #define APPROACH_SPAN_MS   300
 #define APPROACH_SAMPLES   4
+#define APPROACH_SLOW_MS   6000 /* for so many: Linux advertises every 1.28 s by itself */
+#define UNEVEN             4    /* times the shortest gap between two of them */
 #define MEASURE_SAMPLES    10
 #define DBM_MIN            (-127)
 #define DBM_MAX            20
@@ -83,20 +85,46 @@ static int compare_int(const void *a, const void *b)
 struct window {
     int dbm[SH_PROXIMITY_WINDOW]; /* sorted */
     size_t n;
+    sh_ms oldest;
     double median, variance;
 };
+
+static const struct sample *latest(const struct sh_proximity *proximity, size_t back)
+{
+    return &proximity
+                ->ring[(proximity->next + SH_PROXIMITY_WINDOW - 1 - back) % SH_PROXIMITY_WINDOW];
+}
+
+/* How many of the latest samples count however old they are: those of a sender that is heard seldom but
+ * evenly, as long as it is not missed twice. */
+static size_t slow_ones(const struct sh_proximity *proximity, sh_ms now)
+{
+    size_t n = SH_MIN(proximity->kept, (size_t)APPROACH_SAMPLES);
+    sh_ms least = SH_NEVER, most = 0;
+    for (size_t i = 1; i < n; i++) {
+        sh_ms gap = latest(proximity, i - 1)->at - latest(proximity, i)->at;
+        least = SH_MIN(least, gap);
+        most = SH_MAX(most, gap);
+    }
+    if (n < 2 || most / UNEVEN > least || now - latest(proximity, n - 1)->at > APPROACH_SLOW_MS)
+        return 0;
+    return now - proximity->last <= SH_MAX(2 * most, (sh_ms)APPROACH_WINDOW_MS) ? n : 0;
+}
 
 /* The samples that count at `now`: all of a measurement, the latest of an approach. */
 static void window_fill(const struct sh_proximity *proximity, sh_ms now, struct window *window)
 {
     double sum = 0.0;
     double squares = 0.0;
+    bool approach = proximity->use == SH_PROXIMITY_APPROACH;
+    size_t slow = approach ? slow_ones(proximity, now) : 0;
     window->n = 0;
     for (size_t i = 0; i < proximity->kept; i++) {
-        const struct sample *sample = &proximity->ring[i];
-        if (proximity->use == SH_PROXIMITY_APPROACH && now - sample->at > APPROACH_WINDOW_MS)
-            continue;
+        const struct sample *sample = latest(proximity, i);
+        if (approach && now - sample->at > APPROACH_WINDOW_MS && i >= slow)
+            break;
         window->dbm[window->n++] = sample->dbm;
+        window->oldest = sample->at;
         sum += sample->dbm;
         squares += (double)sample->dbm * sample->dbm;
     }
@@ -121,7 +149,7 @@ static bool may_decide(const struct sh_proximity *proximity, const struct window
 {
     if (proximity->use == SH_PROXIMITY_APPROACH)
         return window->n >= APPROACH_SAMPLES &&
-               proximity->last - proximity->run_first >= APPROACH_SPAN_MS;
+               proximity->last - SH_MIN(proximity->run_first, window->oldest) >= APPROACH_SPAN_MS;
     return proximity->total >= MEASURE_SAMPLES && now - proximity->first >= SH_MEASURE_MS;
 }
 

@@ -44,8 +44,8 @@ void sh_proximity_free(struct sh_proximity *proximity);
 void sh_proximity_add(struct sh_proximity *proximity, sh_ms now, int dbm);
 
 /* The estimate at this time. approach: from 4 samples over at least 300 ms on, ACCEPT while the
- * median of the last 1.5 s is within one metre, else REJECT (which may change), UNDECIDED again
- * when samples stay away. measure: UNDECIDED until SH_MEASURE_MS after the first sample and at
+ * median of the last 1.5 s (of the last 4 samples within 6 s from a sender that is heard less often) is within one
+ * metre, else REJECT (which may change), UNDECIDED again when samples stay away. measure: UNDECIDED until SH_MEASURE_MS after the first sample and at
  * least 10 samples, then a verdict that stays. */
 struct sh_proximity_estimate sh_proximity_at(struct sh_proximity *proximity, sh_ms now);
 

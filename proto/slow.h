@@ -22,7 +22,8 @@ void sh_slow_end(const struct sh_slow *slow);
 #ifdef NDEBUG
 #define SH_SLOW(name) ((void)0)
 #else
-#define SH_SLOW(name) SH_CLEANUP(sh_slow_end) struct sh_slow sh_slow_ = sh_slow_begin(name)
+#define SH_SLOW(name)                                                                              \
+    SH_CLEANUP(sh_slow_end) SH_UNUSED struct sh_slow sh_slow_ = sh_slow_begin(name)
 #endif
 
 #endif

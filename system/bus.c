@@ -17,6 +17,7 @@ struct sh_bus {
     sd_bus *sd;
     struct event *io;    /* what sd-bus waits for now; made anew when that changes */
     struct event *timer; /* its time-outs, and kicks */
+    uint64_t ready_by; /* microseconds: sd-bus itself would wait 90 s for a bus that says nothing */
     int fd;
     short waits;
     sh_bus_lost_fn lost;
@@ -86,6 +87,13 @@ static int rearm(struct sh_bus *bus)
     int timed = sd_bus_get_timeout(bus->sd, &due);
     if (timed < 0)
         return timed;
+    if (timed == 0)
+        due = UINT64_MAX;
+    if (sd_bus_is_ready(bus->sd) == 0) {
+        if (now_us() >= bus->ready_by)
+            return -ETIMEDOUT;
+        due = SH_MIN(due, bus->ready_by);
+    }
     short waits =
         (short)(EV_PERSIST | (events & POLLIN ? EV_READ : 0) | (events & POLLOUT ? EV_WRITE : 0));
     if (!bus->io || bus->fd != fd || bus->waits != waits) {
@@ -97,7 +105,7 @@ static int rearm(struct sh_bus *bus)
         bus->fd = fd;
         bus->waits = waits;
     }
-    wait_until(bus, timed > 0 ? due : UINT64_MAX);
+    wait_until(bus, due);
     return 0;
 }
 
@@ -132,7 +140,11 @@ enum sh_cause sh_bus_open(struct event_base *base, sh_bus_lost_fn lost, void *us
     struct sh_bus *bus = calloc(1, sizeof(*bus));
     if (!bus)
         return SH_ENV_NO_MEMORY;
-    *bus = (struct sh_bus){.base = base, .lost = lost, .user = user, .fd = -1};
+    *bus = (struct sh_bus){.base = base,
+                           .lost = lost,
+                           .user = user,
+                           .fd = -1,
+                           .ready_by = now_us() + SH_BUS_CALL_MS * UINT64_C(1000)};
     bus->timer = evtimer_new(base, on_io, bus);
     int r = bus->timer ? sd_bus_open_system(&bus->sd) : -ENOMEM;
     if (r >= 0)

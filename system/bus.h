@@ -15,7 +15,8 @@
 
 #include "proto/cause.h"
 
-#define SH_BUS_CALL_MS 5000 /* for one that names no limit of its own */
+#define SH_BUS_CALL_MS                                                                             \
+    5000 /* for one that names no limit of its own, and for the connection to be made */
 
 struct sh_bus;
 
@@ -34,7 +35,8 @@ void sh_bus_free(struct sh_bus *bus);
 sd_bus *sh_bus_sd(struct sh_bus *bus);
 
 /* Sends a method call (the message stays the caller's). answered gets the reply, an error of the peer, or one that sd-bus
- * makes after limit_ms (0: SH_BUS_CALL_MS). ret_slot, if not NULL, is unreferenced to forget the call. Fails with
+ * makes after limit_ms (0: SH_BUS_CALL_MS; counted from when the connection is made) or when the bus closes. Where the
+ * connection is never made, only lost is called. ret_slot, if not NULL, is unreferenced to forget the call. Fails with
  * env.no-bus, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_bus_call(struct sh_bus *bus, sd_bus_message *message,
                                       sd_bus_message_handler_t answered, void *user,

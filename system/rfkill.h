@@ -20,7 +20,8 @@ enum sh_rfkill_type { SH_RFKILL_WIFI, SH_RFKILL_BLUETOOTH, SH_RFKILL_TYPES };
 /* What the switches say of one kind of radio. */
 struct sh_rfkill {
     unsigned switches;            /* how many there are */
-    unsigned soft, hard;          /* how many of them are blocked so */
+    unsigned soft, hard;          /* how many of them are blocked so; one may be both */
+    unsigned shut;                /* how many of them are blocked, in whatever way */
     char blocked[SH_RFKILL_NAME]; /* names of those, "hci0, hp-bluetooth"; cut where it ends */
 };
 
@@ -33,7 +34,7 @@ SH_MUST_USE enum sh_cause sh_rfkill_cause(const struct sh_rfkill states[SH_RFKIL
                                           enum sh_rfkill_type type);
 
 struct sh_rfkill_watch;
-/* Calls changed from the loop whenever a switch changes, with all states. A kernel without rfkill gives a watch that never
+/* Calls changed from the loop whenever a switch changes, with all states, and soon after the start with those that are there. A kernel without rfkill gives a watch that never
  * calls. Fails with env.no-memory. */
 SH_MUST_USE enum sh_cause
 sh_rfkill_watch_new(struct event_base *base,

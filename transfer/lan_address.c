@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "transfer/lan_internal.h"
+#include "transfer/tcp.h"
 
 static bool usable_ipv4(const uint8_t *a)
 {
@@ -19,7 +19,7 @@ static bool usable_ipv6(const struct in6_addr *a)
 }
 
 /* false: not one of the kind that is looked for. */
-static bool read_address(const struct sockaddr *from, bool loopback, struct sh_lan_address *out)
+static bool read_address(const struct sockaddr *from, bool loopback, struct sh_tcp_address *out)
 {
     if (from->sa_family == AF_INET) {
         struct sockaddr_in in;
@@ -38,8 +38,8 @@ static bool read_address(const struct sockaddr *from, bool loopback, struct sh_l
     return false;
 }
 
-static bool is_listed(const struct sh_lan_address *list, size_t count,
-                      const struct sh_lan_address *address)
+static bool is_listed(const struct sh_tcp_address *list, size_t count,
+                      const struct sh_tcp_address *address)
 {
     for (size_t i = 0; i < count; i++) {
         if (list[i].len == address->len && memcmp(list[i].bytes, address->bytes, address->len) == 0)
@@ -49,11 +49,11 @@ static bool is_listed(const struct sh_lan_address *list, size_t count,
 }
 
 static size_t collect(const struct ifaddrs *list, const char *iface, bool ipv4_only, bool loopback,
-                      struct sh_lan_address *out)
+                      struct sh_tcp_address *out)
 {
     size_t count = 0;
     for (const struct ifaddrs *at = list; at && count < SH_LAN_ADDRESSES; at = at->ifa_next) {
-        struct sh_lan_address address = {.len = 0};
+        struct sh_tcp_address address = {.len = 0};
         bool is_loopback = (at->ifa_flags & IFF_LOOPBACK) != 0;
         if (!at->ifa_addr || !(at->ifa_flags & IFF_UP) || is_loopback != loopback)
             continue;
@@ -69,7 +69,7 @@ static size_t collect(const struct ifaddrs *list, const char *iface, bool ipv4_o
 }
 
 size_t sh_lan_addresses(const char *iface, bool ipv4_only,
-                        struct sh_lan_address out[SH_LAN_ADDRESSES], bool *ret_loopback)
+                        struct sh_tcp_address out[SH_LAN_ADDRESSES], bool *ret_loopback)
 {
     struct ifaddrs *list = NULL;
     *ret_loopback = false;

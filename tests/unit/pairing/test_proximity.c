@@ -53,6 +53,37 @@ static void metres_and_median(void **state SH_UNUSED)
     sh_proximity_free(p);
 }
 
+/* A Linux anchor advertises every 1.28 s, and now and then one is missed. */
+static void approach_takes_slow_senders(void **state SH_UNUSED)
+{
+    struct sh_proximity *p = make(SH_PROXIMITY_APPROACH, REF);
+    static const sh_ms at[] = {1000, 2281, 4845, 6127};
+    for (size_t i = 0; i < SH_COUNT(at); i++) {
+        assert_int_equal(sh_proximity_at(p, at[i]).verdict, SH_PROXIMITY_UNDECIDED);
+        sh_proximity_add(p, at[i], -50);
+    }
+    assert_int_equal(sh_proximity_at(p, 6127).verdict, SH_PROXIMITY_ACCEPT);
+    /* Carried away. */
+    for (sh_ms t = 7408; t < 12000; t += 1281)
+        sh_proximity_add(p, t, -75);
+    assert_int_equal(sh_proximity_at(p, 11251).verdict, SH_PROXIMITY_REJECT);
+    /* Gone. */
+    assert_int_equal(sh_proximity_at(p, 15000).verdict, SH_PROXIMITY_UNDECIDED);
+    sh_proximity_free(p);
+}
+
+/* A burst, then nothing, then one more: what was heard before the pause is old. */
+static void approach_forgets_over_a_pause(void **state SH_UNUSED)
+{
+    struct sh_proximity *p = make(SH_PROXIMITY_APPROACH, REF);
+    for (sh_ms t = 0; t <= 400; t += 100)
+        sh_proximity_add(p, 1000 + t, -50);
+    assert_int_equal(sh_proximity_at(p, 1400).verdict, SH_PROXIMITY_ACCEPT);
+    sh_proximity_add(p, 4000, -50);
+    assert_int_equal(sh_proximity_at(p, 4000).verdict, SH_PROXIMITY_UNDECIDED);
+    sh_proximity_free(p);
+}
+
 static void approach_decides_and_changes(void **state SH_UNUSED)
 {
     struct sh_proximity *p = make(SH_PROXIMITY_APPROACH, REF);
@@ -203,6 +234,8 @@ int main(void)
         cmocka_unit_test(nothing_known),
         cmocka_unit_test(metres_and_median),
         cmocka_unit_test(approach_decides_and_changes),
+        cmocka_unit_test(approach_takes_slow_senders),
+        cmocka_unit_test(approach_forgets_over_a_pause),
         cmocka_unit_test(measure_decides_once),
         cmocka_unit_test(measure_wants_samples),
         cmocka_unit_test(bad_samples),

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "transfer/lan_internal.h"
+#include "transfer/tcp.h"
 
 #define READ_MAX   65536 /* octets an event: streams take turns */
 #define WRITE_MAX  (256 * 1024)
@@ -23,10 +23,10 @@ struct delayed {
     size_t octets;
 };
 
-struct sh_lan_stream {
+struct sh_tcp_stream {
     struct sh_stream stream;
-    struct sh_lan_owner *owner; /* NULL: gone */
-    struct sh_lan_stream *next, **link;
+    struct sh_tcp_owner *owner; /* NULL: gone */
+    struct sh_tcp_stream *next, **link;
     struct event_base *base;
     bool accepted;
     int fd;
@@ -48,7 +48,7 @@ struct sh_lan_stream {
     unsigned delay_first, delay_count;
 };
 
-sh_ms sh_lan_now(void)
+sh_ms sh_tcp_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
@@ -60,7 +60,7 @@ static void set_option(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value)); /* works worse without, but works */
 }
 
-void sh_lan_socket_options(int fd)
+void sh_tcp_socket_options(int fd)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
@@ -81,7 +81,7 @@ static void arm(struct event *event, unsigned ms)
 
 /* ---- the end ---- */
 
-static void unlink_stream(struct sh_lan_stream *s)
+static void unlink_stream(struct sh_tcp_stream *s)
 {
     if (!s->owner)
         return;
@@ -99,7 +99,7 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
-static void stream_free(struct sh_lan_stream *s)
+static void stream_free(struct sh_tcp_stream *s)
 {
     unlink_stream(s);
     free_event(s->readable);
@@ -115,7 +115,7 @@ static void stream_free(struct sh_lan_stream *s)
 }
 
 /* No more input or output; the user is told from the loop. */
-static void stream_die(struct sh_lan_stream *s, enum sh_cause cause)
+static void stream_die(struct sh_tcp_stream *s, enum sh_cause cause)
 {
     if (s->dead)
         return;
@@ -131,7 +131,7 @@ static void stream_die(struct sh_lan_stream *s, enum sh_cause cause)
 
 static void on_later(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
-    struct sh_lan_stream *s = user;
+    struct sh_tcp_stream *s = user;
     if (s->closing) {
         stream_free(s);
         return;
@@ -147,7 +147,7 @@ static void on_later(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 
 /* ---- output ---- */
 
-static size_t released(struct sh_lan_stream *s, sh_ms now)
+static size_t released(struct sh_tcp_stream *s, sh_ms now)
 {
     size_t waiting = 0;
     while (s->delay_count > 0 && s->delays[s->delay_first].due <= now) {
@@ -160,11 +160,11 @@ static size_t released(struct sh_lan_stream *s, sh_ms now)
     return queued > waiting ? queued - waiting : 0;
 }
 
-static void delay_add(struct sh_lan_stream *s, size_t octets)
+static void delay_add(struct sh_tcp_stream *s, size_t octets)
 {
     if (s->shape.delay_ms == 0)
         return;
-    struct delayed entry = {.due = sh_lan_now() + s->shape.delay_ms, .octets = octets};
+    struct delayed entry = {.due = sh_tcp_now() + s->shape.delay_ms, .octets = octets};
     if (s->delay_count == DELAYS_MAX) {
         struct delayed *last = &s->delays[(s->delay_first + s->delay_count - 1) % DELAYS_MAX];
         entry.octets += last->octets;
@@ -175,7 +175,7 @@ static void delay_add(struct sh_lan_stream *s, size_t octets)
 }
 
 /* A bucket of a fiftieth of a second. */
-static size_t allowed_by_rate(struct sh_lan_stream *s, sh_ms now)
+static size_t allowed_by_rate(struct sh_tcp_stream *s, sh_ms now)
 {
     if (s->shape.rate == 0)
         return SIZE_MAX;
@@ -197,30 +197,30 @@ static uint64_t up_to(uint64_t limit, uint64_t sent)
 }
 
 /* How many octets may be given to the kernel now. */
-static size_t allowance(struct sh_lan_stream *s)
+static size_t allowance(struct sh_tcp_stream *s)
 {
     size_t queued = evbuffer_get_length(s->out);
     if (!s->shape_fn)
         return SH_MIN(queued, (size_t)WRITE_MAX);
-    sh_ms now = sh_lan_now();
+    sh_ms now = sh_tcp_now();
     uint64_t most = SH_MIN(released(s, now), allowed_by_rate(s, now));
     most = SH_MIN(most, up_to(s->shape.cut_after, s->sent));
     most = SH_MIN(most, up_to(s->shape.blackhole_after, s->sent));
     return (size_t)SH_MIN(most, (uint64_t)WRITE_MAX);
 }
 
-static bool is_blackhole(const struct sh_lan_stream *s)
+static bool is_blackhole(const struct sh_tcp_stream *s)
 {
     return s->shape.blackhole ||
            (s->shape.blackhole_after > 0 && s->sent >= s->shape.blackhole_after);
 }
 
-static bool is_cut(const struct sh_lan_stream *s)
+static bool is_cut(const struct sh_tcp_stream *s)
 {
     return s->shape.cut || (s->shape.cut_after > 0 && s->sent >= s->shape.cut_after);
 }
 
-static void wait_to_write(struct sh_lan_stream *s)
+static void wait_to_write(struct sh_tcp_stream *s)
 {
     if (s->dead || evbuffer_get_length(s->out) == 0 || is_blackhole(s))
         return;
@@ -232,12 +232,12 @@ static void wait_to_write(struct sh_lan_stream *s)
 
 /* The queue is empty: says so to the other side, and waits for its end, since a close with
  * unread input would be a reset that takes what we sent with it. */
-static void flushed(struct sh_lan_stream *s)
+static void flushed(struct sh_tcp_stream *s)
 {
     (void)shutdown(s->fd, SHUT_WR);
 }
 
-static void write_some(struct sh_lan_stream *s)
+static void write_some(struct sh_tcp_stream *s)
 {
     size_t most = is_blackhole(s) ? 0 : allowance(s);
     if (s->dead || most == 0)
@@ -257,7 +257,7 @@ static void write_some(struct sh_lan_stream *s)
         flushed(s);
 }
 
-static void tell_writable(struct sh_lan_stream *s)
+static void tell_writable(struct sh_tcp_stream *s)
 {
     if (s->dead || s->closing || s->was_low || evbuffer_get_length(s->out) >= SH_STREAM_LOW)
         return;
@@ -268,7 +268,7 @@ static void tell_writable(struct sh_lan_stream *s)
 
 static void on_writable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
-    struct sh_lan_stream *s = user;
+    struct sh_tcp_stream *s = user;
     write_some(s);
     wait_to_write(s);
     tell_writable(s);
@@ -278,7 +278,7 @@ static void on_writable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
 
 static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
-    struct sh_lan_stream *s = user;
+    struct sh_tcp_stream *s = user;
     uint8_t buffer[READ_MAX];
     if (is_blackhole(s)) {
         event_del(s->readable); /* on_shaping looks whether it is over */
@@ -297,7 +297,7 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
 
 static void on_shaping(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
-    struct sh_lan_stream *s = user;
+    struct sh_tcp_stream *s = user;
     s->shape = s->shape_fn(s->shape_user);
     if (is_cut(s)) {
         stream_die(s, SH_CONNECT_LOST);
@@ -306,14 +306,14 @@ static void on_shaping(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void 
     if (!is_blackhole(s))
         event_add(s->readable, NULL);
     wait_to_write(s);
-    arm(s->shaping, SH_LAN_SHAPE_MS);
+    arm(s->shaping, SH_TCP_SHAPE_MS);
 }
 
 /* ---- the driver ---- */
 
 static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
 {
-    struct sh_lan_stream *s = (struct sh_lan_stream *)stream;
+    struct sh_tcp_stream *s = (struct sh_tcp_stream *)stream;
     if (s->dead || s->closing || bytes.n == 0)
         return;
     if (evbuffer_add(s->out, bytes.p, bytes.n) < 0) {
@@ -328,12 +328,12 @@ static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
 
 static size_t stream_pending(const struct sh_stream *stream)
 {
-    return evbuffer_get_length(((const struct sh_lan_stream *)stream)->out);
+    return evbuffer_get_length(((const struct sh_tcp_stream *)stream)->out);
 }
 
 static void stream_close(struct sh_stream *stream)
 {
-    struct sh_lan_stream *s = (struct sh_lan_stream *)stream;
+    struct sh_tcp_stream *s = (struct sh_tcp_stream *)stream;
     if (s->closing)
         return;
     s->closing = true;
@@ -361,7 +361,7 @@ static void on_linger(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *
 static const struct sh_stream_driver driver = {
     .send = stream_send, .pending = stream_pending, .close = stream_close};
 
-static bool make_events(struct sh_lan_stream *s)
+static bool make_events(struct sh_tcp_stream *s)
 {
     s->readable = event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
     s->writable = event_new(s->base, s->fd, EV_WRITE, on_writable, s);
@@ -375,9 +375,9 @@ static bool make_events(struct sh_lan_stream *s)
            (s->shaping || !s->shape_fn) && event_add(s->readable, NULL) == 0;
 }
 
-struct sh_lan_stream *sh_lan_stream_new(struct sh_lan_owner *owner, int fd, bool accepted)
+struct sh_tcp_stream *sh_tcp_stream_new(struct sh_tcp_owner *owner, int fd, bool accepted)
 {
-    struct sh_lan_stream *s = calloc(1, sizeof(*s));
+    struct sh_tcp_stream *s = calloc(1, sizeof(*s));
     if (!s) {
         close(fd);
         return NULL;
@@ -389,7 +389,7 @@ struct sh_lan_stream *sh_lan_stream_new(struct sh_lan_owner *owner, int fd, bool
     s->was_low = true;
     s->shape_fn = owner->shape;
     s->shape_user = owner->shape_user;
-    s->refilled = sh_lan_now();
+    s->refilled = sh_tcp_now();
     if (!make_events(s)) {
         stream_free(s);
         return NULL;
@@ -406,15 +406,26 @@ struct sh_lan_stream *sh_lan_stream_new(struct sh_lan_owner *owner, int fd, bool
     return s;
 }
 
-struct sh_stream *sh_lan_stream_base(struct sh_lan_stream *stream)
+struct sh_stream *sh_tcp_stream_base(struct sh_tcp_stream *stream)
 {
     return &stream->stream;
 }
 
-void sh_lan_streams_detach(struct sh_lan_owner *owner)
+struct sh_shape sh_tcp_shape_now(const struct sh_tcp_owner *owner)
+{
+    return owner->shape ? owner->shape(owner->shape_user) : (struct sh_shape){0};
+}
+
+void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause)
+{
+    for (struct sh_tcp_stream *s = owner->streams; s; s = s->next)
+        stream_die(s, cause);
+}
+
+void sh_tcp_streams_detach(struct sh_tcp_owner *owner)
 {
     while (owner->streams) {
-        struct sh_lan_stream *s = owner->streams;
+        struct sh_tcp_stream *s = owner->streams;
         unlink_stream(s);
         if (s->closing)
             stream_free(s);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "pairing/bluez_radio.h"
+#include "pairing/l2cap_socket.h"
+#include "proto/log.h"
+#include "proto/slow.h"
+
+#define PATIENCE_MS   1500 /* for the scan to end */
+#define CONNECT_MS    5000
+#define ONCE_MORE_MS  3500
+#define PAUSE_MS      200 /* between two tries */
+#define TRIES         2
+#define NO_ADAPTER_MS 5000
+#define REASSERT_MS   300
+
+static void arm(struct event *event, unsigned ms)
+{
+    const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    evtimer_add(event, &tv);
+}
+
+/* ---- calling ---- */
+
+static void call_end(struct sh_bluez_radio *radio)
+{
+    radio->call.state = SH_BLUEZ_NO_CALL;
+    event_del(radio->call.timer);
+    sh_bluez_kick(radio);
+}
+
+/* A try is over: another one, with everything else off, or that was it. */
+static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
+{
+    struct sh_bluez_call *call = &radio->call;
+    sh_log("bluez: connecting, try %u: %s: %s", call->tries, sh_cause_info(cause)->name,
+           sh_detail());
+    if (call->tries < TRIES) {
+        call->state = SH_BLUEZ_CALL_WAITS;
+        call->patience_over = false;
+        arm(call->timer, PAUSE_MS);
+        sh_bluez_kick(radio);
+        return;
+    }
+    call_end(radio);
+    if (radio->ble.ops->connect_failed)
+        radio->ble.ops->connect_failed(cause, radio->ble.user);
+}
+
+static void call_out(struct sh_bluez_radio *radio)
+{
+    struct sh_bluez_call *call = &radio->call;
+    struct sh_bdaddr own;
+    int fd = -1;
+    call->tries++;
+    call->state = SH_BLUEZ_CALL_OUT;
+    event_del(call->timer);
+    enum sh_cause cause = sh_bluez_own(radio, &own) ? SH_OK : SH_CONNECT_FAILED;
+    if (cause == SH_OK)
+        cause = sh_l2cap_socket_call(&own, &call->peer, call->psm, &fd);
+    if (cause == SH_OK)
+        cause = sh_l2cap_call(radio->l2cap, fd, call->tries == 1 ? CONNECT_MS : ONCE_MORE_MS);
+    if (cause != SH_OK)
+        call_failed(radio, cause);
+}
+
+void sh_bluez_link_review(struct sh_bluez_radio *radio)
+{
+    struct sh_bluez_call *call = &radio->call;
+    if (call->state != SH_BLUEZ_CALL_WAITS || !radio->usable)
+        return;
+    bool pausing = call->tries > 0 && !call->patience_over;
+    if (!pausing && (sh_bluez_scan_idle(radio->scan) || call->patience_over))
+        call_out(radio);
+}
+
+static void on_call_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    SH_SLOW("bluez call");
+    struct sh_bluez_radio *radio = user;
+    sh_bluez_radio_enter(radio);
+    struct sh_bluez_call *call = &radio->call;
+    if (call->state == SH_BLUEZ_CALL_WAITS && radio->usable) {
+        call->patience_over = true;
+        call_out(radio);
+    } else if (call->state == SH_BLUEZ_CALL_WAITS) {
+        call->tries = TRIES;
+        call_failed(radio, sh_fail(SH_CONNECT_TIMEOUT, "the adapter is not usable"));
+    }
+    sh_bluez_radio_leave(radio);
+}
+
+enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *address, uint8_t psm)
+{
+    struct sh_bluez_call *call = &radio->call;
+    struct sh_bdaddr peer;
+    if (!sh_bdaddr_read(address, &peer))
+        return sh_fail(SH_CONNECT_FAILED, "%s is no address", address);
+    sh_l2cap_call_stop(radio->l2cap);
+    struct event *timer = call->timer;
+    *call = (struct sh_bluez_call){
+        .state = SH_BLUEZ_CALL_WAITS, .peer = peer, .psm = psm, .timer = timer};
+    arm(timer, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS);
+    sh_bluez_kick(radio);
+    return SH_OK;
+}
+
+/* ---- streams ---- */
+
+static void on_stream(struct sh_stream *stream, bool incoming, void *user)
+{
+    struct sh_bluez_radio *radio = user;
+    sh_bluez_radio_enter(radio);
+    if (incoming)
+        arm(radio->reassert, REASSERT_MS); /* the controller stopped for the connection */
+    else
+        call_end(radio);
+    radio->ble.ops->stream(stream, incoming, radio->ble.user);
+    sh_bluez_radio_leave(radio);
+}
+
+static void on_connect_failed(enum sh_cause cause, void *user)
+{
+    struct sh_bluez_radio *radio = user;
+    sh_bluez_radio_enter(radio);
+    call_failed(radio, cause);
+    sh_bluez_radio_leave(radio);
+}
+
+static void on_ended(struct sh_stream *stream, bool incoming, void *user)
+{
+    struct sh_bluez_radio *radio = user;
+    sh_bluez_link_sample(radio, stream, false);
+    if (incoming)
+        arm(radio->reassert, REASSERT_MS);
+}
+
+static const struct sh_l2cap_ops l2cap_ops = {
+    .stream = on_stream, .connect_failed = on_connect_failed, .ended = on_ended};
+
+enum sh_cause sh_bluez_link_listen(struct sh_bluez_radio *radio)
+{
+    struct sh_bdaddr own;
+    int fd = -1;
+    if (!sh_bluez_own(radio, &own))
+        return sh_fail(SH_ENV_RADIO_FAILED, "%s says no address", radio->adapter.name);
+    if (radio->listening && memcmp(&radio->listens_as, &own, sizeof(own)) == 0)
+        return SH_OK;
+    sh_bluez_link_unlisten(radio);
+    SH_TRY(sh_l2cap_socket_listen(&own, &fd, &radio->payload.psm));
+    SH_TRY(sh_l2cap_listen(radio->l2cap, fd, SH_BLE_STREAMS));
+    sh_log("bluez: listening on PSM 0x%02x", radio->payload.psm);
+    radio->listening = true;
+    radio->listens_as = own;
+    return SH_OK;
+}
+
+void sh_bluez_link_unlisten(struct sh_bluez_radio *radio)
+{
+    sh_l2cap_listen_stop(radio->l2cap);
+    radio->listening = false;
+}
+
+/* ---- signal strength ---- */
+
+static void on_sample(uint16_t handle, int dbm, void *user)
+{
+    struct sh_bluez_radio *radio = user;
+    sh_bluez_radio_enter(radio);
+    for (size_t i = 0; i < radio->sampled_count && !radio->freed; i++) {
+        if (radio->sampled[i].handle == handle && radio->ble.ops->rssi)
+            radio->ble.ops->rssi(radio->sampled[i].stream, dbm, radio->ble.user);
+    }
+    sh_bluez_radio_leave(radio);
+}
+
+static void unsample(struct sh_bluez_radio *radio, const struct sh_stream *stream)
+{
+    for (size_t i = 0; i < radio->sampled_count; i++) {
+        if (radio->sampled[i].stream != stream)
+            continue;
+        uint16_t handle = radio->sampled[i].handle;
+        bool shared = false;
+        radio->sampled[i] = radio->sampled[--radio->sampled_count];
+        for (size_t k = 0; k < radio->sampled_count; k++)
+            shared = shared || radio->sampled[k].handle == handle;
+        if (!shared)
+            sh_rssi_remove(radio->rssi, handle);
+        return;
+    }
+}
+
+void sh_bluez_link_sample(struct sh_bluez_radio *radio, struct sh_stream *stream, bool on)
+{
+    uint16_t handle = 0;
+    struct sh_bdaddr peer;
+    unsample(radio, stream);
+    if (!on || radio->sampled_count == SH_COUNT(radio->sampled) || !radio->rssi)
+        return;
+    if (!sh_l2cap_link(sh_l2cap_fd(stream), &handle, &peer)) {
+        sh_log("bluez: a stream that is not up has no signal strength");
+        return;
+    }
+    radio->sampled[radio->sampled_count++] =
+        (struct sh_bluez_sampled){.handle = handle, .stream = stream};
+    sh_rssi_add(radio->rssi, handle, &peer);
+}
+
+enum sh_cause sh_bluez_link_adapter(struct sh_bluez_radio *radio, uint16_t index)
+{
+    sh_rssi_free(radio->rssi);
+    radio->rssi = NULL;
+    radio->sampled_count = 0;
+    return sh_rssi_new(radio->base, index, on_sample, radio, &radio->rssi);
+}
+
+/* ---- life ---- */
+
+enum sh_cause sh_bluez_link_open(struct sh_bluez_radio *radio)
+{
+    radio->call.timer = evtimer_new(radio->base, on_call_timer, radio);
+    if (!radio->call.timer)
+        return SH_ENV_NO_MEMORY;
+    return sh_l2cap_new(radio->base, &l2cap_ops, radio, &radio->l2cap);
+}
+
+void sh_bluez_link_close(struct sh_bluez_radio *radio)
+{
+    sh_rssi_free(radio->rssi);
+    radio->rssi = NULL;
+    radio->sampled_count = 0;
+    sh_l2cap_free(radio->l2cap);
+    radio->l2cap = NULL;
+    if (radio->call.timer)
+        event_free(radio->call.timer);
+    radio->call.timer = NULL;
+}

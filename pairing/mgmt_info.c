@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "pairing/mgmt_info.h"
+
+#include <bluetooth/bluetooth.h>
+#include <bluetooth/hci.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pairing/mgmt_packet.h"
+#include "proto/slow.h"
+
+struct sh_mgmt_info {
+    uint16_t index;
+    void (*told)(uint32_t settings, void *user);
+    void *user;
+    int fd;
+    struct event *readable;
+};
+
+static void on_readable(evutil_socket_t fd, short what, void *user)
+{
+    SH_SLOW("mgmt info");
+    struct sh_mgmt_info *info = user;
+    uint8_t packet[SH_MGMT_EVENT_MAX];
+    struct sh_mgmt_answer answer;
+    if (what & EV_TIMEOUT) {
+        event_del(info->readable);
+        return;
+    }
+    ssize_t n = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
+    if (n <= 0 || !sh_mgmt_answer_read(SH_BYTES(packet, (size_t)n), &answer) ||
+        answer.opcode != SH_MGMT_READ_INFO || answer.index != info->index)
+        return;
+    event_del(info->readable);
+    if (answer.status == 0)
+        info->told(answer.settings, info->user);
+}
+
+static int ask(uint16_t index, int fd)
+{
+    uint8_t packet[SH_MGMT_ASK_MAX];
+    const struct sockaddr_hci address = {
+        .hci_family = AF_BLUETOOTH, .hci_dev = HCI_DEV_NONE, .hci_channel = HCI_CHANNEL_CONTROL};
+    size_t n = sh_mgmt_ask_info(index, packet);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        send(fd, packet, n, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)n)
+        return errno;
+    return 0;
+}
+
+enum sh_cause sh_mgmt_info_new(struct event_base *base, uint16_t index,
+                               void (*told)(uint32_t settings, void *user), void *user,
+                               struct sh_mgmt_info **ret_info)
+{
+    static const struct timeval limit = {.tv_sec = SH_MGMT_INFO_MS / 1000};
+    struct sh_mgmt_info *info = calloc(1, sizeof(*info));
+    if (!info)
+        return SH_ENV_NO_MEMORY;
+    *info = (struct sh_mgmt_info){.index = index, .told = told, .user = user};
+    info->fd = socket(AF_BLUETOOTH, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, BTPROTO_HCI);
+    int error = ask(index, info->fd);
+    if (error != 0) {
+        sh_mgmt_info_free(info);
+        return sh_fail(SH_ENV_PERMISSION, "management socket: %s", strerror(error));
+    }
+    info->readable = event_new(base, info->fd, EV_READ | EV_PERSIST, on_readable, info);
+    if (!info->readable || event_add(info->readable, &limit) != 0) {
+        sh_mgmt_info_free(info);
+        return SH_ENV_NO_MEMORY;
+    }
+    *ret_info = info;
+    return SH_OK;
+}
+
+void sh_mgmt_info_free(struct sh_mgmt_info *info)
+{
+    if (!info)
+        return;
+    if (info->readable)
+        event_free(info->readable);
+    sh_closep(&info->fd);
+    free(info);
+}

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "pairing/bluez_radio.h"
+#include "pairing/l2cap_socket.h"
 #include "pairing/mgmt_packet.h"
 #include "proto/log.h"
 #include "proto/slow.h"

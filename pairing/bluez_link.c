@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "pairing/bluez_radio.h"
+#include "pairing/l2cap_socket.h"
 #include "proto/log.h"
 #include "proto/slow.h"
 

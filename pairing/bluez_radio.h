@@ -12,12 +12,12 @@
 #ifndef SIMHOP_PAIRING_BLUEZ_RADIO_H
 #define SIMHOP_PAIRING_BLUEZ_RADIO_H
 
+#include "pairing/bdaddr.h"
 #include "pairing/ble_bluez.h"
 #include "pairing/bluez_advert.h"
 #include "pairing/bluez_daemon.h"
 #include "pairing/bluez_scan.h"
 #include "pairing/l2cap.h"
-#include "pairing/l2cap_socket.h"
 #include "pairing/mgmt_info.h"
 #include "pairing/rssi.h"
 #include "system/rfkill.h"

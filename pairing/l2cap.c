@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "pairing/l2cap.h"
 
+#include <bluetooth/bluetooth.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <linux/sock_diag.h>
@@ -9,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pairing/l2cap_socket.h"
 #include "proto/log.h"
 #include "proto/slow.h"
 
@@ -307,6 +307,23 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
 }
 
 /* ---- calling ---- */
+
+enum sh_cause sh_l2cap_cause(int error)
+{
+    const char *text = strerror(error);
+    switch (error) {
+    case ETIMEDOUT:
+        return sh_fail(SH_CONNECT_TIMEOUT, "L2CAP connect: %s", text);
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+        return sh_fail(SH_CONNECT_LOST, "L2CAP connect: %s", text);
+    case ENETDOWN:
+        return sh_fail(SH_BLUETOOTH_OFF, "L2CAP connect: %s", text);
+    default: /* ECONNREFUSED: nobody listens on that PSM; EHOSTDOWN, EHOSTUNREACH, EBUSY, ... */
+        return sh_fail(SH_CONNECT_FAILED, "L2CAP connect: %s", text);
+    }
+}
 
 static void called(struct channel *channel)
 {

@@ -49,6 +49,10 @@ void sh_l2cap_listen_stop(struct sh_l2cap *l2cap);
 SH_MUST_USE enum sh_cause sh_l2cap_call(struct sh_l2cap *l2cap, int fd, unsigned limit_ms);
 void sh_l2cap_call_stop(struct sh_l2cap *l2cap);
 
+/* What an errno of connecting means: connect.timeout, connect.lost, connect.failed, bluetooth.off; with
+ * its text as detail. */
+enum sh_cause sh_l2cap_cause(int error);
+
 /* The socket; -1 when the channel is over. */
 int sh_l2cap_fd(const struct sh_stream *stream);
 /* How many streams are up, also those that are being closed. */

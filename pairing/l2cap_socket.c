@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "pairing/l2cap_socket.h"
 
+#include <bluetooth/bluetooth.h>
+#include <bluetooth/l2cap.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,24 +14,6 @@
 #define PSM_FIRST 0x80
 #define PSM_LAST  0xff
 #define BACKLOG   8
-
-bool sh_bdaddr_read(const char *text, struct sh_bdaddr *ret_address)
-{
-    char octets[18] = "";
-    size_t n = strcspn(text, "/");
-    struct sh_bdaddr address = {.type = BDADDR_LE_PUBLIC};
-    if (n != sizeof(octets) - 1)
-        return false;
-    memcpy(octets, text, n);
-    if (strcmp(text + n, "/random") == 0)
-        address.type = BDADDR_LE_RANDOM;
-    else if (strcmp(text + n, "/public") != 0)
-        return false;
-    if (bachk(octets) != 0 || str2ba(octets, &address.octets) != 0)
-        return false;
-    *ret_address = address;
-    return true;
-}
 
 static struct sockaddr_l2 socket_address(const struct sh_bdaddr *address, uint8_t psm)
 {
@@ -93,23 +77,6 @@ enum sh_cause sh_l2cap_socket_listen(const struct sh_bdaddr *own, int *ret_fd, u
     *ret_psm = (uint8_t)psm;
     fd = -1;
     return SH_OK;
-}
-
-enum sh_cause sh_l2cap_cause(int error)
-{
-    const char *text = strerror(error);
-    switch (error) {
-    case ETIMEDOUT:
-        return sh_fail(SH_CONNECT_TIMEOUT, "L2CAP connect: %s", text);
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EPIPE:
-        return sh_fail(SH_CONNECT_LOST, "L2CAP connect: %s", text);
-    case ENETDOWN:
-        return sh_fail(SH_BLUETOOTH_OFF, "L2CAP connect: %s", text);
-    default: /* ECONNREFUSED: nobody listens on that PSM; EHOSTDOWN, EHOSTUNREACH, EBUSY, ... */
-        return sh_fail(SH_CONNECT_FAILED, "L2CAP connect: %s", text);
-    }
 }
 
 enum sh_cause sh_l2cap_socket_call(const struct sh_bdaddr *own, const struct sh_bdaddr *peer,

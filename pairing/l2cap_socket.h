@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Sockets of L2CAP LE credit-based channels (Bluetooth Core 5.4 vol 3 part A section 10.1; kernel
- * net/bluetooth/l2cap_sock.c), and addresses as the driver shows them. Nothing here waits.
+ * net/bluetooth/l2cap_sock.c). Nothing here waits.
  *
  * No security is asked of the link (BT_SECURITY_LOW): simhop's own channel does that.
  */
 #ifndef SIMHOP_PAIRING_L2CAP_SOCKET_H
 #define SIMHOP_PAIRING_L2CAP_SOCKET_H
 
-#include <bluetooth/bluetooth.h>
-#include <bluetooth/l2cap.h>
-
+#include "pairing/bdaddr.h"
 #include "proto/cause.h"
-
-/* "AA:BB:CC:DD:EE:FF/public" or ".../random". */
-struct sh_bdaddr {
-    bdaddr_t octets; /* little endian */
-    uint8_t type;    /* BDADDR_LE_PUBLIC or BDADDR_LE_RANDOM */
-};
-
-#define SH_BDADDR_TEXT 25
-
-/* false: not of that form. */
-SH_MUST_USE bool sh_bdaddr_read(const char *text, struct sh_bdaddr *ret_address);
 
 /* SH_OK, or bluetooth.unsupported: the kernel has no Bluetooth, or this namespace has none. */
 SH_MUST_USE enum sh_cause sh_l2cap_supported(void);
@@ -36,10 +23,6 @@ SH_MUST_USE enum sh_cause sh_l2cap_socket_listen(const struct sh_bdaddr *own, in
 SH_MUST_USE enum sh_cause sh_l2cap_socket_call(const struct sh_bdaddr *own,
                                                const struct sh_bdaddr *peer, uint8_t psm,
                                                int *ret_fd);
-/* What an errno of connecting means: connect.timeout, connect.lost, connect.failed, bluetooth.off; with
- * its text as detail. */
-enum sh_cause sh_l2cap_cause(int error);
-
 /* The link below a channel that is up, and who is at its other end. false: it is not up. */
 SH_MUST_USE bool sh_l2cap_link(int fd, uint16_t *ret_handle, struct sh_bdaddr *ret_peer);
 

@@ -9,7 +9,8 @@
 
 #include <event2/event.h>
 
-#include "pairing/l2cap_socket.h"
+#include "pairing/bdaddr.h"
+#include "proto/cause.h"
 
 #define SH_RSSI_TARGETS 16 /* more are not sampled */
 

@@ -44,13 +44,21 @@ void sh_wifi_note(struct sh_wifi *wifi, const char *format, ...)
 }
 
 enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret_radio,
-                           const struct sh_wifi_iface **ret_station)
+                           const struct sh_wifi_iface **ret_station,
+                           struct sh_wifi_run_config *ret_config)
 {
     struct sh_rfkill states[SH_RFKILL_TYPES];
     SH_TRY(sh_wifi_nl_read(ret_radio));
     SH_TRY(sh_wifi_station(ret_radio, wifi->iface[0] ? wifi->iface : NULL, ret_station));
     sh_rfkill_read(NULL, states);
-    return sh_rfkill_cause(states, SH_RFKILL_WIFI);
+    SH_TRY(sh_rfkill_cause(states, SH_RFKILL_WIFI));
+    *ret_config = (struct sh_wifi_run_config){.base = wifi->base,
+                                              .control_dir = wifi->control_dir,
+                                              .run_dir = wifi->run_dir,
+                                              .station = **ret_station};
+    for (size_t i = 0; i < ret_radio->iface_count; i++)
+        ret_config->newest = SH_MAX(ret_config->newest, ret_radio->ifaces[i].ifindex);
+    return SH_OK;
 }
 
 /* ---- Left-overs first ---- */

@@ -9,12 +9,26 @@
 #include <netlink/route/addr.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "crypto/secret.h"
 #include "proto/log.h"
 #include "proto/slow.h"
 
 #define RECEIVE_WAIT ((struct timeval){.tv_sec = 1})
+
+bool sh_netif_find(const char *iface, uint32_t *ret_ifindex, uint8_t ret_address[6])
+{
+    struct ifreq request = {.ifr_ifindex = 0};
+    uint32_t ifindex = if_nametoindex(iface);
+    sh_autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (ifindex == 0 || fd < 0 || !sh_strcopy(request.ifr_name, sizeof(request.ifr_name), iface) ||
+        ioctl(fd, SIOCGIFHWADDR, &request) < 0)
+        return false;
+    *ret_ifindex = ifindex;
+    memcpy(ret_address, request.ifr_hwaddr.sa_data, 6);
+    return true;
+}
 
 /* ---- Addresses ---- */
 

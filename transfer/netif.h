@@ -12,6 +12,9 @@
 
 #include "transfer/tcp.h"
 
+/* false: there is none of that name. */
+bool sh_netif_find(const char *iface, uint32_t *ret_ifindex, uint8_t ret_address[6]);
+
 /* Adds both kinds, or the one that works. Without permission it takes the address that the kernel made itself, if there is one by
  * now. Returns how many are in out, at most 2; 0 with wifi.permission or wifi.no-address as *ret_cause. */
 size_t sh_netif_add_addresses(const char *iface, uint32_t ifindex, struct sh_tcp_address out[2],

@@ -142,14 +142,11 @@ static enum sh_cause start(struct sh_wifi_anchor *a)
     struct sh_wifi *wifi = a->wifi;
     struct sh_wifi_radio radio;
     const struct sh_wifi_iface *station = NULL;
-    struct sh_wifi_run_config config = {.base = wifi->base,
-                                        .kind = SH_WPA_OWN,
-                                        .control_dir = wifi->control_dir,
-                                        .run_dir = wifi->run_dir};
+    struct sh_wifi_run_config config;
     a->started = sh_tcp_now();
-    SH_TRY(sh_wifi_look(wifi, &radio, &station));
+    SH_TRY(sh_wifi_look(wifi, &radio, &station, &config));
     SH_TRY(sh_wifi_group_frequency(&radio, station, &a->group.frequency_mhz));
-    config.station = *station;
+    config.kind = SH_WPA_OWN;
     config.group = a->group;
     sh_wifi_note(wifi, "Wi-Fi Direct: starting a group with %s on %u MHz.", station->name,
                  a->group.frequency_mhz);

@@ -21,6 +21,7 @@ struct sh_wifi_run_config {
     enum sh_wpa_task_kind kind;
     const char *control_dir, *run_dir;
     struct sh_wifi_iface station;
+    uint32_t newest; /* ifindex: what is made later has a greater one */
     struct sh_wifi_group group;
 };
 
@@ -69,9 +70,10 @@ struct sh_wifi {
 /* Says it once; the same again only after another. */
 SH_PRINTF(2, 3) void sh_wifi_note(struct sh_wifi *wifi, const char *format, ...);
 
-/* The radios, and the station interface to use. Fails with wifi.*, env.*. */
+/* The radios, and the station interface to use, with that and the newest interface also in config. Fails with wifi.*, env.*. */
 SH_MUST_USE enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret_radio,
-                                       const struct sh_wifi_iface **ret_station);
+                                       const struct sh_wifi_iface **ret_station,
+                                       struct sh_wifi_run_config *ret_config);
 
 /* The anchor's side: tries until it is freed. Fails with env.no-memory, env.crypto. */
 SH_MUST_USE enum sh_cause sh_wifi_anchor_new(struct sh_wifi *wifi, struct sh_bytes seed,

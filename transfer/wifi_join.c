@@ -155,39 +155,36 @@ static void on_ended(enum sh_cause cause, void *user)
 static const struct sh_wifi_run_ops run_ops = {.up = on_up, .ended = on_ended};
 
 static enum sh_cause try_way(struct sh_wifi_join *j, const struct sh_wifi_radio *radio,
-                             const struct sh_wifi_iface *station)
+                             const struct sh_wifi_iface *station, struct sh_wifi_run_config *config)
 {
     static const enum sh_wpa_task_kind kinds[] = {SH_WPA_SECOND, SH_WPA_CLIENT, SH_WPA_STATION};
     struct sh_wifi *wifi = j->wifi;
-    struct sh_wifi_run_config config = {.base = wifi->base,
-                                        .kind = kinds[j->way],
-                                        .control_dir = wifi->control_dir,
-                                        .run_dir = wifi->run_dir,
-                                        .station = *station};
     SH_TRY(sh_wifi_can_join(radio, station, j->way, j->group.frequency_mhz));
     if (j->way == SH_WIFI_WAY_STATION &&
         !(wifi->may_take_station && wifi->may_take_station(wifi->link.user)))
         return sh_fail(SH_WIFI_OWNED, "%s is in use; --take-wifi would take it", station->name);
     sh_wifi_note(wifi, "Wi-Fi Direct: joining with %s (%s).", station->name,
                  sh_wifi_way_name(j->way));
-    config.group = j->group;
+    config->kind = kinds[j->way];
+    config->group = j->group;
     j->way_started = sh_tcp_now();
-    enum sh_cause cause = sh_wifi_run_new(&config, &run_ops, j, &j->run);
-    sh_wipe(&config.group, sizeof(config.group));
+    enum sh_cause cause = sh_wifi_run_new(config, &run_ops, j, &j->run);
+    sh_wipe(&config->group, sizeof(config->group));
     return cause;
 }
 
 static void try_ways(struct sh_wifi_join *j)
 {
     struct sh_wifi_radio radio;
+    struct sh_wifi_run_config config;
     const struct sh_wifi_iface *station = NULL;
-    enum sh_cause cause = sh_wifi_look(j->wifi, &radio, &station);
+    enum sh_cause cause = sh_wifi_look(j->wifi, &radio, &station, &config);
     if (cause != SH_OK) {
         fail_all(j, cause);
         return;
     }
     for (; j->way < SH_WIFI_WAYS && sh_tcp_now() - j->started < BUDGET_MS; j->way++) {
-        cause = try_way(j, &radio, station);
+        cause = try_way(j, &radio, station, &config);
         if (cause == SH_OK) {
             j->state = JOINING;
             return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
+#include <dirent.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "transfer/wpa_control.h"
 
 #define ALIVE_MS    5000 /* a killed wpa_supplicant says nothing: it is asked */
-#define OWN_IFACES  16   /* hop0 .. */
+#define OWN_IFACES  4    /* hop0 .. */
 #define SOCKET_PATH 108
 
 enum news { NOTHING, IS_UP, IS_OVER };
@@ -34,8 +34,7 @@ struct sh_wifi_run {
     struct sh_wifi_mark_text text;
     struct sh_netif_watch *watch;
     struct event *timer, *tell;
-    struct sh_wifi_radio before; /* to know the group's interface by its being new */
-    uint32_t second;             /* our own station interface; 0: none */
+    uint32_t second; /* our own station interface; 0: none */
     struct sh_wifi_up up;
     bool is_up, answered;
     enum news news;
@@ -164,26 +163,35 @@ static void task_ask(bool p2p, const char *command, void *user)
     sh_wpa_control_ask(control_for(run, p2p), command, on_reply, run);
 }
 
-/* The one that is new; a driver that has no interface to spare makes the group on the station's own. */
+/* wpa_supplicant has made the group's interface and its control socket before it answered. The kernel is not asked
+ * which one it is: while an access point starts, its lock may be held for long. A driver that has no interface to spare
+ * makes the group on the station's own. */
+static void find_group(const struct sh_wifi_run *run, char out[SH_WPA_NAME])
+{
+    DIR *dir = opendir(run->config.control_dir);
+    const struct dirent *entry;
+    unsigned newest = run->config.newest;
+    memcpy(out, run->config.station.name, SH_WPA_NAME);
+    /* cppcheck-suppress readdirCalled; a DIR of our own */
+    while (dir && (entry = readdir(dir)) != NULL) {
+        unsigned ifindex =
+            strncmp(entry->d_name, "p2p-", 4) == 0 ? if_nametoindex(entry->d_name) : 0;
+        if (ifindex > newest && sh_strcopy(out, SH_WPA_NAME, entry->d_name))
+            newest = ifindex;
+    }
+    if (dir)
+        closedir(dir);
+}
+
 static void task_group(void *user)
 {
     struct sh_wifi_run *run = user;
-    const char *name = run->config.station.name;
-    struct sh_wifi_radio now;
     char path[SOCKET_PATH];
-    if (sh_wifi_nl_read(&now) != SH_OK)
-        return;
-    for (size_t i = 0; i < now.iface_count; i++) {
-        const struct sh_wifi_iface *iface = &now.ifaces[i];
-        if (iface->ifindex != 0 && iface->phy == run->config.station.phy &&
-            !sh_wifi_iface_by_index(&run->before, iface->ifindex))
-            name = iface->name;
-    }
-    sh_wpa_task_iface(run->task, name);
-    if (!sh_strcopy(run->text.iface, sizeof(run->text.iface), name))
-        return;
+    find_group(run, run->text.iface);
+    sh_wpa_task_iface(run->task, run->text.iface);
     mark(run);
-    if (snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, name) < (int)sizeof(path) &&
+    if (snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, run->text.iface) <
+            (int)sizeof(path) &&
         sh_wpa_control_open(run->config.base, path, true, &group_ops, run, &run->group) != SH_OK)
         sh_log("wifi: %s", sh_detail());
 }
@@ -197,21 +205,16 @@ static void on_gone(void *user)
 static void task_up(const char *iface, void *user)
 {
     struct sh_wifi_run *run = user;
-    struct sh_wifi_radio radio;
     struct sh_wifi_up *up = &run->up;
-    const struct sh_wifi_iface *found = NULL;
-    enum sh_cause cause = sh_wifi_nl_read(&radio);
     const char *name = iface[0] ? iface : run->config.station.name;
+    enum sh_cause cause = SH_OK;
     if (run->config.kind == SH_WPA_SECOND)
         name = run->text.iface;
-    if (cause == SH_OK)
-        found = sh_wifi_iface_by_name(&radio, name);
-    if (!found || !sh_strcopy(up->iface, sizeof(up->iface), name)) {
+    if (!sh_strcopy(up->iface, sizeof(up->iface), name) ||
+        !sh_netif_find(name, &up->ifindex, up->bssid)) {
         end(run, sh_fail(SH_WIFI_GROUP_LOST, "%s is not there", name));
         return;
     }
-    up->ifindex = found->ifindex;
-    memcpy(up->bssid, found->address, sizeof(up->bssid));
     up->address_count = sh_netif_add_addresses(name, up->ifindex, up->addresses, &cause);
     if (up->address_count > 0)
         cause = sh_netif_watch_new(run->config.base, up->ifindex, on_gone, run, &run->watch);
@@ -260,23 +263,24 @@ static void on_child_ended(enum sh_cause cause, void *user)
 
 static const struct sh_wpa_child_ops child_ops = {.ready = on_child_ready, .ended = on_child_ended};
 
-/* Two interfaces with one address never associate, so it has a random one, locally administered (IEEE 802-2014 section 8.4). */
+static enum sh_cause make_second(struct sh_wifi_run *run, unsigned number)
+{
+    (void)snprintf(run->text.iface, sizeof(run->text.iface), "hop%u", number);
+    mark(run);
+    return sh_wifi_nl_add_station(run->config.station.phy, run->text.iface, run->text.address,
+                                  &run->second);
+}
+
+/* Two interfaces with one address never associate, so it has a random one, locally administered (IEEE 802-2014 section 8.4). Whether a
+ * name is taken shows when it is wanted: the kernel looks for a module of each name that it does not know, which takes long. */
 static enum sh_cause begin_second(struct sh_wifi_run *run)
 {
+    enum sh_cause cause = SH_WIFI_OWNED;
     SH_TRY(sh_random(run->text.address, sizeof(run->text.address)));
     run->text.address[0] = (uint8_t)((run->text.address[0] & 0xfc) | 0x02);
-    for (unsigned i = 0; i < OWN_IFACES && !run->text.iface[0]; i++) {
-        char name[SH_WPA_NAME];
-        (void)snprintf(name, sizeof(name), "hop%u", i);
-        if (if_nametoindex(name) == 0 &&
-            !sh_strcopy(run->text.iface, sizeof(run->text.iface), name))
-            return SH_INTERNAL_BUG;
-    }
-    if (!run->text.iface[0])
-        return sh_fail(SH_WIFI_OWNED, "hop0 and so on are all there");
-    mark(run);
-    SH_TRY(sh_wifi_nl_add_station(run->config.station.phy, run->text.iface, run->text.address,
-                                  &run->second));
+    for (unsigned i = 0; i < OWN_IFACES && cause == SH_WIFI_OWNED; i++)
+        cause = make_second(run, i);
+    SH_TRY(cause);
     return sh_wpa_child_new(run->config.base, run->config.run_dir, run->text.iface, &child_ops, run,
                             &run->child);
 }
@@ -291,6 +295,10 @@ static enum sh_cause open_controls(struct sh_wifi_run *run)
     if (snprintf(path, sizeof(path), "%s/p2p-dev-%s", config->control_dir, config->station.name) >=
         (int)sizeof(path))
         return sh_fail(SH_WIFI_NO_SUPPLICANT, "%s: too long", config->control_dir);
+    /* wpa_supplicant cuts this name as if it were that of an interface. */
+    size_t most = strlen(config->control_dir) + 1 + IF_NAMESIZE - 1;
+    if (strlen(path) > most)
+        path[most] = '\0';
     bool device = p2p && access(path, F_OK) == 0;
     if (device) {
         SH_TRY(sh_wpa_control_open(config->base, path, true, &p2p_ops, run, &run->p2p));
@@ -317,7 +325,6 @@ static enum sh_cause begin(struct sh_wifi_run *run)
     run->tell = event_new(run->config.base, -1, 0, on_tell, run);
     if (!run->timer || !run->tell)
         return SH_ENV_NO_MEMORY;
-    SH_TRY(sh_wifi_nl_read(&run->before));
     if (run->config.kind != SH_WPA_SECOND)
         SH_TRY(open_controls(run));
     SH_TRY(sh_wifi_mark_new(run->config.run_dir, &run->mark));

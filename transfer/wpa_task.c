@@ -210,6 +210,7 @@ static bool take_ok(struct sh_wpa_task *t SH_UNUSED, struct sh_bytes reply)
 static bool take_started(struct sh_wpa_task *t, struct sh_bytes reply)
 {
     t->started = sh_wpa_is_ok(reply);
+    t->deadline = 0; /* begins anew: what went before was talk */
     if (t->started && (t->kind == SH_WPA_OWN || t->kind == SH_WPA_CLIENT))
         t->ops->group(t->user);
     return t->started;
@@ -293,6 +294,7 @@ static const struct step steps[] = {
     {"stored", P2P, true, build_list, take_stored, true, 0},
 };
 
+static const unsigned limits[] = {SH_WPA_OWN_MS, SH_WPA_JOIN_MS, SH_WPA_CLIENT_MS, SH_WPA_JOIN_MS};
 static const char *const kind_names[] = {"own", "second-station", "p2p-client", "station"};
 
 static size_t step_of(build_fn build)
@@ -349,7 +351,7 @@ static void enter(struct sh_wpa_task *t)
         const struct step *step = &steps[t->step];
         bool mine = (step->kinds & 1U << t->kind) != 0;
         if (mine && !step->build && !(t->early && step->limit_ms == 0)) {
-            t->wait_until = step->limit_ms > 0 ? SH_NEVER : t->deadline;
+            t->wait_until = SH_NEVER;
             return;
         }
         if (mine && step->build(t, command)) {
@@ -406,6 +408,8 @@ sh_ms sh_wpa_task_tick(struct sh_wpa_task *t, sh_ms now)
         t->begun = true;
         enter(t);
     }
+    if (t->deadline == 0)
+        t->deadline = now + limits[t->kind];
     if (t->over || is_up(t))
         return SH_NEVER;
     if (is_waiting(t, "scanned") && t->wait_until == SH_NEVER)
@@ -582,8 +586,6 @@ enum sh_cause sh_wpa_task_new(enum sh_wpa_task_kind kind, const struct sh_wifi_g
                               const struct sh_wpa_task_ops *ops, void *user, sh_ms now,
                               struct sh_wpa_task **ret_task)
 {
-    static const unsigned limits[] = {SH_WPA_OWN_MS, SH_WPA_JOIN_MS, SH_WPA_CLIENT_MS,
-                                      SH_WPA_JOIN_MS};
     struct sh_wpa_task *t = calloc(1, sizeof(*t));
     if (!t)
         return SH_ENV_NO_MEMORY;

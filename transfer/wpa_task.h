@@ -22,8 +22,8 @@ enum sh_wpa_task_kind {
 };
 
 #define SH_WPA_OWN_MS    5000
-#define SH_WPA_JOIN_MS   6000
-#define SH_WPA_CLIENT_MS 12000
+#define SH_WPA_JOIN_MS   5000
+#define SH_WPA_CLIENT_MS 7000
 
 struct sh_wpa_task_ops {
     /* p2p: to the control socket of the P2P device, which may be that of the station too. The answer goes to

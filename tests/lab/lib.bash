@@ -20,7 +20,7 @@ shared_air=/run/air
 logs=/run/lab/logs
 daemons=/run/daemons
 bt_server=/tmp/bt-server-bredrle
-air_options=()        # of lab_air
+read -ra air_options <<< "${LAB_AIR_OPTIONS-}" # of lab_air; -v traces every packet
 bluetoothd_options=() # -E where something experimental is wanted
 mkdir -p "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
 declare -A adapter=([anchor]=hci0 [tablet]=hci1) wifi=([anchor]=wlan0 [tablet]=wlan1) space=([anchor]='' [tablet]=tab)
@@ -99,9 +99,10 @@ bluetooth_up() {
     fi
     running bluetoothd || bluetoothd_up
 }
-# On its private addresses, as a device that cares has it.
+# On private addresses, as a device that cares has it.
+privacy=device
 bluetoothd_up() {
-    printf '[General]\nPrivacy=device\n[Policy]\nAutoEnable=true\n' > /run/bluetooth.conf
+    printf '[General]\nPrivacy=%s\n[Policy]\nAutoEnable=true\n' "$privacy" > /run/bluetooth.conf
     mkdir -p /var/lib/bluetooth
     daemon bluetoothd /usr/libexec/bluetooth/bluetoothd -n -f /run/bluetooth.conf ${bluetoothd_options[@]+"${bluetoothd_options[@]}"}
     until_true "$limit" powered anchor && until_true "$limit" powered tablet || fail 'no adapter was switched on'

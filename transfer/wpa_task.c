@@ -354,7 +354,7 @@ static void enter(struct sh_wpa_task *t)
             t->wait_until = SH_NEVER;
             return;
         }
-        if (mine && step->build(t, command)) {
+        if (mine && step->build && step->build(t, command)) {
             t->asked = true;
             t->ops->ask(step->p2p, command, t->user);
             sh_wipe(command, sizeof(command));

@@ -48,7 +48,7 @@ enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret
                            struct sh_wifi_run_config *ret_config)
 {
     struct sh_rfkill states[SH_RFKILL_TYPES];
-    SH_TRY(sh_wifi_nl_read(ret_radio));
+    SH_TRY(wifi->read(ret_radio));
     SH_TRY(sh_wifi_station(ret_radio, wifi->iface[0] ? wifi->iface : NULL, ret_station));
     sh_rfkill_read(NULL, states);
     SH_TRY(sh_rfkill_cause(states, SH_RFKILL_WIFI));
@@ -80,7 +80,7 @@ static enum sh_cause sweep(struct sh_wifi *wifi)
 {
     if (wifi->swept || wifi->sweep)
         return SH_OK;
-    return sh_wifi_sweep_new(wifi->base, wifi->run_dir, on_swept, wifi, &wifi->sweep);
+    return sh_wifi_sweep_new(wifi->base, wifi->run_dir, wifi->read, on_swept, wifi, &wifi->sweep);
 }
 
 /* ---- Leaving, when the last words are said ---- */
@@ -172,6 +172,7 @@ static enum sh_cause fill(struct direct *direct, const struct sh_wifi_direct_con
 {
     struct sh_wifi *wifi = &direct->wifi;
     const char *control_dir = config->control_dir ? config->control_dir : CONTROL_DIR;
+    wifi->read = sh_wifi_nl_read;
     wifi->may_take_station = config->may_take_station;
     wifi->note = config->note;
     if (config->iface && !sh_strcopy(wifi->iface, sizeof(wifi->iface), config->iface))

@@ -50,6 +50,8 @@ void sh_wifi_run_free(struct sh_wifi_run *run);
 
 /* ---- The link ---- */
 
+typedef enum sh_cause (*sh_wifi_read_fn)(struct sh_wifi_radio *ret_radio);
+
 struct sh_wifi_anchor;
 struct sh_wifi_join;
 
@@ -57,6 +59,7 @@ struct sh_wifi {
     struct sh_link link;
     struct event_base *base;
     char iface[SH_WIFI_NAME], control_dir[64], run_dir[192];
+    sh_wifi_read_fn read; /* sh_wifi_nl_read, or a test's */
     bool (*may_take_station)(void *user);
     void (*note)(const char *text, void *user);
     struct sh_tcp_owner owner;

@@ -4,13 +4,16 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "pairing/ble_bluez.h"
 #include "pairing/ble_sim.h"
 #include "proto/log.h"
 #include "proto/simhop.pb-c.h"
+#include "transfer/link_wifi_direct.h"
 
 #define QUIT_MS  200
 #define FLUSH_MS 1200 /* as long as a closed stream keeps what waits in it, and a little */
@@ -81,21 +84,25 @@ static bool has_link(const struct sh_edge *edge, int kind)
     return false;
 }
 
+static bool is_simulated(const struct sh_common *common)
+{
+    return common->radio && strncmp(common->radio, "sim:", 4) == 0;
+}
+
 /* "lan,ble": which links may be used. The fast ones in the order given; ble comes last, for it carries bytes only until another is
  * up. */
-static enum sh_cause read_links(struct sh_edge *edge, const char *list)
+static enum sh_cause read_links(struct sh_edge *edge, const struct sh_common *common)
 {
+    const char *list = common->links;
     bool ble = false;
-    if (!list)
-        list = "ble,lan";
+    if (!list) /* whoever plays on a simulated air does not want the machine's own Wi-Fi to be used unasked */
+        list = is_simulated(common) ? "ble,lan" : "ble,lan,wifi-direct";
     for (const char *at = list; *at;) {
         size_t n = strcspn(at, ",");
         int kind = sh_link_kind_by_name(at, n);
         if (kind == 0 || has_link(edge, kind) || edge->link_count == SH_LINKS_MAX - 1)
             return sh_fail(SH_USAGE_BAD_OPTION,
                            "--links %s: some of ble,lan,wifi-direct, each once", list);
-        if (kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT)
-            return sh_fail(SH_ENV_NO_RADIO, "--links wifi-direct: this build has ble and lan");
         if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
             ble = true;
         else
@@ -153,6 +160,35 @@ static enum sh_cause open_radio(struct sh_edge *edge, const struct sh_common *co
     return sh_fail(SH_USAGE_BAD_OPTION, "--radio %s: bluez or sim:DIR", radio);
 }
 
+/* Where marks of what has to be undone are kept: a folder that a restart of the machine empties, where there is one. */
+static bool run_dir(const struct sh_common *common, char *out, size_t size)
+{
+    const char *given = getenv("RUNTIME_DIRECTORY"), *users = getenv("XDG_RUNTIME_DIR");
+    int n = 0;
+    if (given && given[0] == '/')
+        n = snprintf(out, size, "%.*s", (int)strcspn(given, ":"), given);
+    else if (geteuid() == 0)
+        n = snprintf(out, size, "/run/simhop");
+    else if (users && users[0] == '/')
+        n = snprintf(out, size, "%s/simhop", users);
+    else
+        n = snprintf(out, size, "%s/run", common->state);
+    return n > 0 && (size_t)n < size;
+}
+
+static enum sh_cause open_wifi(struct sh_edge *edge, const struct sh_common *common,
+                               const struct sh_link_ops *link_ops)
+{
+    char folder[256];
+    if (!run_dir(common, folder, sizeof(folder)))
+        return sh_fail(SH_ENV_PERMISSION, "the path of the folder for run-time files is too long");
+    const struct sh_wifi_direct_config config = {.iface = common->wifi,
+                                                 .run_dir = folder,
+                                                 .may_take_station = edge->ops->may_take_wifi,
+                                                 .note = edge->ops->note};
+    return sh_link_wifi_direct_new(edge->base, &config, link_ops, edge->user, &edge->wifi);
+}
+
 static void on_signal(evutil_socket_t number SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_edge *edge = user;
@@ -206,17 +242,38 @@ enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
     edge->user = user;
     edge->wall = (int64_t)time(NULL);
     read_boot_id(edge);
-    SH_TRY(read_links(edge, common->links));
+    SH_TRY(read_links(edge, common));
     edge->base = event_base_new();
     if (!edge->base)
         return SH_ENV_NO_MEMORY;
     SH_TRY(open_events(edge, common));
     SH_TRY(open_radio(edge, common, ble_ops));
-    bool none = common->wifi && strcmp(common->wifi, "none") == 0;
-    if (none || !has_link(edge, SIMHOP__LINK_KIND__LINK_KIND_LAN))
+    if (common->wifi && strcmp(common->wifi, "none") == 0)
         return SH_OK;
-    return sh_link_lan_new(edge->base, common->wifi, edge->air ? sim_shape : NULL, edge, link_ops,
-                           user, &edge->lan);
+    if (has_link(edge, SIMHOP__LINK_KIND__LINK_KIND_LAN))
+        SH_TRY(sh_link_lan_new(edge->base, common->wifi, edge->air ? sim_shape : NULL, edge,
+                               link_ops, user, &edge->lan));
+    if (has_link(edge, SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT))
+        return open_wifi(edge, common, link_ops);
+    return SH_OK;
+}
+
+enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause)
+{
+    static const enum sh_cause vague[] = {SH_CONNECT_LOST,    SH_CONNECT_FAILED, SH_CONNECT_TIMEOUT,
+                                          SH_NEAR_NO_SIGNAL,  SH_NEAR_NO_ANCHOR, SH_NEAR_TIMEOUT,
+                                          SH_TRANSFER_STALLED};
+    bool is_vague = false;
+    for (size_t i = 0; i < SH_COUNT(vague); i++)
+        is_vague = is_vague || vague[i] == cause;
+    if (!is_vague || !edge->ble || !edge->ble->driver->state)
+        return cause;
+    char detail[256];
+    bool kept = sh_strcopy(detail, sizeof(detail), sh_detail());
+    enum sh_cause radio = edge->ble->driver->state(edge->ble);
+    if (radio != SH_OK)
+        return radio;
+    return kept && detail[0] ? sh_fail(cause, "%s", detail) : cause;
 }
 
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind)

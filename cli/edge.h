@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What share and sync have in common towards the world: the libevent loop, the radio that --radio names, the LAN link,
+ * What share and sync have in common towards the world: the libevent loop, the radio that --radio names, the LAN and Wi-Fi Direct links,
  * SIGINT and SIGTERM, --deadline, the clock. One timer drives the engines' ticks.
  */
 #ifndef SIMHOP_CLI_EDGE_H
@@ -19,6 +19,10 @@ struct sh_edge_ops {
     void (*stop)(enum sh_cause cause, void *user);
     /* Returns when it wants to be called again at the latest. */
     sh_ms (*tick)(sh_ms now, void *user);
+    /* What a person should hear of the links. May be NULL. */
+    void (*note)(const char *text, void *user);
+    /* May Wi-Fi Direct take the station's own link, as its last resort? NULL: no. */
+    bool (*may_take_wifi)(void *user);
 };
 
 struct sh_edge {
@@ -51,6 +55,10 @@ SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge);
 void sh_edge_quit(struct sh_edge *edge, bool cut_off);
 /* Ticks now rather than when the last tick said. */
 void sh_edge_wake(struct sh_edge *edge);
+
+/* A connection over the radio that broke or could not be made: is it this machine's radio? Then what is wrong with that, with
+ * its detail, else the cause as it is. */
+enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause);
 
 /* The link of a Simhop__LinkKind; NULL: there is none. */
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind);

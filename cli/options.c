@@ -25,7 +25,7 @@ static const struct sh_option common_options[] = {
     COMMON("radio", 0, TEXT, "RADIO",
            "bluez, or sim:DIR: a simulated air whose devices meet in folder DIR.", radio),
     COMMON("adapter", 0, TEXT, "HCI", "Bluetooth adapter, as hci0.", adapter),
-    COMMON("wifi", 0, TEXT, "IFACE", "Interface of the LAN or Wi-Fi link, or none.", wifi),
+    COMMON("wifi", 0, TEXT, "IFACE", "Interface of the LAN and Wi-Fi Direct links, or none.", wifi),
     COMMON("links", 0, TEXT, "LIST",
            "Links that may be used, some of ble,lan,wifi-direct: the fast ones best first; ble "
            "carries bytes until one is up.",

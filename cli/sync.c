@@ -33,7 +33,7 @@ static void quit(struct sync *sync, enum sh_cause cause)
     if (sync->quitting)
         return;
     sync->quitting = true;
-    sync->end = cause;
+    sync->end = sh_edge_explain(&sync->edge, cause);
     sh_edge_quit(&sync->edge, false);
 }
 
@@ -135,6 +135,8 @@ static void on_cancel(unsigned attempt, void *user)
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
+    if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
+        cause = sh_edge_explain(&sync->edge, cause);
     sh_events_link(&sync->events, kind, state, cause);
 }
 
@@ -395,7 +397,13 @@ static sh_ms on_tick(sh_ms now, void *user)
     return sh_nearby_tick(sync->nearby, now);
 }
 
-static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick};
+static bool may_take_wifi(void *user)
+{
+    return ((const struct sync *)user)->config->take_wifi;
+}
+
+static const struct sh_edge_ops edge_ops = {
+    .stop = on_stop, .tick = on_tick, .note = on_note, .may_take_wifi = may_take_wifi};
 
 /* FOLDER/NAME, malloc'ed; NULL when there is no memory. */
 static char *join(const char *folder, const char *name)

@@ -22,7 +22,8 @@ struct sh_sync_config {
     const char *eid; /* "" = unknown */
     int device_kind;
     int code_fd;
-    bool pair; /* with a code, even where we are linked */
+    bool pair;      /* with a code, even where we are linked */
+    bool take_wifi; /* Wi-Fi Direct may cost this device's own Wi-Fi link meanwhile */
     sh_ms started;
     /* What arrived; valid during the call. The session still says goodbye: installing comes later. */
     enum sh_cause (*arrived)(const struct sh_session_summary *summary, void *user);

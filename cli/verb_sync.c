@@ -18,7 +18,7 @@ struct values {
     struct sh_common common;
     const char *anchor, *dir, *nm_dir, *hook, *eid, *kind;
     int64_t code_fd;
-    bool no_install, pair;
+    bool no_install, pair, take_wifi;
 };
 
 static const struct sh_option options[] = {
@@ -38,6 +38,10 @@ static const struct sh_option options[] = {
      offsetof(struct values, hook)},
     {"pair", 0, SH_OPTION_FLAG, NULL, "Link with a code, even if the devices are linked.",
      offsetof(struct values, pair)},
+    {"take-wifi", 0, SH_OPTION_FLAG, NULL,
+     "Where no other way works, join by the Wi-Fi interface itself: this device is without its own "
+     "Wi-Fi network until the transfer is done.",
+     offsetof(struct values, take_wifi)},
     {"eid", 0, SH_OPTION_TEXT, "EID", "This device's EID (32 digits): the bundle is bound to it.",
      offsetof(struct values, eid)},
     {"kind", 0, SH_OPTION_TEXT, "KIND", "tablet (the default), laptop, watch, phone, iot.",
@@ -115,6 +119,7 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
                                     .anchor = v->anchor,
                                     .dir = dir,
                                     .pair = v->pair,
+                                    .take_wifi = v->take_wifi,
                                     .started = sh_edge_now(),
                                     .arrived = arrived_copy,
                                     .user = &arrived};

@@ -94,6 +94,8 @@ SH_MUST_USE enum sh_cause sh_tcp_dial(struct sh_tcp_dials *dials, const struct s
                                       const struct sh_tcp_local *local);
 /* Is not heard of again. One that is not there is fine. */
 void sh_tcp_dial_cancel(struct sh_tcp_dials *dials, unsigned attempt);
+/* Their numbers. Returns how many. */
+size_t sh_tcp_dials_list(const struct sh_tcp_dials *dials, unsigned *attempts, size_t max);
 void sh_tcp_dials_clear(struct sh_tcp_dials *dials);
 
 #endif

@@ -166,6 +166,14 @@ void sh_tcp_dial_cancel(struct sh_tcp_dials *dials, unsigned attempt)
     }
 }
 
+size_t sh_tcp_dials_list(const struct sh_tcp_dials *dials, unsigned *attempts, size_t max)
+{
+    size_t count = 0;
+    for (const struct sh_tcp_dial *dial = dials->first; dial && count < max; dial = dial->next)
+        attempts[count++] = dial->attempt;
+    return count;
+}
+
 void sh_tcp_dials_clear(struct sh_tcp_dials *dials)
 {
     while (dials->first)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The program from outside: help, version, what a wrong command line gets, doctor, devices.
+# The program from outside: help, version, what a wrong command line gets, devices.
 # valgrind
 set -u
 : "${SIMHOP:?path of the program}"
@@ -143,48 +143,6 @@ devices_with_wrong_words() {
     exits 2
 }
 
-doctor_without_a_radio_is_a_problem() {
-    simhop doctor --state "$work/none" --radio bluez
-    exits 8
-    grep -qE '^ok +openssl +OpenSSL 3' "$work/out" || fail 'no line for OpenSSL'
-    grep -qE '^ok +random ' "$work/out" || fail 'no line for random numbers'
-    says err '(env.no-radio)'
-    [ ! -e "$work/none" ] || fail 'it made the state folder'
-}
-
-doctor_on_a_simulated_air() {
-    mkdir -p "$work/air" "$work/nm"
-    simhop doctor --state "$work/empty" --radio "sim:$work/air" --name tablet --dir "$work" --nm-dir "$work/nm"
-    exits 0
-    grep -qE '^ok +radio ' "$work/out" || fail 'no line for the radio'
-    grep -qE '^ok +registry +opens' "$work/out" || fail 'no line for the registry'
-    [ -z "$(ls -A "$work/air")" ] || fail "it left $(ls -A "$work/air") in the air"
-    simhop doctor --json --state "$work/empty" --radio "sim:$work/air" --name tablet --nm-dir "$work/nm"
-    exits 0
-    [ "$(grep -c '"event":"check"' "$work/out")" = 10 ] || fail 'not ten checks'
-    says out '"problems":0'
-    grep -qv '^{"event":"[a-z]*","t":[0-9.]*,.*}$' "$work/out" && fail 'a line that is no object'
-    simhop doctor --state "$work/empty" --radio "sim:$work/nowhere" --name tablet
-    exits 8
-    says err '(env.no-radio)'
-}
-
-doctor_finds_what_is_wrong_with_the_state() {
-    mkdir -m 700 "$work/bad"
-    printf 'this is no database, but it is longer than one hundred octets, so that SQLite has a header to look at....' > "$work/bad/registry.db"
-    simhop doctor --state "$work/bad" --radio "sim:$work/air" --name tablet
-    exits 8
-    says out '(env.registry)'
-    rm "$work/bad/registry.db"
-    chmod 755 "$work/bad"
-    simhop doctor --state "$work/bad" --radio "sim:$work/air" --name tablet
-    exits 8
-    says out 'others may look in (mode 755)'
-    : > "$work/file"
-    simhop doctor --state "$work/file" --radio "sim:$work/air" --name tablet
-    exits 8
-}
-
 closed_descriptors_do_no_harm() {
     status=0
     timeout -k 5 60 "$SIMHOP" devices --state "$work/empty" <&- >&- 2>&- || status=$?
@@ -204,6 +162,7 @@ closed_descriptors_are_taken() {
         return
     fi
     : > "$work/item"
+    mkdir "$work/air"
     "$SIMHOP" share --radio "sim:$work/air" --name anchor --state "$work/empty" --item "x=$work/item" <&- >&- 2>&- &
     pid=$!
     for ((i = 0; i < 200; i++)); do
@@ -223,7 +182,6 @@ closed_descriptors_are_taken() {
 for test in version help_names_every_verb_and_exit_status each_verb_has_help no_verb_is_a_usage_error \
     unknown_verb_is_a_usage_error unknown_options_are_usage_errors a_usage_error_is_an_event_with_json \
     devices_of_an_empty_state devices_that_are_not_there devices_with_wrong_words \
-    doctor_without_a_radio_is_a_problem doctor_on_a_simulated_air doctor_finds_what_is_wrong_with_the_state \
     closed_descriptors_do_no_harm closed_descriptors_are_taken; do
     run_test "$test"
 done

@@ -16,6 +16,7 @@ script_name=$(basename "$0" .sh)
 at_once=${SIMHOP_TESTS_AT_ONCE:-8} # they mostly wait
 export LC_ALL=C.UTF-8
 
+shared_air= # the lab's radios have one air
 work=$(mktemp -d "${TMPDIR:-/tmp}/simhop-$script_name.XXXXXX") || exit 1
 running=()  # the tests' subshells
 started=()  # a test's own processes
@@ -106,11 +107,11 @@ show_logs() {
 one_test() {
     test=$1
     dir=$work/$test
-    air=$dir/air
+    air=${shared_air:-$dir/air}
     trap end_test EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    mkdir "$dir" "$air" || fail "no folder"
+    mkdir -p "$dir" "$air" || fail "no folder"
     "$test" < /dev/null
     exit 0
 }

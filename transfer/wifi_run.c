@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/secret.h"
+#include "proto/log.h"
+#include "proto/slow.h"
+#include "transfer/netif.h"
+#include "transfer/wifi_internal.h"
+#include "transfer/wifi_mark.h"
+#include "transfer/wifi_nl.h"
+#include "transfer/wpa_child.h"
+#include "transfer/wpa_control.h"
+
+#define ALIVE_MS    5000 /* a killed wpa_supplicant says nothing: it is asked */
+#define OWN_IFACES  4    /* hop0 .. */
+#define SOCKET_PATH 108
+#define NEW_IFACES  64 /* numbers that are looked at for the group's */
+
+enum news { NOTHING, IS_UP, IS_OVER };
+
+struct sh_wifi_run {
+    struct sh_wifi_run_config config;
+    const struct sh_wifi_run_ops *ops;
+    void *user;
+    struct sh_wpa_task *task;
+    /* One may be NULL: then the other is it. group: of the group's own interface. */
+    struct sh_wpa_control *station, *p2p, *group;
+    struct sh_wpa_child *child;
+    struct sh_wifi_mark *mark;
+    struct sh_wifi_mark_text text;
+    struct sh_netif_watch *watch;
+    struct event *timer, *tell;
+    uint32_t second; /* our own station interface; 0: none */
+    struct sh_wifi_up up;
+    bool is_up, answered;
+    enum news news;
+    enum sh_cause cause;
+};
+
+static void end(struct sh_wifi_run *run, enum sh_cause cause)
+{
+    if (run->news == IS_OVER)
+        return;
+    run->news = IS_OVER;
+    run->cause = cause;
+    event_active(run->tell, EV_TIMEOUT, 1);
+}
+
+/* From the top of the loop: the callee may free all. */
+static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    SH_SLOW("wifi run");
+    struct sh_wifi_run *run = user;
+    enum news news = run->news;
+    if (news == IS_UP) {
+        run->news = NOTHING;
+        run->ops->up(&run->up, run->user);
+    } else if (news == IS_OVER) {
+        run->ops->ended(run->cause, run->user);
+    }
+}
+
+static void tick(struct sh_wifi_run *run)
+{
+    sh_ms now = sh_tcp_now(), next = sh_wpa_task_tick(run->task, now);
+    sh_ms wait = next > now ? next - now : 0;
+    if (next == SH_NEVER)
+        wait = ALIVE_MS;
+    const struct timeval after = {.tv_sec = (time_t)(wait / 1000),
+                                  .tv_usec = (suseconds_t)(wait % 1000) * 1000};
+    event_add(run->timer, &after);
+}
+
+static void mark(struct sh_wifi_run *run)
+{
+    if (run->mark && sh_wifi_mark_set(run->mark, &run->text) != SH_OK)
+        sh_log("wifi: mark: %s", sh_detail());
+}
+
+/* ---- Control sockets ---- */
+
+static struct sh_wpa_control *control_for(const struct sh_wifi_run *run, bool p2p)
+{
+    if (p2p)
+        return run->p2p ? run->p2p : run->station;
+    return run->station ? run->station : run->p2p;
+}
+
+static void hear(struct sh_wifi_run *run, struct sh_bytes datagram, bool own)
+{
+    struct sh_wpa_event event;
+    if (!run->task || !sh_wpa_event_parse(datagram, &event))
+        return;
+    sh_wpa_task_event(run->task, &event, own, sh_tcp_now());
+    tick(run);
+}
+
+static void on_station_event(struct sh_bytes datagram, void *user)
+{
+    struct sh_wifi_run *run = user;
+    hear(run, datagram, run->config.kind == SH_WPA_SECOND || run->config.kind == SH_WPA_STATION);
+}
+
+static void on_p2p_event(struct sh_bytes datagram, void *user)
+{
+    hear(user, datagram, false);
+}
+
+static void on_group_event(struct sh_bytes datagram, void *user)
+{
+    hear(user, datagram, true);
+}
+
+static void on_control_lost(enum sh_cause cause, void *user)
+{
+    end(user, cause);
+}
+
+static void on_group_lost(enum sh_cause cause SH_UNUSED, void *user)
+{
+    struct sh_wifi_run *run = user;
+    sh_wpa_control_free(run->group);
+    run->group = NULL;
+}
+
+static const struct sh_wpa_control_ops station_ops = {.event = on_station_event,
+                                                      .lost = on_control_lost};
+static const struct sh_wpa_control_ops p2p_ops = {.event = on_p2p_event, .lost = on_control_lost};
+static const struct sh_wpa_control_ops group_ops = {.event = on_group_event, .lost = on_group_lost};
+
+static void on_alive(struct sh_bytes reply SH_UNUSED, void *user)
+{
+    ((struct sh_wifi_run *)user)->answered = true;
+}
+
+static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    SH_SLOW("wifi timer");
+    struct sh_wifi_run *run = user;
+    if (run->is_up && run->answered) {
+        run->answered = false;
+        sh_wpa_control_ask(control_for(run, true), "PING", on_alive, run);
+    }
+    tick(run);
+}
+
+/* ---- What the task asks ---- */
+
+static void on_reply(struct sh_bytes reply, void *user)
+{
+    struct sh_wifi_run *run = user;
+    sh_wpa_task_reply(run->task, reply, sh_tcp_now());
+    tick(run);
+}
+
+static void task_ask(bool p2p, const char *command, void *user)
+{
+    struct sh_wifi_run *run = user;
+    sh_wpa_control_ask(control_for(run, p2p), command, on_reply, run);
+}
+
+/* wpa_supplicant has made the group's interface and its control socket before it answered; which one it is shows by its number.
+ * The kernel is not asked more than that: while an access point starts, the lock over interfaces may be held for long. A driver
+ * that has no interface to spare makes the group on the station's own. */
+static void find_group(const struct sh_wifi_run *run, char out[SH_WPA_NAME])
+{
+    char path[SOCKET_PATH], name[IF_NAMESIZE];
+    memcpy(out, run->config.station.name, SH_WPA_NAME);
+    for (uint32_t i = run->config.newest + 1; i <= run->config.newest + NEW_IFACES; i++) {
+        if (!if_indextoname(i, name) || strncmp(name, "p2p-", 4) != 0 ||
+            snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, name) >=
+                (int)sizeof(path))
+            continue;
+        if (access(path, F_OK) == 0 && !sh_strcopy(out, SH_WPA_NAME, name))
+            return;
+    }
+}
+
+static void task_group(void *user)
+{
+    struct sh_wifi_run *run = user;
+    char path[SOCKET_PATH];
+    find_group(run, run->text.iface);
+    sh_wpa_task_iface(run->task, run->text.iface);
+    mark(run);
+    if (snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, run->text.iface) <
+            (int)sizeof(path) &&
+        sh_wpa_control_open(run->config.base, path, true, &group_ops, run, &run->group) != SH_OK)
+        sh_log("wifi: %s", sh_detail());
+}
+
+static void on_gone(void *user)
+{
+    struct sh_wifi_run *run = user;
+    end(run, sh_fail(SH_WIFI_GROUP_LOST, "%s is gone or down", run->up.iface));
+}
+
+static void task_up(const char *iface, void *user)
+{
+    struct sh_wifi_run *run = user;
+    struct sh_wifi_up *up = &run->up;
+    const char *name = iface[0] ? iface : run->config.station.name;
+    enum sh_cause cause = SH_OK;
+    if (run->config.kind == SH_WPA_SECOND)
+        name = run->text.iface;
+    if (!sh_strcopy(up->iface, sizeof(up->iface), name) ||
+        !sh_netif_find(name, &up->ifindex, up->bssid)) {
+        end(run, sh_fail(SH_WIFI_GROUP_LOST, "%s is not there", name));
+        return;
+    }
+    up->address_count = sh_netif_add_addresses(name, up->ifindex, up->addresses, &cause);
+    if (up->address_count > 0)
+        cause = sh_netif_watch_new(run->config.base, up->ifindex, on_gone, run, &run->watch);
+    if (cause != SH_OK) {
+        end(run, cause);
+        return;
+    }
+    run->is_up = run->answered = true;
+    run->news = IS_UP;
+    event_active(run->tell, EV_TIMEOUT, 1);
+}
+
+static void task_ended(enum sh_cause cause, void *user)
+{
+    end(user, cause);
+}
+
+static const struct sh_wpa_task_ops task_ops = {
+    .ask = task_ask, .group = task_group, .up = task_up, .ended = task_ended};
+
+static enum sh_cause begin_task(struct sh_wifi_run *run)
+{
+    SH_TRY(sh_wpa_task_new(run->config.kind, &run->config.group, &task_ops, run, sh_tcp_now(),
+                           &run->task));
+    tick(run);
+    return SH_OK;
+}
+
+/* ---- A second station interface ---- */
+
+static void on_child_ready(const char *path, void *user)
+{
+    struct sh_wifi_run *run = user;
+    enum sh_cause cause =
+        sh_wpa_control_open(run->config.base, path, true, &station_ops, run, &run->station);
+    if (cause == SH_OK)
+        cause = begin_task(run);
+    if (cause != SH_OK)
+        end(run, cause);
+}
+
+static void on_child_ended(enum sh_cause cause, void *user)
+{
+    end(user, cause);
+}
+
+static const struct sh_wpa_child_ops child_ops = {.ready = on_child_ready, .ended = on_child_ended};
+
+static enum sh_cause make_second(struct sh_wifi_run *run, unsigned number)
+{
+    (void)snprintf(run->text.iface, sizeof(run->text.iface), "hop%u", number);
+    mark(run);
+    return sh_wifi_nl_add_station(run->config.station.phy, run->text.iface, run->text.address,
+                                  &run->second);
+}
+
+/* Two interfaces with one address never associate, so it has a random one, locally administered (IEEE 802-2014 section 8.4). Whether a
+ * name is taken shows when it is wanted: the kernel looks for a module of each name that it does not know, which takes long. */
+static enum sh_cause begin_second(struct sh_wifi_run *run)
+{
+    enum sh_cause cause = SH_WIFI_OWNED;
+    SH_TRY(sh_random(run->text.address, sizeof(run->text.address)));
+    run->text.address[0] = (uint8_t)((run->text.address[0] & 0xfc) | 0x02);
+    for (unsigned i = 0; i < OWN_IFACES && cause == SH_WIFI_OWNED; i++)
+        cause = make_second(run, i);
+    SH_TRY(cause);
+    return sh_wpa_child_new(run->config.base, run->config.run_dir, run->text.iface, &child_ops, run,
+                            &run->child);
+}
+
+/* ---- The system's wpa_supplicant ---- */
+
+static enum sh_cause open_controls(struct sh_wifi_run *run)
+{
+    const struct sh_wifi_run_config *config = &run->config;
+    char path[SOCKET_PATH] = "";
+    bool p2p = config->kind == SH_WPA_OWN || config->kind == SH_WPA_CLIENT;
+    if (snprintf(path, sizeof(path), "%s/p2p-dev-%s", config->control_dir, config->station.name) >=
+        (int)sizeof(path))
+        return sh_fail(SH_WIFI_NO_SUPPLICANT, "%s: too long", config->control_dir);
+    /* wpa_supplicant cuts this name as if it were that of an interface. */
+    size_t most = strlen(config->control_dir) + 1 + IF_NAMESIZE - 1;
+    if (strlen(path) > most)
+        path[most] = '\0';
+    bool device = p2p && access(path, F_OK) == 0;
+    if (device) {
+        SH_TRY(sh_wpa_control_open(config->base, path, true, &p2p_ops, run, &run->p2p));
+        memcpy(run->text.control, path, sizeof(path));
+    }
+    if (device && config->kind == SH_WPA_OWN)
+        return SH_OK;
+    if (snprintf(path, sizeof(path), "%s/%s", config->control_dir, config->station.name) >=
+        (int)sizeof(path))
+        return sh_fail(SH_WIFI_NO_SUPPLICANT, "%s: too long", config->control_dir);
+    SH_TRY(sh_wpa_control_open(config->base, path, true, &station_ops, run, &run->station));
+    if (!device)
+        memcpy(run->text.control, path, sizeof(path));
+    return SH_OK;
+}
+
+static enum sh_cause begin(struct sh_wifi_run *run)
+{
+    const struct sh_wifi_group *group = &run->config.group;
+    run->text.kind = run->config.kind;
+    run->text.ssid_len = group->ssid_len;
+    memcpy(run->text.ssid, group->ssid, group->ssid_len);
+    run->timer = event_new(run->config.base, -1, 0, on_timer, run);
+    run->tell = event_new(run->config.base, -1, 0, on_tell, run);
+    if (!run->timer || !run->tell)
+        return SH_ENV_NO_MEMORY;
+    if (run->config.kind != SH_WPA_SECOND)
+        SH_TRY(open_controls(run));
+    SH_TRY(sh_wifi_mark_new(run->config.run_dir, &run->mark));
+    mark(run);
+    return run->config.kind == SH_WPA_SECOND ? begin_second(run) : begin_task(run);
+}
+
+enum sh_cause sh_wifi_run_new(const struct sh_wifi_run_config *config,
+                              const struct sh_wifi_run_ops *ops, void *user,
+                              struct sh_wifi_run **ret_run)
+{
+    struct sh_wifi_run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return SH_ENV_NO_MEMORY;
+    run->config = *config;
+    run->ops = ops;
+    run->user = user;
+    enum sh_cause cause = begin(run);
+    if (cause != SH_OK) {
+        sh_wifi_run_free(run);
+        return cause;
+    }
+    *ret_run = run;
+    return SH_OK;
+}
+
+static void last_word(bool p2p, const char *command, void *user)
+{
+    struct sh_wpa_control *control = control_for(user, p2p);
+    if (control)
+        sh_wpa_control_say(control, command);
+}
+
+void sh_wifi_run_free(struct sh_wifi_run *run)
+{
+    if (!run)
+        return;
+    if (run->task)
+        sh_wpa_task_undo(run->task, last_word, run);
+    if (run->config.kind == SH_WPA_STATION && run->is_up)
+        sh_netif_remove_addresses(run->up.ifindex, run->up.addresses, run->up.address_count);
+    sh_netif_watch_free(run->watch);
+    sh_wpa_control_free(run->station);
+    sh_wpa_control_free(run->p2p);
+    sh_wpa_control_free(run->group);
+    sh_wpa_child_free(run->child);
+    if (run->second != 0 && sh_wifi_nl_remove(run->second) != SH_OK)
+        sh_log("wifi: %s", sh_detail());
+    sh_wpa_task_free(run->task);
+    sh_wifi_mark_free(run->mark);
+    if (run->timer)
+        event_free(run->timer);
+    if (run->tell)
+        event_free(run->tell);
+    sh_wipe(&run->config.group, sizeof(run->config.group));
+    free(run);
+}

@@ -63,4 +63,37 @@ nothing_is_missing_in_the_cage() {
     [ "$(stat -c '%U %a' "$json")" = 'simhop 600' ] || fail "what it says is for $(stat -c '%U %a' "$json")"
 }
 
-run_tests nothing_is_missing_in_the_cage
+a_device_syncs_with_the_unit() {
+    local code anchor
+    install_unit
+    place anchor 0 tablet 0.25
+    head -c 6000000 /dev/urandom > "$dir/big"
+    install -o simhop -g simhop -m 600 "$dir/big" /var/lib/simhop/big
+    start_systemd 'share --json --state /var/lib/simhop --bundle /var/lib/simhop/lines.bundle --item big=/var/lib/simhop/big'
+    until_true 60 unit_says '"phase":"discover"' || fail "it does not share: $(tail -n 3 "$json")"
+    anchor=$(pgrep -x simhop)
+    [ "$(ps -o user= -p "$anchor")" = simhop ] || fail "it runs as $(ps -o user= -p "$anchor")"
+    told capabilities "$(grep CapEff "/proc/$anchor/status")"
+    sync tablet
+    wait_for tablet '"event":"code-wanted"' 60
+    until_true 10 unit_says '"event":"code"' || fail 'no code'
+    code=$(sed -n 's/.*"event":"code".*"code":"\([0-9]*\)".*/\1/p' "$json" | tail -n 1)
+    type_line tablet "$code"
+    exits tablet 0 120
+    says tablet '"event":"done"'
+    says tablet '"links":{[^}]*"wifi-direct":[1-9]'
+    same "$dir/big" "$dir/tablet.dir/big"
+    until_true 10 unit_says '"event":"done"' || fail 'the anchor does not say done'
+    ! grep -rq "$code" "$dir/systemd.out" "$dir/systemd.err" || fail 'the code is in the log'
+    told 'links' "$(grep -o '"event":"link".*' "$json" | tr '\n' ' ')"
+    kill -TERM "$anchor" # as a stop of the unit does
+    finish systemd 60
+    unit_says '"cause":"session.interrupted"' || fail "it did not end in order: $(tail -n 2 "$json")"
+    until_true "$limit" [ -z "$(group_interface anchor)" ] || fail 'a group is left over'
+    [ "$(ls -A /run/simhop)" = share.json ] || fail "left: $(ls -A /run/simhop)"
+}
+
+if [ ! -x /lib/systemd/systemd ]; then
+    skip_script 'no systemd here' nothing_is_missing_in_the_cage a_device_syncs_with_the_unit
+fi
+run_tests nothing_is_missing_in_the_cage a_device_syncs_with_the_unit

@@ -158,7 +158,8 @@ enum sh_cause sh_wifi_mark_new(const char *run_dir, struct sh_wifi_mark **ret_ma
 enum sh_cause sh_wifi_mark_set(struct sh_wifi_mark *mark, struct sh_wifi_mark_text *text)
 {
     char bytes[SH_WIFI_MARK_SIZE];
-    sh_wifi_boot_id(text->boot_id);
+    if (!text->boot_id[0])
+        sh_wifi_boot_id(text->boot_id);
     size_t n = sh_wifi_mark_write_text(text, bytes);
     /* One write after another of the same length or longer: whoever reads in between sees one of both. */
     if (pwrite(mark->fd, bytes, n, 0) != (ssize_t)n || ftruncate(mark->fd, (off_t)n) < 0)

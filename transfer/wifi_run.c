@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <dirent.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #define ALIVE_MS    5000 /* a killed wpa_supplicant says nothing: it is asked */
 #define OWN_IFACES  4    /* hop0 .. */
 #define SOCKET_PATH 108
+#define NEW_IFACES  64 /* numbers that are looked at for the group's */
 
 enum news { NOTHING, IS_UP, IS_OVER };
 
@@ -163,24 +163,21 @@ static void task_ask(bool p2p, const char *command, void *user)
     sh_wpa_control_ask(control_for(run, p2p), command, on_reply, run);
 }
 
-/* wpa_supplicant has made the group's interface and its control socket before it answered. The kernel is not asked
- * which one it is: while an access point starts, its lock may be held for long. A driver that has no interface to spare
- * makes the group on the station's own. */
+/* wpa_supplicant has made the group's interface and its control socket before it answered; which one it is shows by its number.
+ * The kernel is not asked more than that: while an access point starts, the lock over interfaces may be held for long. A driver
+ * that has no interface to spare makes the group on the station's own. */
 static void find_group(const struct sh_wifi_run *run, char out[SH_WPA_NAME])
 {
-    DIR *dir = opendir(run->config.control_dir);
-    const struct dirent *entry;
-    unsigned newest = run->config.newest;
+    char path[SOCKET_PATH], name[IF_NAMESIZE];
     memcpy(out, run->config.station.name, SH_WPA_NAME);
-    /* cppcheck-suppress readdirCalled; a DIR of our own */
-    while (dir && (entry = readdir(dir)) != NULL) {
-        unsigned ifindex =
-            strncmp(entry->d_name, "p2p-", 4) == 0 ? if_nametoindex(entry->d_name) : 0;
-        if (ifindex > newest && sh_strcopy(out, SH_WPA_NAME, entry->d_name))
-            newest = ifindex;
+    for (uint32_t i = run->config.newest + 1; i <= run->config.newest + NEW_IFACES; i++) {
+        if (!if_indextoname(i, name) || strncmp(name, "p2p-", 4) != 0 ||
+            snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, name) >=
+                (int)sizeof(path))
+            continue;
+        if (access(path, F_OK) == 0 && !sh_strcopy(out, SH_WPA_NAME, name))
+            return;
     }
-    if (dir)
-        closedir(dir);
 }
 
 static void task_group(void *user)

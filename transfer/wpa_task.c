@@ -218,8 +218,9 @@ static bool take_started(struct sh_wpa_task *t, struct sh_bytes reply)
 
 static bool take_found(struct sh_wpa_task *t, struct sh_bytes reply)
 {
-    take_device(t, reply, "p2p_device_addr");
-    return t->device[0] != '\0';
+    char address[18];
+    take_device(t, reply, "p2p_device_addr"); /* a wpa_supplicant without P2P does not tell it */
+    return sh_wpa_value(reply, "bssid", address, sizeof(address));
 }
 
 static bool take_status(struct sh_wpa_task *t, struct sh_bytes reply)
@@ -354,7 +355,7 @@ static void enter(struct sh_wpa_task *t)
             t->wait_until = SH_NEVER;
             return;
         }
-        if (mine && step->build(t, command)) {
+        if (mine && step->build && step->build(t, command)) {
             t->asked = true;
             t->ops->ask(step->p2p, command, t->user);
             sh_wipe(command, sizeof(command));

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "pairing/bluez_radio.h"
+#include "pairing/hci_dev.h"
 #include "pairing/l2cap_socket.h"
 #include "pairing/mgmt_packet.h"
 #include "proto/log.h"
@@ -294,6 +295,7 @@ static void on_kick(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 
 static void on_state(enum sh_cause cause, void *user)
 {
+    static const struct timeval grace = {.tv_sec = SH_BLE_GRACE_MS / 1000};
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
     radio->told = true;
@@ -302,6 +304,8 @@ static void on_state(enum sh_cause cause, void *user)
         sh_log("bluez: %s: %s", sh_cause_info(cause)->name, sh_detail());
     /* Whatever it was, nothing of ours is left there. */
     unusable(radio);
+    if (cause == SH_OK && radio->was_usable && radio->trouble.cause != SH_OK)
+        evtimer_add(radio->grace, &grace); /* it is back, its adapters will take a moment */
     sh_bluez_review(radio);
     sh_bluez_radio_leave(radio);
 }
@@ -444,6 +448,18 @@ static void bluez_sample(struct sh_ble *ble, struct sh_stream *stream, bool on)
     sh_bluez_link_sample(of(ble), stream, on);
 }
 
+/* What the kernel says now, before what bluetoothd said last. */
+static enum sh_cause bluez_state(struct sh_ble *ble)
+{
+    const struct sh_bluez_radio *radio = of(ble);
+    struct sh_rfkill switches[SH_RFKILL_TYPES];
+    sh_rfkill_read(NULL, switches);
+    SH_TRY(sh_rfkill_cause(switches, SH_RFKILL_BLUETOOTH));
+    if (radio->adapter.name[0])
+        SH_TRY(sh_hci_dev_state(index_of(&radio->adapter)));
+    return repeat_trouble(&radio->trouble);
+}
+
 static void radio_close(struct sh_bluez_radio *radio)
 {
     struct event **events[] = {&radio->kick, &radio->grace, &radio->reassert, &radio->watch};
@@ -476,6 +492,7 @@ static const struct sh_ble_driver driver = {
     .scan = bluez_scan,
     .connect = bluez_connect,
     .sample = bluez_sample,
+    .state = bluez_state,
     .free = bluez_free,
 };
 

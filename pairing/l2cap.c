@@ -18,6 +18,7 @@
 #define DRAIN_MS       20 /* between looks at what the kernel has still to send */
 #define SDU_MIN        23 /* vol 3 part A section 4.22: the least that a peer may name */
 #define ACCEPT_REST_MS 500
+#define LOST_MS        150 /* what takes a radio away breaks its connections first and says so then */
 
 enum state {
     CALLING,
@@ -39,6 +40,7 @@ struct channel {
     struct event *readable, *sendable, *timer;
     struct evbuffer *out;
     bool broken; /* nothing can be sent any more */
+    bool lost;   /* it broke and the user is told in a moment */
     bool was_high;
 };
 
@@ -145,7 +147,7 @@ static void on_reaper(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *
     leave(l2cap);
 }
 
-/* Not from a handler of the set: the channel is gone, its memory goes in the next handler. */
+/* The channel is gone and nobody is told; its memory goes when the next handler is left. */
 static void drop(struct channel *channel)
 {
     bool was_up = channel->state == UP;
@@ -203,7 +205,11 @@ static void push(struct channel *channel, bool after_wait)
         if (n == 0)
             return;
         const void *sdu = evbuffer_pullup(channel->out, (ev_ssize_t)n);
-        ssize_t sent = sdu ? send(channel->fd, sdu, n, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+        if (!sdu) {
+            break_off(channel, ENOMEM);
+            return;
+        }
+        ssize_t sent = send(channel->fd, sdu, n, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent > 0) {
             evbuffer_drain(channel->out, (size_t)sent);
             continue;
@@ -213,8 +219,8 @@ static void push(struct channel *channel, bool after_wait)
             return;
         }
         /* The kernel cuts an SDU into packets that all have to fit into the socket's buffer: one that does not
-         * fit into an empty one never will. */
-        if (after_wait && i == 0 && channel->sdu > SDU_MIN && in_kernel(channel) == 0)
+         * though half of it is free may never. */
+        if (after_wait && i == 0)
             channel->sdu = SH_MAX(channel->sdu / 2, (size_t)SDU_MIN);
         break;
     }
@@ -241,7 +247,7 @@ static void pump(struct channel *channel, bool after_wait)
 /* ---- up ---- */
 
 /* Bounds what the kernel queues: what is pending stays with us, where it can be seen and moved to another
- * link. Much may wait to be read: until 6.9 the kernel loses what does not fit. */
+ * link. Much may wait to be read: kernels as 6.1 lose what does not fit. */
 static void size_buffers(struct channel *channel)
 {
     const int out = 32 * 1024, in = 1024 * 1024;
@@ -271,6 +277,18 @@ static void go_up(struct channel *channel)
         drop(channel);
 }
 
+static void lose(struct channel *channel)
+{
+    if (channel->closing) {
+        end(channel, SH_CONNECT_LOST);
+        return;
+    }
+    channel->broken = channel->lost = true;
+    event_del(channel->readable);
+    event_del(channel->sendable);
+    arm(channel->timer, LOST_MS);
+}
+
 static void read_on(struct channel *channel)
 {
     struct sh_l2cap *set = channel->set;
@@ -279,12 +297,9 @@ static void read_on(struct channel *channel)
             recv(channel->fd, set->sdu, sizeof(set->sdu), MSG_DONTWAIT | MSG_TRUNC | MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n < 0) {
-            end(channel, sh_fail(SH_CONNECT_LOST, "L2CAP: %s", strerror(errno)));
-            return;
-        }
-        if (n == 0) {
-            end(channel, SH_CONNECT_LOST);
+        if (n <= 0) {
+            sh_log("l2cap: %s", n < 0 ? strerror(errno) : "the other side ended it");
+            lose(channel);
             return;
         }
         if ((size_t)n > sizeof(set->sdu)) {
@@ -359,6 +374,8 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     enter(set);
     if (channel->state == CALLING) {
         end(channel, sh_fail(SH_CONNECT_TIMEOUT, "L2CAP connect: no answer"));
+    } else if (channel->lost) {
+        end(channel, SH_CONNECT_LOST);
     } else if (channel->state == UP && channel->closing) {
         channel->looks--;
         pump(channel, false);

@@ -10,6 +10,9 @@
 #include "pairing/bluez_objects.h"
 #include "unit/pairing/bus_build.h"
 
+#define A40       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_PATH ("/" A40 A40)
+
 struct input {
     const uint8_t *p;
     size_t n;
@@ -28,8 +31,7 @@ static const char *const paths[] = {"/",
                                     "/org/bluez/hci1",
                                     "/org/bluez/hci1/dev_4A_00_00_00_00_01",
                                     "/org/bluez/hci1/dev_4A_00_00_00_00_02",
-                                    "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+                                    LONG_PATH};
 static const char *const interfaces[] = {SH_BLUEZ_ADAPTER, SH_BLUEZ_DEVICE, SH_BLUEZ_ADV_MANAGER,
                                          "org.freedesktop.DBus.Properties"};
 static const char *const keys[] = {"Address",

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The unit of packaging/systemd in its cage: under a real systemd, which runs in a process namespace of its own.
+# limit: 600
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"
 root=$(realpath "$lab_dir/../..")
@@ -55,7 +56,7 @@ finds_ok() {
 nothing_is_missing_in_the_cage() {
     install_unit
     start_systemd "doctor --json --state /var/lib/simhop --dir /var/lib/simhop --adapter hci0 --wifi wlan0"
-    finish systemd 90
+    exits systemd 0 200
     unit_says '"event":"doctor"' || fail 'it did not run'
     finds_ok state bluetooth-kernel bluetooth-switch bus bluetoothd adapter advertising privacy signal wifi wifi-direct \
         wifi-supplicant wifi-rights space random openssl
@@ -63,4 +64,36 @@ nothing_is_missing_in_the_cage() {
     [ "$(stat -c '%U %a' "$json")" = 'simhop 600' ] || fail "what it says is for $(stat -c '%U %a' "$json")"
 }
 
-run_tests nothing_is_missing_in_the_cage
+a_device_syncs_with_the_unit() {
+    local code anchor
+    install_unit
+    place anchor 0 tablet 0.25
+    head -c 6000000 /dev/urandom > "$dir/big"
+    install -o simhop -g simhop -m 600 "$dir/big" /var/lib/simhop/big
+    start_systemd 'share --json --state /var/lib/simhop --bundle /var/lib/simhop/lines.bundle --item big=/var/lib/simhop/big'
+    until_true 200 unit_says '"phase":"discover"' || fail "it does not share: $(tail -n 3 "$json")"
+    anchor=$(pgrep -x simhop)
+    [ "$(ps -o user= -p "$anchor")" = simhop ] || fail "it runs as $(ps -o user= -p "$anchor")"
+    told capabilities "$(grep CapEff "/proc/$anchor/status")"
+    sync tablet
+    wait_for tablet '"event":"code-wanted"' 60
+    until_true 10 unit_says '"event":"code"' || fail 'no code'
+    code=$(sed -n 's/.*"event":"code".*"code":"\([0-9]*\)".*/\1/p' "$json" | tail -n 1)
+    type_line tablet "$code"
+    exits tablet 0 120
+    says tablet '"event":"done"'
+    says tablet '"links":{[^}]*"wifi-direct":[1-9]'
+    same "$dir/big" "$dir/tablet.dir/big"
+    until_true 10 unit_says '"event":"done"' || fail 'the anchor does not say done'
+    ! grep -rq "$code" "$dir/systemd.out" "$dir/systemd.err" || fail 'the code is in the log'
+    told 'links' "$(grep -o '"event":"link".*' "$json" | tr '\n' ' ')"
+    kill -TERM "$anchor" # as a stop of the unit does
+    exits systemd 0 60
+    until_true "$limit" [ -z "$(group_interface anchor)" ] || fail 'a group is left over'
+    [ "$(ls -A /run/simhop)" = share.json ] || fail "left: $(ls -A /run/simhop)"
+}
+
+if [ ! -x /lib/systemd/systemd ]; then
+    skip_script 'no systemd here' nothing_is_missing_in_the_cage a_device_syncs_with_the_unit
+fi
+run_tests nothing_is_missing_in_the_cage a_device_syncs_with_the_unit

@@ -150,10 +150,23 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 
 /* ---- What the task asks ---- */
 
+/* Selecting one network forbids the others: which ones stands in the mark before that. */
+static void note_enabled(struct sh_wifi_run *run)
+{
+    unsigned enabled[SH_WPA_NETWORKS];
+    size_t n = sh_wpa_task_enabled(run->task, enabled);
+    if (n == run->text.enabled_count)
+        return;
+    memcpy(run->text.enabled, enabled, n * sizeof(enabled[0]));
+    run->text.enabled_count = n;
+    mark(run);
+}
+
 static void on_reply(struct sh_bytes reply, void *user)
 {
     struct sh_wifi_run *run = user;
     sh_wpa_task_reply(run->task, reply, sh_tcp_now());
+    note_enabled(run);
     tick(run);
 }
 

@@ -418,10 +418,8 @@ sh_ms sh_wpa_task_tick(struct sh_wpa_task *t, sh_ms now)
     if (is_waiting(t, "scanned") && now >= t->wait_until) {
         go_to(t, t->step + 1);
     } else if (now >= t->deadline) {
-        finish(t, t->seen != SH_OK
-                      ? t->seen
-                      : sh_fail(t->kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT,
-                                "at step %s", steps[t->step].name));
+        enum sh_cause late = t->kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT;
+        finish(t, sh_fail(or_else(t, late), "time is up at step %s", steps[t->step].name));
     }
     if (t->over || is_up(t))
         return SH_NEVER;
@@ -534,9 +532,8 @@ static void group_event(struct sh_wpa_task *t, const struct sh_wpa_event *event)
         break;
     case SH_WPA_GROUP_REMOVED:
         if (is_our_group(t, event))
-            finish(t, is_up(t)
-                          ? sh_fail(reason_cause(event, SH_WIFI_GROUP_LOST), "%s", event->reason)
-                          : reason_cause(event, or_else(t, failed)));
+            finish_by(t, event,
+                      reason_cause(event, is_up(t) ? SH_WIFI_GROUP_LOST : or_else(t, failed)));
         break;
     case SH_WPA_GROUP_FORMATION_FAILURE:
     case SH_WPA_GO_NEG_FAILURE:

@@ -39,6 +39,7 @@ struct sh_wifi_run {
     bool is_up, answered;
     enum news news;
     enum sh_cause cause;
+    char detail[160];
 };
 
 static void end(struct sh_wifi_run *run, enum sh_cause cause)
@@ -47,6 +48,7 @@ static void end(struct sh_wifi_run *run, enum sh_cause cause)
         return;
     run->news = IS_OVER;
     run->cause = cause;
+    (void)snprintf(run->detail, sizeof(run->detail), "%.159s", sh_detail()); /* until it is told */
     event_active(run->tell, EV_TIMEOUT, 1);
 }
 
@@ -60,7 +62,7 @@ static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
         run->news = NOTHING;
         run->ops->up(&run->up, run->user);
     } else if (news == IS_OVER) {
-        run->ops->ended(run->cause, run->user);
+        run->ops->ended(sh_fail(run->cause, "%s", run->detail), run->user);
     }
 }
 

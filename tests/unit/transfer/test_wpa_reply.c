@@ -160,10 +160,9 @@ static void test_cut(void **state SH_UNUSED)
     static const char whole[] = "<3>P2P-GROUP-STARTED p2p-wlan0-0 GO ssid=\"DIRECT-ab-TESTTEST\" "
                                 "freq=2412 passphrase=\"passphrase123\"";
     for (size_t n = 0; n < sizeof(whole) - 1; n++) {
-        uint8_t *copy = malloc(n + 1);
+        uint8_t *copy = malloc(n > 0 ? n : 1);
         struct sh_wpa_event event;
         memcpy(copy, whole, n);
-        copy = realloc(copy, n > 0 ? n : 1);
         if (sh_wpa_event_parse(SH_BYTES(copy, n), &event) && event.kind == SH_WPA_GROUP_STARTED)
             assert_true(strlen(event.iface) <= strlen("p2p-wlan0-0"));
         free(copy);

@@ -246,6 +246,14 @@ static size_t sort_addresses(const Simhop__LinkOffer *offer, struct sh_attempt *
     return count;
 }
 
+static bool same_group(const struct sh_wifi_group *a, const struct sh_wifi_group *b)
+{
+    return a->ssid_len == b->ssid_len && memcmp(a->ssid, b->ssid, a->ssid_len) == 0 &&
+           strcmp(a->passphrase, b->passphrase) == 0 &&
+           memcmp(a->bssid, b->bssid, sizeof(a->bssid)) == 0 &&
+           a->frequency_mhz == b->frequency_mhz;
+}
+
 static bool same_addresses(const struct rung *rung, const struct sh_attempt *addresses,
                            size_t count)
 {
@@ -254,7 +262,7 @@ static bool same_addresses(const struct rung *rung, const struct sh_attempt *add
         const struct sh_attempt *a = &rung->addresses[i], *b = &addresses[i];
         same = a->port == b->port && a->address_len == b->address_len &&
                memcmp(a->address, b->address, a->address_len) == 0 &&
-               memcmp(&a->group, &b->group, sizeof(a->group)) == 0;
+               same_group(&a->group, &b->group);
     }
     return same;
 }

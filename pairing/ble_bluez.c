@@ -192,11 +192,12 @@ static void troubled(struct sh_bluez_radio *radio, enum sh_cause cause)
 
 static void untroubled(struct sh_bluez_radio *radio)
 {
+    bool noted = radio->noted_trouble;
     event_del(radio->grace);
     keep_trouble(&radio->trouble, SH_OK);
-    if (radio->noted_trouble)
-        note(radio, "Bluetooth is back.");
     radio->noted_trouble = false;
+    if (noted)
+        note(radio, "Bluetooth is back.");
 }
 
 static void on_grace(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
@@ -257,6 +258,8 @@ void sh_bluez_review(struct sh_bluez_radio *radio)
         return;
     }
     enum sh_cause cause = pick(radio);
+    if (radio->freed)
+        return; /* by who was told of the adapter */
     if (cause != SH_OK) {
         if (radio->usable)
             unusable(radio);
@@ -271,6 +274,8 @@ void sh_bluez_review(struct sh_bluez_radio *radio)
         troubled(radio, cause);
     else if (radio->trouble.cause != SH_OK)
         untroubled(radio);
+    if (radio->freed)
+        return;
     bool advertises = !radio->advertising || sh_bluez_advert_is_on(radio->advert);
     radio->was_usable = radio->was_usable || (cause == SH_OK && advertises);
     sh_bluez_link_review(radio);
@@ -289,6 +294,7 @@ static void on_kick(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 
 static void on_state(enum sh_cause cause, void *user)
 {
+    static const struct timeval grace = {.tv_sec = SH_BLE_GRACE_MS / 1000};
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
     radio->told = true;
@@ -297,6 +303,8 @@ static void on_state(enum sh_cause cause, void *user)
         sh_log("bluez: %s: %s", sh_cause_info(cause)->name, sh_detail());
     /* Whatever it was, nothing of ours is left there. */
     unusable(radio);
+    if (cause == SH_OK && radio->was_usable && radio->trouble.cause != SH_OK)
+        evtimer_add(radio->grace, &grace); /* it is back, its adapters will take a moment */
     sh_bluez_review(radio);
     sh_bluez_radio_leave(radio);
 }

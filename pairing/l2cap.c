@@ -145,7 +145,7 @@ static void on_reaper(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *
     leave(l2cap);
 }
 
-/* Not from a handler of the set: the channel is gone, its memory goes in the next handler. */
+/* The channel is gone and nobody is told; its memory goes when the next handler is left. */
 static void drop(struct channel *channel)
 {
     bool was_up = channel->state == UP;
@@ -203,7 +203,11 @@ static void push(struct channel *channel, bool after_wait)
         if (n == 0)
             return;
         const void *sdu = evbuffer_pullup(channel->out, (ev_ssize_t)n);
-        ssize_t sent = sdu ? send(channel->fd, sdu, n, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+        if (!sdu) {
+            break_off(channel, ENOMEM);
+            return;
+        }
+        ssize_t sent = send(channel->fd, sdu, n, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent > 0) {
             evbuffer_drain(channel->out, (size_t)sent);
             continue;
@@ -213,8 +217,8 @@ static void push(struct channel *channel, bool after_wait)
             return;
         }
         /* The kernel cuts an SDU into packets that all have to fit into the socket's buffer: one that does not
-         * fit into an empty one never will. */
-        if (after_wait && i == 0 && channel->sdu > SDU_MIN && in_kernel(channel) == 0)
+         * though half of it is free may never. */
+        if (after_wait && i == 0)
             channel->sdu = SH_MAX(channel->sdu / 2, (size_t)SDU_MIN);
         break;
     }
@@ -241,7 +245,7 @@ static void pump(struct channel *channel, bool after_wait)
 /* ---- up ---- */
 
 /* Bounds what the kernel queues: what is pending stays with us, where it can be seen and moved to another
- * link. Much may wait to be read: until 6.9 the kernel loses what does not fit. */
+ * link. Much may wait to be read: kernels as 6.1 lose what does not fit. */
 static void size_buffers(struct channel *channel)
 {
     const int out = 32 * 1024, in = 1024 * 1024;

@@ -10,6 +10,9 @@
 #include "pairing/bluez_objects.h"
 #include "unit/pairing/bus_build.h"
 
+#define A40       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_PATH ("/" A40 A40)
+
 struct input {
     const uint8_t *p;
     size_t n;
@@ -28,8 +31,7 @@ static const char *const paths[] = {"/",
                                     "/org/bluez/hci1",
                                     "/org/bluez/hci1/dev_4A_00_00_00_00_01",
                                     "/org/bluez/hci1/dev_4A_00_00_00_00_02",
-                                    "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                                    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+                                    LONG_PATH};
 static const char *const interfaces[] = {SH_BLUEZ_ADAPTER, SH_BLUEZ_DEVICE, SH_BLUEZ_ADV_MANAGER,
                                          "org.freedesktop.DBus.Properties"};
 static const char *const keys[] = {"Address",
@@ -174,8 +176,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = {data, size};
     struct sh_bluez *bluez = NULL;
     const struct sh_bluez_adapter *adapter = NULL;
-    struct bus_build build = bus_build_open();
+    static struct bus_build build; /* one for all: making it takes longest */
     char words[SH_BLUEZ_WORDS];
+    if (!build.bus)
+        build = bus_build_open();
     if (sh_bluez_new(&bluez) != SH_OK)
         return 0;
     for (unsigned i = 0; i < 32 && in.n > 0; i++) {
@@ -190,6 +194,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sh_bluez_choose(bluez, NULL, SH_BLUEZ_PERIPHERAL, &adapter) == SH_OK)
         sh_bluez_describe(adapter, words);
     sh_bluez_free(bluez);
-    bus_build_close(&build);
     return 0;
 }

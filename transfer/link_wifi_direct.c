@@ -12,6 +12,7 @@
 #include "transfer/wifi_internal.h"
 #include "transfer/wifi_mark.h"
 #include "transfer/wifi_nl.h"
+#include "transfer/wifi_owner.h"
 
 #define CONTROL_DIR "/run/wpa_supplicant"
 #define FLUSH_MS    1000 /* closed streams still say their last words */
@@ -48,7 +49,7 @@ enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret
                            struct sh_wifi_run_config *ret_config)
 {
     struct sh_rfkill states[SH_RFKILL_TYPES];
-    SH_TRY(sh_wifi_nl_read(ret_radio));
+    SH_TRY(wifi->read(ret_radio));
     SH_TRY(sh_wifi_station(ret_radio, wifi->iface[0] ? wifi->iface : NULL, ret_station));
     sh_rfkill_read(NULL, states);
     SH_TRY(sh_rfkill_cause(states, SH_RFKILL_WIFI));
@@ -61,7 +62,36 @@ enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret
     return SH_OK;
 }
 
+enum sh_cause sh_wifi_name_cause(const struct sh_wifi *wifi, enum sh_cause cause)
+{
+    return cause == SH_WIFI_NO_SUPPLICANT && wifi->iwd ? SH_WIFI_IWD : cause;
+}
+
 /* ---- Left-overs first ---- */
+
+static bool is_ready(const struct sh_wifi *wifi)
+{
+    return wifi->swept && wifi->asked;
+}
+
+static void begin(struct sh_wifi *wifi)
+{
+    if (!is_ready(wifi))
+        return;
+    if (wifi->anchor)
+        sh_wifi_anchor_begin(wifi->anchor);
+    sh_wifi_join_begin(wifi->join);
+}
+
+static void on_owner(bool iwd, void *user)
+{
+    struct sh_wifi *wifi = user;
+    sh_wifi_owner_free(wifi->owner_asked);
+    wifi->owner_asked = NULL;
+    wifi->asked = true;
+    wifi->iwd = iwd;
+    begin(wifi);
+}
 
 static void on_swept(unsigned count, void *user)
 {
@@ -71,16 +101,16 @@ static void on_swept(unsigned count, void *user)
     sh_wifi_sweep_free(wifi->sweep);
     wifi->sweep = NULL;
     wifi->swept = true;
-    if (wifi->anchor)
-        sh_wifi_anchor_begin(wifi->anchor);
-    sh_wifi_join_begin(wifi->join);
+    begin(wifi);
 }
 
-static enum sh_cause sweep(struct sh_wifi *wifi)
+static enum sh_cause prepare(struct sh_wifi *wifi)
 {
+    if (!wifi->asked && !wifi->owner_asked)
+        SH_TRY(sh_wifi_owner_ask(wifi->base, on_owner, wifi, &wifi->owner_asked));
     if (wifi->swept || wifi->sweep)
         return SH_OK;
-    return sh_wifi_sweep_new(wifi->base, wifi->run_dir, on_swept, wifi, &wifi->sweep);
+    return sh_wifi_sweep_new(wifi->base, wifi->run_dir, wifi->read, on_swept, wifi, &wifi->sweep);
 }
 
 /* ---- Leaving, when the last words are said ---- */
@@ -120,10 +150,9 @@ static enum sh_cause direct_listen(struct sh_link *link, struct sh_bytes seed)
     event_del(direct->leaving);
     if (wifi->anchor)
         return SH_OK;
-    SH_TRY(sweep(wifi));
+    SH_TRY(prepare(wifi));
     SH_TRY(sh_wifi_anchor_new(wifi, seed, &wifi->anchor));
-    if (wifi->swept)
-        sh_wifi_anchor_begin(wifi->anchor);
+    begin(wifi);
     return SH_OK;
 }
 
@@ -138,10 +167,9 @@ static enum sh_cause direct_dial(struct sh_link *link, const struct sh_attempt *
     struct direct *direct = (struct direct *)link;
     struct sh_wifi *wifi = &direct->wifi;
     event_del(direct->leaving);
-    SH_TRY(sweep(wifi));
+    SH_TRY(prepare(wifi));
     SH_TRY(sh_wifi_join_dial(wifi->join, attempt));
-    if (wifi->swept)
-        sh_wifi_join_begin(wifi->join);
+    begin(wifi);
     return SH_OK;
 }
 
@@ -160,6 +188,7 @@ static void direct_free(struct sh_link *link)
     struct direct *direct = (struct direct *)link;
     struct sh_wifi *wifi = &direct->wifi;
     sh_wifi_sweep_free(wifi->sweep);
+    sh_wifi_owner_free(wifi->owner_asked);
     sh_wifi_anchor_free(wifi->anchor);
     sh_wifi_join_free(wifi->join);
     sh_tcp_streams_detach(&wifi->owner);
@@ -172,6 +201,7 @@ static enum sh_cause fill(struct direct *direct, const struct sh_wifi_direct_con
 {
     struct sh_wifi *wifi = &direct->wifi;
     const char *control_dir = config->control_dir ? config->control_dir : CONTROL_DIR;
+    wifi->read = sh_wifi_nl_read;
     wifi->may_take_station = config->may_take_station;
     wifi->note = config->note;
     if (config->iface && !sh_strcopy(wifi->iface, sizeof(wifi->iface), config->iface))

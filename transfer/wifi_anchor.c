@@ -67,6 +67,7 @@ static void take_down(struct sh_wifi_anchor *a, enum sh_cause cause)
 static void fail(struct sh_wifi_anchor *a, enum sh_cause cause)
 {
     struct sh_link *link = &a->wifi->link;
+    cause = sh_wifi_name_cause(a->wifi, cause);
     const struct timeval after = {.tv_sec = a->backoff_ms / 1000,
                                   .tv_usec = (suseconds_t)(a->backoff_ms % 1000) * 1000};
     sh_log("wifi: group: %s (%s), again in %u ms", sh_cause_info(cause)->name, sh_detail(),

@@ -50,6 +50,8 @@ void sh_wifi_run_free(struct sh_wifi_run *run);
 
 /* ---- The link ---- */
 
+typedef enum sh_cause (*sh_wifi_read_fn)(struct sh_wifi_radio *ret_radio);
+
 struct sh_wifi_anchor;
 struct sh_wifi_join;
 
@@ -57,18 +59,23 @@ struct sh_wifi {
     struct sh_link link;
     struct event_base *base;
     char iface[SH_WIFI_NAME], control_dir[64], run_dir[192];
+    sh_wifi_read_fn read; /* sh_wifi_nl_read, or a test's */
     bool (*may_take_station)(void *user);
     void (*note)(const char *text, void *user);
     struct sh_tcp_owner owner;
     struct sh_wifi_anchor *anchor;
     struct sh_wifi_join *join;
-    bool swept;
+    bool swept, asked, iwd; /* left-overs are gone; iwd was asked for, and is there */
     struct sh_wifi_sweep *sweep;
+    struct sh_wifi_owner *owner_asked;
     char said[256]; /* the last note */
 };
 
 /* Says it once; the same again only after another. */
 SH_PRINTF(2, 3) void sh_wifi_note(struct sh_wifi *wifi, const char *format, ...);
+
+/* The same cause, or a better name for it. */
+enum sh_cause sh_wifi_name_cause(const struct sh_wifi *wifi, enum sh_cause cause);
 
 /* The radios, and the station interface to use, with that and the newest interface also in config. Fails with wifi.*, env.*. */
 SH_MUST_USE enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret_radio,

@@ -191,7 +191,8 @@ static void try_ways(struct sh_wifi_join *j)
         }
         remember(j, cause, false);
     }
-    fail_all(j, sh_fail(j->cause != SH_OK ? j->cause : SH_WIFI_JOIN_TIMEOUT, "%s", j->detail));
+    cause = j->cause != SH_OK ? sh_wifi_name_cause(j->wifi, j->cause) : SH_WIFI_JOIN_TIMEOUT;
+    fail_all(j, sh_fail(cause, "%s", j->detail));
 }
 
 static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)

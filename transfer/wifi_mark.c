@@ -126,26 +126,32 @@ void sh_wifi_boot_id(char out[40])
 }
 
 /* The lock comes before the name that a sweep looks for. */
-enum sh_cause sh_wifi_mark_new(const char *run_dir, struct sh_wifi_mark **ret_mark)
+static enum sh_cause make(struct sh_wifi_mark *mark, const char *run_dir)
 {
     char fresh[PATH_SIZE];
+    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+        return sh_cause_of_errno(errno, run_dir);
+    int n = snprintf(fresh, sizeof(fresh), "%s/.wifi-XXXXXX", run_dir);
+    if (n < 0 || (size_t)n + strlen(".mark") >= sizeof(fresh))
+        return sh_fail(SH_ENV_PERMISSION, "%s: the path is too long", run_dir);
+    mark->fd = mkostemp(fresh, O_CLOEXEC); /* 0600 */
+    if (mark->fd < 0)
+        return sh_cause_of_errno(errno, fresh);
+    (void)snprintf(mark->path, sizeof(mark->path), "%s/%s.mark", run_dir, strrchr(fresh, '/') + 2);
+    if (flock(mark->fd, LOCK_EX | LOCK_NB) == 0 && rename(fresh, mark->path) == 0)
+        return SH_OK;
+    int error = errno;
+    (void)unlink(fresh);
+    return sh_cause_of_errno(error, mark->path);
+}
+
+enum sh_cause sh_wifi_mark_new(const char *run_dir, struct sh_wifi_mark **ret_mark)
+{
     struct sh_wifi_mark *mark = calloc(1, sizeof(*mark));
-    enum sh_cause cause = SH_OK;
     if (!mark)
         return SH_ENV_NO_MEMORY;
     mark->fd = -1;
-    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
-        cause = sh_cause_of_errno(errno, run_dir);
-    if (snprintf(mark->path, sizeof(mark->path), "%s/wifi-%d.mark", run_dir, (int)getpid()) >=
-            (int)sizeof(mark->path) ||
-        snprintf(fresh, sizeof(fresh), "%s/wifi-%d.new", run_dir, (int)getpid()) >=
-            (int)sizeof(fresh))
-        cause = sh_fail(SH_ENV_PERMISSION, "%s: too long", run_dir);
-    if (cause == SH_OK)
-        mark->fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (cause == SH_OK &&
-        (mark->fd < 0 || flock(mark->fd, LOCK_EX | LOCK_NB) < 0 || rename(fresh, mark->path) < 0))
-        cause = sh_cause_of_errno(errno, mark->path);
+    enum sh_cause cause = make(mark, run_dir);
     if (cause != SH_OK) {
         sh_closep(&mark->fd);
         free(mark);
@@ -158,7 +164,8 @@ enum sh_cause sh_wifi_mark_new(const char *run_dir, struct sh_wifi_mark **ret_ma
 enum sh_cause sh_wifi_mark_set(struct sh_wifi_mark *mark, struct sh_wifi_mark_text *text)
 {
     char bytes[SH_WIFI_MARK_SIZE];
-    sh_wifi_boot_id(text->boot_id);
+    if (!text->boot_id[0])
+        sh_wifi_boot_id(text->boot_id);
     size_t n = sh_wifi_mark_write_text(text, bytes);
     /* One write after another of the same length or longer: whoever reads in between sees one of both. */
     if (pwrite(mark->fd, bytes, n, 0) != (ssize_t)n || ftruncate(mark->fd, (off_t)n) < 0)

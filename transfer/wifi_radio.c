@@ -122,9 +122,11 @@ bool sh_wifi_fits(const struct sh_wifi_radio *radio, const struct sh_wifi_phy *p
                   uint32_t mhz, const struct sh_wifi_iface *without)
 {
     struct wanted wanted = {.total = 0};
+    uint32_t gone = without ? without->ifindex : 0;
     for (size_t i = 0; i < radio->iface_count; i++) {
         const struct sh_wifi_iface *iface = &radio->ifaces[i];
-        if (iface->phy == phy->index && iface != without && is_counted(iface))
+        bool is_gone = gone != 0 && iface->ifindex == gone;
+        if (iface->phy == phy->index && !is_gone && is_counted(iface))
             want(&wanted, iface->type, iface->mhz);
     }
     want(&wanted, type, mhz);

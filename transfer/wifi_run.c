@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <dirent.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #define ALIVE_MS    5000 /* a killed wpa_supplicant says nothing: it is asked */
 #define OWN_IFACES  4    /* hop0 .. */
 #define SOCKET_PATH 108
+#define NEW_IFACES  64 /* numbers that are looked at for the group's */
 
 enum news { NOTHING, IS_UP, IS_OVER };
 
@@ -39,6 +39,7 @@ struct sh_wifi_run {
     bool is_up, answered;
     enum news news;
     enum sh_cause cause;
+    char detail[160];
 };
 
 static void end(struct sh_wifi_run *run, enum sh_cause cause)
@@ -47,6 +48,7 @@ static void end(struct sh_wifi_run *run, enum sh_cause cause)
         return;
     run->news = IS_OVER;
     run->cause = cause;
+    (void)snprintf(run->detail, sizeof(run->detail), "%.159s", sh_detail()); /* until it is told */
     event_active(run->tell, EV_TIMEOUT, 1);
 }
 
@@ -60,7 +62,7 @@ static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
         run->news = NOTHING;
         run->ops->up(&run->up, run->user);
     } else if (news == IS_OVER) {
-        run->ops->ended(run->cause, run->user);
+        run->ops->ended(sh_fail(run->cause, "%s", run->detail), run->user);
     }
 }
 
@@ -150,10 +152,23 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 
 /* ---- What the task asks ---- */
 
+/* Selecting one network forbids the others: which ones stands in the mark before that. */
+static void note_enabled(struct sh_wifi_run *run)
+{
+    unsigned enabled[SH_WPA_NETWORKS];
+    size_t n = sh_wpa_task_enabled(run->task, enabled);
+    if (n == run->text.enabled_count)
+        return;
+    memcpy(run->text.enabled, enabled, n * sizeof(enabled[0]));
+    run->text.enabled_count = n;
+    mark(run);
+}
+
 static void on_reply(struct sh_bytes reply, void *user)
 {
     struct sh_wifi_run *run = user;
     sh_wpa_task_reply(run->task, reply, sh_tcp_now());
+    note_enabled(run);
     tick(run);
 }
 
@@ -163,24 +178,21 @@ static void task_ask(bool p2p, const char *command, void *user)
     sh_wpa_control_ask(control_for(run, p2p), command, on_reply, run);
 }
 
-/* wpa_supplicant has made the group's interface and its control socket before it answered. The kernel is not asked
- * which one it is: while an access point starts, its lock may be held for long. A driver that has no interface to spare
- * makes the group on the station's own. */
+/* wpa_supplicant has made the group's interface and its control socket before it answered; which one it is shows by its number.
+ * The kernel is not asked more than that: while an access point starts, the lock over interfaces may be held for long. A driver
+ * that has no interface to spare makes the group on the station's own. */
 static void find_group(const struct sh_wifi_run *run, char out[SH_WPA_NAME])
 {
-    DIR *dir = opendir(run->config.control_dir);
-    const struct dirent *entry;
-    unsigned newest = run->config.newest;
+    char path[SOCKET_PATH], name[IF_NAMESIZE];
     memcpy(out, run->config.station.name, SH_WPA_NAME);
-    /* cppcheck-suppress readdirCalled; a DIR of our own */
-    while (dir && (entry = readdir(dir)) != NULL) {
-        unsigned ifindex =
-            strncmp(entry->d_name, "p2p-", 4) == 0 ? if_nametoindex(entry->d_name) : 0;
-        if (ifindex > newest && sh_strcopy(out, SH_WPA_NAME, entry->d_name))
-            newest = ifindex;
+    for (uint32_t i = run->config.newest + 1; i <= run->config.newest + NEW_IFACES; i++) {
+        if (!if_indextoname(i, name) || strncmp(name, "p2p-", 4) != 0 ||
+            snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, name) >=
+                (int)sizeof(path))
+            continue;
+        if (access(path, F_OK) == 0 && !sh_strcopy(out, SH_WPA_NAME, name))
+            return;
     }
-    if (dir)
-        closedir(dir);
 }
 
 static void task_group(void *user)

@@ -27,6 +27,7 @@ struct left {
 
 struct sh_wifi_sweep {
     struct event_base *base;
+    enum sh_cause (*read)(struct sh_wifi_radio *ret_radio);
     void (*done)(unsigned count, void *user);
     void *user;
     char run_dir[PATH_SIZE / 2];
@@ -166,7 +167,7 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
     const struct sh_wifi_mark_text *text = &s->left[s->at].text;
     struct sh_wifi_radio radio;
     const struct sh_wifi_iface *iface = NULL;
-    if (sh_wifi_nl_read(&radio) == SH_OK)
+    if (s->read(&radio) == SH_OK)
         iface = sh_wifi_iface_by_name(&radio, text->iface);
     if (text->kind == SH_WPA_SECOND && iface)
         remove_interface(s, text, iface);
@@ -183,13 +184,14 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 }
 
 enum sh_cause sh_wifi_sweep_new(struct event_base *base, const char *run_dir,
+                                enum sh_cause (*read)(struct sh_wifi_radio *ret_radio),
                                 void (*done)(unsigned count, void *user), void *user,
                                 struct sh_wifi_sweep **ret_sweep)
 {
     struct sh_wifi_sweep *s = calloc(1, sizeof(*s));
     if (!s)
         return SH_ENV_NO_MEMORY;
-    *s = (struct sh_wifi_sweep){.base = base, .done = done, .user = user};
+    *s = (struct sh_wifi_sweep){.base = base, .read = read, .done = done, .user = user};
     s->next = event_new(base, -1, 0, on_next, s);
     if (!s->next) {
         free(s);

@@ -30,7 +30,7 @@ struct sh_wpa_control {
     struct event *readable, *timer, *lost;
     struct request requests[WAITING]; /* a ring; the first is the one on its way */
     unsigned first, count;
-    bool sent;
+    bool sent, attached;
     bool *freed; /* set by free inside a callback */
     enum sh_cause cause;
 };
@@ -184,7 +184,8 @@ static int open_socket(const char *path)
 static void on_attached(struct sh_bytes reply, void *user)
 {
     struct sh_wpa_control *c = user;
-    if (!sh_wpa_is_ok(reply))
+    c->attached = sh_wpa_is_ok(reply);
+    if (!c->attached)
         lose(c, sh_fail(SH_WIFI_NO_SUPPLICANT, "wpa_supplicant tells no events"));
 }
 
@@ -221,6 +222,8 @@ void sh_wpa_control_free(struct sh_wpa_control *c)
         return;
     if (c->freed)
         *c->freed = true;
+    if (c->attached && c->cause == SH_OK)
+        sh_wpa_control_say(c, "DETACH");
     struct event *events[] = {c->readable, c->timer, c->lost};
     for (size_t i = 0; i < SH_COUNT(events); i++) {
         if (events[i])

@@ -13,7 +13,7 @@
 
 #include "proto/cause.h"
 
-#define SH_WPA_ANSWER_MS 3000
+#define SH_WPA_ANSWER_MS 6000 /* it starts access points before it answers */
 #define SH_WPA_COMMAND   256
 
 struct sh_wpa_control;

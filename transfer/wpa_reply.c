@@ -218,21 +218,35 @@ static bool take_name(struct sh_bytes *text, const char *name)
     return true;
 }
 
-/* The value of "key=value", where the value may be in quotes. A name that holds such text comes earlier only in GROUP_STARTED, whose ssid
- * is its first key. */
+/* What stands in quotes at the start, where a backslash takes the next octet's meaning; moves behind the closing one. */
+static struct sh_bytes quoted(struct sh_bytes *text)
+{
+    size_t n = 1;
+    while (n < text->n && text->p[n] != '"')
+        n += text->p[n] == '\\' ? 2 : 1;
+    n = SH_MIN(n, text->n);
+    struct sh_bytes part = SH_BYTES(text->p + 1, n - 1);
+    *text = skip(*text, SH_MIN(n + 1, text->n));
+    return part;
+}
+
+/* The value of the first "key=value", where a value may be in quotes. Names, which somebody else chose, are always in quotes. */
 static bool argument(struct sh_bytes text, const char *key, char *out, size_t out_size)
 {
-    size_t n = strlen(key);
+    size_t length = strlen(key);
     while (text.n > 0) {
-        if (text.n > n && text.p[n] == '=' && memcmp(text.p, key, n) == 0) {
-            struct sh_bytes value = skip(text, n + 1);
-            if (value.n > 0 && value.p[0] == '"') {
-                value = skip(value, 1);
-                return copy(until(&value, '"'), out, out_size);
-            }
-            return copy(until(&value, ' '), out, out_size);
+        size_t n = 0;
+        while (n < text.n && text.p[n] != '=' && text.p[n] != ' ')
+            n++;
+        bool found = n == length && n < text.n && text.p[n] == '=' && memcmp(text.p, key, n) == 0;
+        text = skip(text, SH_MIN(n + 1, text.n));
+        if (n > 0 && text.n > 0 && text.p[0] == '"' && text.p[-1] == '=') {
+            struct sh_bytes value = quoted(&text);
+            if (found)
+                return copy(value, out, out_size);
+        } else if (found) {
+            return copy(until(&text, ' '), out, out_size);
         }
-        (void)until(&text, ' ');
     }
     return false;
 }

@@ -218,8 +218,9 @@ static bool take_started(struct sh_wpa_task *t, struct sh_bytes reply)
 
 static bool take_found(struct sh_wpa_task *t, struct sh_bytes reply)
 {
-    take_device(t, reply, "p2p_device_addr");
-    return t->device[0] != '\0';
+    char address[18];
+    take_device(t, reply, "p2p_device_addr"); /* a wpa_supplicant without P2P does not tell it */
+    return sh_wpa_value(reply, "bssid", address, sizeof(address));
 }
 
 static bool take_status(struct sh_wpa_task *t, struct sh_bytes reply)
@@ -354,7 +355,7 @@ static void enter(struct sh_wpa_task *t)
             t->wait_until = SH_NEVER;
             return;
         }
-        if (mine && step->build(t, command)) {
+        if (mine && step->build && step->build(t, command)) {
             t->asked = true;
             t->ops->ask(step->p2p, command, t->user);
             sh_wipe(command, sizeof(command));
@@ -417,10 +418,8 @@ sh_ms sh_wpa_task_tick(struct sh_wpa_task *t, sh_ms now)
     if (is_waiting(t, "scanned") && now >= t->wait_until) {
         go_to(t, t->step + 1);
     } else if (now >= t->deadline) {
-        finish(t, t->seen != SH_OK
-                      ? t->seen
-                      : sh_fail(t->kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT,
-                                "at step %s", steps[t->step].name));
+        enum sh_cause late = t->kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT;
+        finish(t, sh_fail(or_else(t, late), "time is up at step %s", steps[t->step].name));
     }
     if (t->over || is_up(t))
         return SH_NEVER;
@@ -465,6 +464,12 @@ static bool is_our_group(const struct sh_wpa_task *t, const struct sh_wpa_event 
            memcmp(event->ssid, t->group.ssid, t->group.ssid_len) == 0;
 }
 
+/* Over by this event. */
+static void finish_by(struct sh_wpa_task *t, const struct sh_wpa_event *event, enum sh_cause cause)
+{
+    finish(t, sh_fail(cause, "%s %s", sh_wpa_event_name(event->kind), event->reason));
+}
+
 static void rejected(struct sh_wpa_task *t, const struct sh_wpa_event *event)
 {
     if (event->status == FULL) {
@@ -492,12 +497,12 @@ static void own_event(struct sh_wpa_task *t, const struct sh_wpa_event *event)
         break;
     case SH_WPA_TEMP_DISABLED:
         if (!owner)
-            finish(t, reason_cause(event, or_else(t, SH_WIFI_JOIN_REFUSED)));
+            finish_by(t, event, reason_cause(event, or_else(t, SH_WIFI_JOIN_REFUSED)));
         break;
     case SH_WPA_NETWORK_NOT_FOUND:
         see(t, SH_WIFI_NOT_FOUND);
         if (++t->not_founds >= NOT_FOUNDS)
-            finish(t, SH_WIFI_NOT_FOUND);
+            finish_by(t, event, SH_WIFI_NOT_FOUND);
         break;
     case SH_WPA_DISCONNECTED:
         if (t->kind != SH_WPA_STATION) /* its own network is left first */
@@ -527,14 +532,13 @@ static void group_event(struct sh_wpa_task *t, const struct sh_wpa_event *event)
         break;
     case SH_WPA_GROUP_REMOVED:
         if (is_our_group(t, event))
-            finish(t, is_up(t)
-                          ? sh_fail(reason_cause(event, SH_WIFI_GROUP_LOST), "%s", event->reason)
-                          : reason_cause(event, or_else(t, failed)));
+            finish_by(t, event,
+                      reason_cause(event, is_up(t) ? SH_WIFI_GROUP_LOST : or_else(t, failed)));
         break;
     case SH_WPA_GROUP_FORMATION_FAILURE:
     case SH_WPA_GO_NEG_FAILURE:
         if (t->started && !is_up(t))
-            finish(t, or_else(t, failed));
+            finish_by(t, event, or_else(t, failed));
         break;
     case SH_WPA_FREQ_CONFLICT:
         see(t, SH_WIFI_CHANNEL_CONFLICT);

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A scripted wpa_supplicant in the test's own loop: control sockets in a folder, answers by default, faults on demand. */
+#ifndef SIMHOP_TESTS_TRANSFER_FAKE_WPA_H
+#define SIMHOP_TESTS_TRANSFER_FAKE_WPA_H
+
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "unit/transfer/util.h"
+
+#define FAKE_SOCKETS 4
+#define FAKE_LOG     256
+
+struct fake_peer {
+    struct sockaddr_un name;
+    socklen_t n;
+};
+
+struct fake_socket {
+    struct fake_wpa *wpa;
+    char name[16];
+    int fd;
+    struct event *readable;
+    struct fake_peer attached[4];
+    unsigned attached_count;
+};
+
+struct fake_wpa {
+    struct event_base *base;
+    char dir[64];
+    struct fake_socket sockets[FAKE_SOCKETS];
+    const char *group; /* the interface that a group gets */
+    bool owner;
+    const char *fail;  /* commands that begin so are refused */
+    const char *event; /* comes instead of the group's start; from the group's interface */
+    bool mute;         /* answers nothing */
+    char ssid[65];     /* of the network that was set, in hexadecimal */
+    bool network;      /* it is there */
+    char log[FAKE_LOG][96];
+    unsigned log_count;
+};
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static struct fake_socket *fake_socket(struct fake_wpa *w, const char *name)
+{
+    for (size_t i = 0; i < FAKE_SOCKETS; i++) {
+        if (w->sockets[i].fd > 0 && strcmp(w->sockets[i].name, name) == 0)
+            return &w->sockets[i];
+    }
+    return NULL;
+}
+
+static void fake_tell(struct fake_wpa *w, const char *socket, const char *text)
+{
+    struct fake_socket *s = fake_socket(w, socket);
+    for (unsigned i = 0; s && i < s->attached_count; i++)
+        (void)sendto(s->fd, text, strlen(text), 0, (struct sockaddr *)&s->attached[i].name,
+                     s->attached[i].n);
+}
+
+static void fake_open(struct fake_wpa *w, const char *name);
+
+static void fake_close(struct fake_socket *s)
+{
+    char path[PATH_SIZE];
+    event_free(s->readable);
+    close(s->fd);
+    snprintf(path, sizeof(path), "%s/%s", s->wpa->dir, s->name);
+    unlink(path);
+    *s = (struct fake_socket){.fd = -1};
+}
+
+static const char *ssid_text(const struct fake_wpa *w)
+{
+    static char text[33];
+    size_t n = strlen(w->ssid) / 2;
+    for (size_t i = 0; i < n; i++) {
+        unsigned octet = 0;
+        sscanf(w->ssid + 2 * i, "%2x", &octet);
+        text[i] = (char)octet;
+    }
+    text[n] = '\0';
+    return text;
+}
+
+static void fake_start(struct fake_wpa *w)
+{
+    char text[256];
+    if (w->event) {
+        fake_tell(w, w->group, w->event);
+        return;
+    }
+    snprintf(text, sizeof(text), "<3>P2P-GROUP-STARTED %s %s ssid=\"%s\" freq=2412 go_dev_addr=x",
+             w->group, w->owner ? "GO" : "client", ssid_text(w));
+    fake_tell(w, "p2p-dev-wlan0", text);
+}
+
+static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const char *command)
+{
+    static char reply[256];
+    if (w->fail && begins(command, w->fail))
+        return "FAIL\n";
+    if (strcmp(command, "PING") == 0)
+        return "PONG\n";
+    if (strcmp(command, "ADD_NETWORK") == 0) {
+        w->network = true;
+        return "4\n";
+    }
+    if (begins(command, "SET_NETWORK 4 ssid "))
+        snprintf(w->ssid, sizeof(w->ssid), "%s", command + strlen("SET_NETWORK 4 ssid "));
+    if (begins(command, "REMOVE_NETWORK"))
+        w->network = false;
+    if (begins(command, "BSS "))
+        return "id=0\nbssid=46:00:00:00:00:01\np2p_device_addr=42:00:00:00:00:01\n";
+    if (strcmp(command, "STATUS") == 0)
+        return "wpa_state=DISCONNECTED\np2p_device_address=42:00:00:00:00:00\n";
+    if (strcmp(command, "LIST_NETWORKS") == 0) {
+        snprintf(reply, sizeof(reply), "id\n0\thome\tany\t[CURRENT]\n%s%s%s",
+                 w->network ? "4\t" : "", w->network ? ssid_text(w) : "",
+                 w->network ? "\tany\t[DISABLED][P2P-PERSISTENT]\n" : "");
+        return reply;
+    }
+    if (begins(command, "P2P_GROUP_ADD"))
+        fake_open(w, w->group);
+    if (begins(command, "P2P_GROUP_REMOVE") && fake_socket(w, w->group) &&
+        fake_socket(w, w->group) != s)
+        fake_close(fake_socket(w, w->group));
+    return "OK\n";
+}
+
+static void fake_readable(evutil_socket_t fd, short what SH_UNUSED, void *user)
+{
+    struct fake_socket *s = user;
+    struct fake_wpa *w = s->wpa;
+    struct fake_peer from = {.n = sizeof(from.name)};
+    char command[512];
+    ssize_t n =
+        recvfrom(fd, command, sizeof(command) - 1, 0, (struct sockaddr *)&from.name, &from.n);
+    if (n < 0)
+        return;
+    command[n] = '\0';
+    assert_true(w->log_count < FAKE_LOG);
+    snprintf(w->log[w->log_count++], sizeof(w->log[0]), "%.95s", command);
+    if (w->mute)
+        return;
+    if (strcmp(command, "ATTACH") == 0) {
+        assert_true(s->attached_count < SH_COUNT(s->attached));
+        s->attached[s->attached_count++] = from;
+    }
+    for (unsigned i = 0; strcmp(command, "DETACH") == 0 && i < s->attached_count; i++) {
+        if (s->attached[i].n == from.n && memcmp(&s->attached[i].name, &from.name, from.n) == 0)
+            s->attached[i--] = s->attached[--s->attached_count];
+    }
+    const char *reply = fake_answer(w, s, command);
+    (void)sendto(fd, reply, strlen(reply), 0, (struct sockaddr *)&from.name, from.n);
+    if (begins(command, "SCAN TYPE"))
+        fake_tell(w, s->name, "<3>CTRL-EVENT-SCAN-RESULTS ");
+    /* Its own events are heard by whoever attached to the group's interface, which is after the answer. */
+    if (strcmp(command, "ATTACH") == 0 && strcmp(s->name, w->group) == 0)
+        fake_start(w);
+}
+
+static void fake_open(struct fake_wpa *w, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct fake_socket *s = fake_socket(w, name);
+    if (s)
+        return;
+    for (size_t i = 0; i < FAKE_SOCKETS && !s; i++)
+        s = w->sockets[i].fd <= 0 ? &w->sockets[i] : NULL;
+    assert_non_null(s);
+    *s = (struct fake_socket){.wpa = w};
+    snprintf(s->name, sizeof(s->name), "%s", name);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", w->dir, name);
+    s->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(s->fd > 0);
+    unlink(address.sun_path);
+    assert_int_equal(bind(s->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    s->readable = event_new(w->base, s->fd, EV_READ | EV_PERSIST, fake_readable, s);
+    event_add(s->readable, NULL);
+}
+
+static void fake_new(struct fake_wpa *w, struct event_base *base, const char *dir,
+                     const char *group, bool owner)
+{
+    *w = (struct fake_wpa){.base = base, .group = group, .owner = owner};
+    snprintf(w->dir, sizeof(w->dir), "%s", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    fake_open(w, "wlan0");
+    fake_open(w, "p2p-dev-wlan0");
+}
+
+static void fake_free(struct fake_wpa *w)
+{
+    for (size_t i = 0; i < FAKE_SOCKETS; i++) {
+        if (w->sockets[i].fd > 0)
+            fake_close(&w->sockets[i]);
+    }
+}
+
+/* How often a command that begins so came. */
+static unsigned fake_count(const struct fake_wpa *w, const char *command)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < w->log_count; i++)
+        count += begins(w->log[i], command);
+    return count;
+}
+
+#endif

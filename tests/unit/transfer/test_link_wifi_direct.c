@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The link with both its sides, against a scripted wpa_supplicant each; a pair of virtual interfaces is the air. */
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "transfer/wifi_internal.h"
+#include "transfer/wifi_mark.h"
+#include "unit/transfer/fake_wpa.h"
+
+static struct event_base *base;
+static char folder[] = "/tmp/simhop-wifi.XXXXXX";
+static char run_dir[72];
+static struct fake_wpa wa, wb;
+static struct sh_link *anchor, *secondary;
+
+/* What the links told. */
+static unsigned offers, losses, accepted, dialled, failed;
+static enum sh_cause loss_cause, failed_cause;
+static struct sh_wifi_group group;
+static uint8_t address[2][16];
+static size_t address_len[2], address_count;
+static uint16_t port;
+static struct sh_stream *streams[2];
+static unsigned received, closed;
+static unsigned notes;
+
+static enum sh_cause fake_read(struct sh_wifi_radio *radio)
+{
+    uint32_t p2p = SH_WIFI_BIT(SH_WIFI_P2P_CLIENT) | SH_WIFI_BIT(SH_WIFI_P2P_GO);
+    *radio = (struct sh_wifi_radio){
+        .phy_count = 1,
+        .phys = {{.name = "phy0",
+                  .types = SH_WIFI_BIT(SH_WIFI_STATION) | p2p,
+                  .frequencies = {{.mhz = 2412}},
+                  .frequency_count = 1,
+                  .combinations = {{.limits = {{SH_WIFI_BIT(SH_WIFI_STATION), 1}, {p2p, 1}},
+                                    .limit_count = 2,
+                                    .total = 2,
+                                    .channels = 1}},
+                  .combination_count = 1}},
+        .ifaces = {{.ifindex = 1, .name = "wlan0", .type = SH_WIFI_STATION, .up = true}},
+        .iface_count = 1};
+    return SH_OK;
+}
+
+static void on_offered(struct sh_link *link SH_UNUSED, const Simhop__LinkOffer *offer,
+                       enum sh_cause cause, void *user SH_UNUSED)
+{
+    if (!offer) {
+        losses++;
+        loss_cause = cause;
+        return;
+    }
+    offers++;
+    const Simhop__WifiGroup *g = offer->wifi_group;
+    assert_int_equal(offer->kind, SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT);
+    group = (struct sh_wifi_group){.ssid_len = g->ssid.len, .frequency_mhz = g->frequency_mhz};
+    memcpy(group.ssid, g->ssid.data, g->ssid.len);
+    strcpy(group.passphrase, g->passphrase);
+    memcpy(group.bssid, g->bssid.data, 6);
+    port = (uint16_t)offer->port;
+    address_count = offer->n_addresses;
+    assert_in_range(address_count, 1, 2);
+    for (size_t i = 0; i < address_count; i++) {
+        address_len[i] = offer->addresses[i].len;
+        memcpy(address[i], offer->addresses[i].data, address_len[i]);
+    }
+}
+
+static void on_rx(struct sh_bytes bytes, void *user SH_UNUSED)
+{
+    received += (unsigned)bytes.n;
+}
+
+static void on_writable(void *user SH_UNUSED) {}
+
+static void on_closed(enum sh_cause cause SH_UNUSED, void *user SH_UNUSED)
+{
+    closed++;
+}
+
+static const struct sh_stream_ops stream_ops = {
+    .rx = on_rx, .writable = on_writable, .closed = on_closed};
+
+static void on_accepted(struct sh_link *link SH_UNUSED, struct sh_stream *stream,
+                        void *user SH_UNUSED)
+{
+    accepted++;
+    stream->ops = &stream_ops;
+    streams[0] = stream;
+}
+
+static void on_dialled(struct sh_link *link SH_UNUSED, unsigned attempt, struct sh_stream *stream,
+                       void *user SH_UNUSED)
+{
+    assert_int_equal(attempt, 7);
+    dialled++;
+    stream->ops = &stream_ops;
+    streams[1] = stream;
+}
+
+static void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attempt SH_UNUSED,
+                           enum sh_cause cause, void *user SH_UNUSED)
+{
+    failed++;
+    failed_cause = cause;
+}
+
+static void on_note(const char *text, void *user SH_UNUSED)
+{
+    assert_true(strlen(text) > 0);
+    assert_null(strstr(text, group.passphrase[0] ? group.passphrase : "\1"));
+    notes++;
+}
+
+static const struct sh_link_ops ops = {.offered = on_offered,
+                                       .accepted = on_accepted,
+                                       .dialled = on_dialled,
+                                       .dial_failed = on_dial_failed};
+
+static struct sh_link *new_link(const char *control_dir, const char *run)
+{
+    struct sh_wifi_direct_config config = {
+        .control_dir = control_dir, .run_dir = run, .note = on_note};
+    struct sh_link *link = NULL;
+    assert_ok(sh_link_wifi_direct_new(base, &config, &ops, NULL, &link));
+    ((struct sh_wifi *)link)->read = fake_read;
+    return link;
+}
+
+/* Until it is so, at most ten seconds. */
+#define until(condition)                                                                           \
+    do {                                                                                           \
+        sh_ms end_ = sh_tcp_now() + 10000;                                                         \
+        while (!(condition) && sh_tcp_now() < end_)                                                \
+            event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);                                  \
+        assert_true(condition);                                                                    \
+    } while (0)
+
+static void run_for(unsigned ms)
+{
+    sh_ms end = sh_tcp_now() + ms;
+    while (sh_tcp_now() < end)
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static unsigned marks(void)
+{
+    DIR *dir = opendir(run_dir);
+    const struct dirent *entry;
+    unsigned count = 0;
+    while (dir && (entry = readdir(dir)) != NULL)
+        count += strstr(entry->d_name, ".mark") != NULL;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static bool have_air;
+
+static int setup(void **state SH_UNUSED)
+{
+    char path[64];
+    if (!have_air)
+        return 0;
+    strcpy(folder, "/tmp/simhop-wifi.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(run_dir, sizeof(run_dir), "%s/run", folder);
+    base = event_base_new();
+    assert_int_equal(system("ip link add p2p-a-0 type veth peer name p2p-b-0 && "
+                            "ip link set p2p-a-0 up && ip link set p2p-b-0 up"),
+                     0);
+    snprintf(path, sizeof(path), "%s/wa", folder);
+    fake_new(&wa, base, path, "p2p-a-0", true);
+    anchor = new_link(path, run_dir);
+    snprintf(path, sizeof(path), "%s/wb", folder);
+    fake_new(&wb, base, path, "p2p-b-0", false);
+    snprintf(run_dir + strlen(run_dir), 2, "b");
+    secondary = new_link(path, run_dir);
+    run_dir[strlen(run_dir) - 1] = '\0';
+    offers = losses = accepted = dialled = failed = received = closed = notes = 0;
+    streams[0] = streams[1] = NULL;
+    return 0;
+}
+
+static int teardown(void **state SH_UNUSED)
+{
+    if (!have_air)
+        return 0;
+    sh_stream_close(streams[0]);
+    sh_stream_close(streams[1]);
+    event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* dead ones are freed from it */
+    anchor->driver->free(anchor);
+    secondary->driver->free(secondary);
+    fake_free(&wa);
+    fake_free(&wb);
+    event_base_free(base);
+    remove_tree(folder);
+    return system("ip link del p2p-a-0 2>/dev/null || true");
+}
+
+static void need_air(void)
+{
+    if (have_air)
+        return;
+    print_message("not tested: a network namespace with virtual interfaces needs root here\n");
+    skip();
+}
+
+static void listen_up(void)
+{
+    static const uint8_t seed[32] = {1, 2, 3};
+    assert_ok(anchor->driver->listen(anchor, SH_BYTES(seed, sizeof(seed))));
+    until(offers > 0 || losses > 0);
+}
+
+static void dial(void)
+{
+    struct sh_attempt attempt = {.id = 7,
+                                 .kind = SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT,
+                                 .address_len = address_len[0],
+                                 .port = port,
+                                 .group = group};
+    memcpy(attempt.address, address[0], address_len[0]);
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    until(dialled > 0 || failed > 0);
+}
+
+static void test_whole(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    assert_int_equal(losses, 0);
+    assert_int_equal(group.ssid_len, strlen("DIRECT-xy-abcdefgh"));
+    assert_memory_equal(group.ssid, "DIRECT-", 7);
+    assert_int_equal(strlen(group.passphrase), 32);
+    assert_int_equal(group.frequency_mhz, 2412);
+    assert_int_equal(marks(), 1);
+    assert_ok(anchor->driver->listen(anchor, SH_BYTES("x", 1))); /* once is enough */
+    dial();
+    assert_int_equal(failed, 0);
+    until(accepted > 0);
+    sh_stream_send(streams[1], SH_BYTES("hello", 5));
+    until(received == 5);
+    sh_stream_send(streams[0], SH_BYTES("hello", 5));
+    until(received == 10);
+    assert_int_equal(fake_count(&wb, "SCAN TYPE=ONLY freq=2412"), 1);
+    assert_true(notes >= 3);
+    /* Both leave: what they made is taken away. */
+    secondary->driver->rest(secondary);
+    anchor->driver->unlisten(anchor);
+    until(fake_count(&wa, "REMOVE_NETWORK 4") > 0 && fake_count(&wb, "REMOVE_NETWORK 4") > 0);
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0"), 1);
+    assert_int_equal(fake_count(&wb, "P2P_GROUP_REMOVE p2p-b-0"), 1);
+    assert_int_equal(marks(), 0);
+    until(closed == 2);
+    run_for(200);
+    assert_int_equal(offers, 1);
+    assert_int_equal(losses, 0); /* it was wanted so */
+}
+
+static void test_same_seed(void **state SH_UNUSED)
+{
+    struct sh_wifi_group first;
+    need_air();
+    listen_up();
+    first = group;
+    fake_tell(&wa, "p2p-dev-wlan0", "<3>P2P-GROUP-REMOVED p2p-a-0 GO reason=UNAVAILABLE");
+    until(losses == 1);
+    assert_cause(loss_cause, SH_WIFI_GROUP_LOST);
+    until(offers == 2); /* it is started anew, and is the same one */
+    assert_memory_equal(first.ssid, group.ssid, sizeof(first.ssid));
+    assert_string_equal(first.passphrase, group.passphrase);
+}
+
+static void test_interface_gone(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    dial();
+    until(accepted > 0);
+    assert_int_equal(system("ip link del p2p-a-0"), 0);
+    until(losses == 1 && closed == 2); /* at once, long before TCP would notice */
+    assert_cause(loss_cause, SH_WIFI_GROUP_LOST);
+}
+
+static void test_refused(void **state SH_UNUSED)
+{
+    need_air();
+    wa.fail = "P2P_GROUP_ADD";
+    listen_up();
+    assert_int_equal(offers, 0);
+    assert_cause(loss_cause, SH_WIFI_GROUP_FAILED);
+    assert_int_equal(fake_count(&wa, "REMOVE_NETWORK 4"), 0);
+    run_for(50);
+    assert_int_equal(fake_count(&wa, "REMOVE_NETWORK 4"), 1);
+    wa.fail = NULL; /* tried again while it is wanted */
+    until(offers == 1);
+    assert_int_equal(losses, 1);
+}
+
+static void test_driver_fails(void **state SH_UNUSED)
+{
+    need_air();
+    wa.event = "<3>AP-DISABLED ";
+    listen_up();
+    assert_cause(loss_cause, SH_WIFI_GROUP_FAILED);
+}
+
+static void test_wrong_key(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    wb.event = "<3>CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid=\"x\" auth_failures=1 reason=WRONG_KEY";
+    dial();
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_WIFI_WRONG_KEY);
+    wb.event = NULL; /* another attempt begins anew */
+    failed = 0;
+    dial();
+    assert_int_equal(dialled, 1);
+}
+
+static void test_full(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    wb.event = "<3>CTRL-EVENT-ASSOC-REJECT bssid=46:00:00:00:00:01 status_code=17";
+    dial();
+    assert_cause(failed_cause, SH_WIFI_GROUP_FULL);
+}
+
+static void test_terminated(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    fake_tell(&wa, "p2p-dev-wlan0", "<3>CTRL-EVENT-TERMINATING ");
+    fake_free(&wa);
+    until(losses == 1);
+    assert_cause(loss_cause, SH_WIFI_NO_SUPPLICANT);
+}
+
+static void test_no_supplicant(void **state SH_UNUSED)
+{
+    need_air();
+    fake_free(&wa);
+    listen_up();
+    assert_cause(loss_cause, SH_WIFI_NO_SUPPLICANT);
+}
+
+static void test_cancelled(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    wb.mute = true;
+    struct sh_attempt attempt = {.id = 7, .address_len = 16, .port = 1, .group = group};
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    run_for(100);
+    secondary->driver->cancel(secondary, 7);
+    run_for(100);
+    assert_int_equal(failed + dialled, 0);
+}
+
+/* Freed in the middle of everything: what was made is said to be removed, without waiting. */
+static void test_free_at_any_time(void **state SH_UNUSED)
+{
+    need_air();
+    static const uint8_t seed[32] = {9};
+    for (unsigned ms = 0; ms < 60; ms += 3) {
+        assert_ok(anchor->driver->listen(anchor, SH_BYTES(seed, sizeof(seed))));
+        run_for(ms);
+        anchor->driver->free(anchor);
+        anchor = new_link(wa.dir, run_dir);
+        run_for(5);
+        assert_int_equal(marks(), 0);
+        assert_false(wa.network);
+        wa.log_count = 0;
+    }
+}
+
+/* A process that was killed left its network and mark; the next one sweeps both before it begins. */
+static void test_sweep(void **state SH_UNUSED)
+{
+    need_air();
+    wa.network = true;
+    snprintf(wa.ssid, sizeof(wa.ssid), "4449524543542d6162");
+    pid_t child = fork();
+    if (child == 0) {
+        struct sh_wifi_mark_text text = {.kind = SH_WPA_OWN, .iface = "p2p-a-0", .ssid_len = 9};
+        struct sh_wifi_mark *mark = NULL;
+        memcpy(text.ssid, "DIRECT-ab", 9);
+        snprintf(text.control, sizeof(text.control), "%s/p2p-dev-wlan0", wa.dir);
+        if (sh_wifi_mark_new(run_dir, &mark) == SH_OK && sh_wifi_mark_set(mark, &text) == SH_OK)
+            pause();
+        _exit(1);
+    }
+    while (marks() == 0)
+        usleep(1000);
+    usleep(20000);
+    /* While it lives its mark is its own. */
+    listen_up();
+    assert_int_equal(fake_count(&wa, "REMOVE_NETWORK"), 0);
+    anchor->driver->free(anchor);
+    run_for(20);
+    wa.network = true;
+    snprintf(wa.ssid, sizeof(wa.ssid), "4449524543542d6162");
+    wa.log_count = 0;
+    offers = 0;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(marks(), 1);
+    anchor = new_link(wa.dir, run_dir);
+    listen_up();
+    unsigned removed = 0, added = 0;
+    for (unsigned i = 0; i < wa.log_count; i++) {
+        removed = begins(wa.log[i], "REMOVE_NETWORK 4") && removed == 0 ? i : removed;
+        added = begins(wa.log[i], "ADD_NETWORK") ? i : added;
+    }
+    assert_true(removed > 0 && removed < added);
+    /* The interface was not seen with that name any more: it may be anybody's. */
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE"), 0);
+    assert_int_equal(marks(), 1); /* our own */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_whole),     TEST(test_same_seed),        TEST(test_interface_gone),
+        TEST(test_refused),   TEST(test_driver_fails),     TEST(test_wrong_key),
+        TEST(test_full),      TEST(test_terminated),       TEST(test_no_supplicant),
+        TEST(test_cancelled), TEST(test_free_at_any_time), TEST(test_sweep),
+    };
+    have_air = unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0 &&
+               system("ip link add p2p-x-0 type veth peer name p2p-y-0 2>/dev/null && "
+                      "ip link del p2p-x-0") == 0;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -258,6 +258,24 @@ enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
     return SH_OK;
 }
 
+enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause)
+{
+    static const enum sh_cause vague[] = {SH_CONNECT_LOST,    SH_CONNECT_FAILED, SH_CONNECT_TIMEOUT,
+                                          SH_NEAR_NO_SIGNAL,  SH_NEAR_NO_ANCHOR, SH_NEAR_TIMEOUT,
+                                          SH_TRANSFER_STALLED};
+    bool is_vague = false;
+    for (size_t i = 0; i < SH_COUNT(vague); i++)
+        is_vague = is_vague || vague[i] == cause;
+    if (!is_vague || !edge->ble || !edge->ble->driver->state)
+        return cause;
+    char detail[256];
+    bool kept = sh_strcopy(detail, sizeof(detail), sh_detail());
+    enum sh_cause radio = edge->ble->driver->state(edge->ble);
+    if (radio != SH_OK)
+        return radio;
+    return kept && detail[0] ? sh_fail(cause, "%s", detail) : cause;
+}
+
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind)
 {
     if (kind == SIMHOP__LINK_KIND__LINK_KIND_LAN)

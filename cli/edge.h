@@ -56,6 +56,10 @@ void sh_edge_quit(struct sh_edge *edge, bool cut_off);
 /* Ticks now rather than when the last tick said. */
 void sh_edge_wake(struct sh_edge *edge);
 
+/* A connection over the radio that broke or could not be made: is it this machine's radio? Then what is wrong with that, with
+ * its detail, else the cause as it is. */
+enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause);
+
 /* The link of a Simhop__LinkKind; NULL: there is none. */
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind);
 

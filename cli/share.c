@@ -148,6 +148,8 @@ static void on_want_group(struct sh_bytes seed, void *user)
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
     struct visitor *visitor = user;
+    if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
+        cause = sh_edge_explain(&visitor->share->edge, cause);
     sh_events_link(&visitor->events, kind, state, cause);
 }
 
@@ -169,6 +171,7 @@ static void on_ended(enum sh_cause cause, void *user)
     struct visitor *visitor = user;
     struct share *share = visitor->share;
     bool greeted = sh_session_greeted(visitor->session);
+    cause = sh_edge_explain(&share->edge, cause);
     visitor->over = true;
     visitor->stream = NULL;
     if (!greeted)

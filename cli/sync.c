@@ -33,7 +33,7 @@ static void quit(struct sync *sync, enum sh_cause cause)
     if (sync->quitting)
         return;
     sync->quitting = true;
-    sync->end = cause;
+    sync->end = sh_edge_explain(&sync->edge, cause);
     sh_edge_quit(&sync->edge, false);
 }
 
@@ -135,6 +135,8 @@ static void on_cancel(unsigned attempt, void *user)
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
+    if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
+        cause = sh_edge_explain(&sync->edge, cause);
     sh_events_link(&sync->events, kind, state, cause);
 }
 

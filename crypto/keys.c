@@ -41,7 +41,6 @@ enum sh_cause sh_session_keys_derive(const struct sh_secret *k, const uint8_t tr
     SH_TRY(sh_hmac_sha256(SH_BYTES(transcript, 32), SH_BYTES(k->b, sizeof(k->b)), prk.b));
     SH_TRY(sh_hkdf_expand(&prk, "simhop1 session id", keys.session_id, sizeof(keys.session_id)));
     SH_TRY(sh_hkdf_expand(&prk, "simhop1 tls psk", keys.tls_psk.b, sizeof(keys.tls_psk.b)));
-    SH_TRY(sh_hkdf_expand(&prk, "simhop1 wifi", keys.wifi.b, sizeof(keys.wifi.b)));
     *ret_keys = keys;
     return SH_OK;
 }

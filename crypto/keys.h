@@ -16,7 +16,6 @@
 struct sh_session_keys {
     uint8_t session_id[SH_SESSION_ID_SIZE]; /* "simhop1 session id"; not secret */
     struct sh_secret tls_psk;               /* "simhop1 tls psk" */
-    struct sh_secret wifi;                  /* "simhop1 wifi": name and passphrase of the group */
 };
 
 /* Fails with env.crypto. */

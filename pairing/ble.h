@@ -52,6 +52,9 @@ struct sh_ble_driver {
     enum sh_cause (*connect)(struct sh_ble *ble, const char *address, uint8_t psm);
     /* 20 to 50 samples a second by ops->rssi. */
     void (*sample)(struct sh_ble *ble, struct sh_stream *stream, bool on);
+    /* Can the radio be used at this moment? SH_OK, or what is wrong with it (a switch, the adapter, the daemon): what stands
+     * behind a connection that broke. Looks without waiting. NULL: it always can. */
+    enum sh_cause (*state)(struct sh_ble *ble);
     /* Closes all, streams too; what a closed one still has is sent as far as it goes at once. The
      * object is gone; may be called from its own callbacks. */
     void (*free)(struct sh_ble *ble);

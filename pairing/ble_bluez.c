@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "pairing/bluez_radio.h"
+#include "pairing/hci_dev.h"
 #include "pairing/l2cap_socket.h"
 #include "pairing/mgmt_packet.h"
 #include "proto/log.h"
@@ -447,6 +448,18 @@ static void bluez_sample(struct sh_ble *ble, struct sh_stream *stream, bool on)
     sh_bluez_link_sample(of(ble), stream, on);
 }
 
+/* What the kernel says now, before what bluetoothd said last. */
+static enum sh_cause bluez_state(struct sh_ble *ble)
+{
+    const struct sh_bluez_radio *radio = of(ble);
+    struct sh_rfkill switches[SH_RFKILL_TYPES];
+    sh_rfkill_read(NULL, switches);
+    SH_TRY(sh_rfkill_cause(switches, SH_RFKILL_BLUETOOTH));
+    if (radio->adapter.name[0])
+        SH_TRY(sh_hci_dev_state(index_of(&radio->adapter)));
+    return repeat_trouble(&radio->trouble);
+}
+
 static void radio_close(struct sh_bluez_radio *radio)
 {
     struct event **events[] = {&radio->kick, &radio->grace, &radio->reassert, &radio->watch};
@@ -479,6 +492,7 @@ static const struct sh_ble_driver driver = {
     .scan = bluez_scan,
     .connect = bluez_connect,
     .sample = bluez_sample,
+    .state = bluez_state,
     .free = bluez_free,
 };
 

@@ -198,8 +198,10 @@ enum sh_cause sh_handshake_new(const struct sh_handshake_config *config,
     hs->user = user;
     hs->now = now;
     hs->proximity = sh_proximity_new(SH_PROXIMITY_MEASURE, config->ref1m_dbm);
+    hs->watch = sh_proximity_new(SH_PROXIMITY_APPROACH, config->ref1m_dbm);
     hs->reader = sh_frame_reader_new(true, on_frame, hs);
-    enum sh_cause cause = hs->proximity && hs->reader ? copy_config(hs, config) : SH_ENV_NO_MEMORY;
+    enum sh_cause cause =
+        hs->proximity && hs->watch && hs->reader ? copy_config(hs, config) : SH_ENV_NO_MEMORY;
     if (cause == SH_OK)
         cause = sh_random(hs->nonce, sizeof(hs->nonce));
     if (cause != SH_OK) {
@@ -226,6 +228,7 @@ void sh_handshake_free(struct sh_handshake *hs)
     sh_spake_free(hs->spake);
     sh_frame_reader_free(hs->reader);
     sh_proximity_free(hs->proximity);
+    sh_proximity_free(hs->watch);
     sh_session_keys_wipe(&hs->result.keys);
     sh_wipe(&hs->code, sizeof(hs->code));
     free(hs);
@@ -248,13 +251,24 @@ void sh_handshake_closed(struct sh_handshake *hs)
     end(hs, cause == SH_OK ? SH_CONNECT_LOST : cause, false);
 }
 
+static bool is_confirming(const struct sh_handshake *hs)
+{
+    return hs->state >= STATE_AWAIT_CODE_READY && hs->state <= STATE_AWAIT_CONFIRM;
+}
+
+/* What the signal strengths so far mean. */
+static enum sh_cause judge(struct sh_handshake *hs)
+{
+    return is_confirming(hs) ? sh_hs_watch_tick(hs) : sh_hs_measure_tick(hs);
+}
+
 void sh_handshake_rssi(struct sh_handshake *hs, int dbm, sh_ms now)
 {
     hs->now = now;
     if (!hs->sampling)
         return;
-    sh_proximity_add(hs->proximity, now, dbm);
-    enum sh_cause cause = sh_hs_measure_tick(hs);
+    sh_proximity_add(is_confirming(hs) ? hs->watch : hs->proximity, now, dbm);
+    enum sh_cause cause = judge(hs);
     if (cause != SH_OK)
         end(hs, cause, true);
 }
@@ -277,8 +291,8 @@ void sh_handshake_stop(struct sh_handshake *hs, enum sh_cause cause)
 sh_ms sh_handshake_tick(struct sh_handshake *hs, sh_ms now)
 {
     hs->now = now;
-    if (hs->state == STATE_MEASURE) {
-        enum sh_cause cause = sh_hs_measure_tick(hs);
+    if (hs->sampling) {
+        enum sh_cause cause = judge(hs);
         if (cause != SH_OK)
             end(hs, cause, true);
     }

@@ -53,9 +53,10 @@ struct sh_handshake {
     sh_ms now, deadline;
     bool greeted;
 
-    struct sh_proximity *proximity;
+    struct sh_proximity *proximity; /* measure */
+    struct sh_proximity *watch;     /* confirm: has it been carried away? */
     bool sampling, have_peer_proximity;
-    sh_ms measure_started, proximity_said;
+    sh_ms measure_started, proximity_said, away_since; /* away_since: SH_NEVER while it is not */
 
     struct said our_hello, peer_hello, our_proximity, peer_proximity;
     bool have_transcript;
@@ -81,6 +82,9 @@ enum sh_cause sh_hs_send_hello(struct sh_handshake *hs);
 enum sh_cause sh_hs_on_hello(struct sh_handshake *hs, struct sh_bytes payload);
 enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payload);
 enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs);
+/* While a person reads and types: near.too-far when the other device is clearly elsewhere by now. */
+void sh_hs_begin_watch(struct sh_handshake *hs);
+enum sh_cause sh_hs_watch_tick(struct sh_handshake *hs);
 
 /* handshake_pake.c */
 enum sh_cause sh_hs_begin_confirm(struct sh_handshake *hs);

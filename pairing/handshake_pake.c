@@ -59,6 +59,7 @@ static enum sh_cause next_run(struct sh_handshake *hs, const char *why)
 enum sh_cause sh_hs_begin_confirm(struct sh_handshake *hs)
 {
     hs->ops->phase(SH_HANDSHAKE_CONFIRM, hs->result.peer_name, hs->user);
+    sh_hs_begin_watch(hs);
     if (hs->role == SH_ANCHOR)
         return next_run(hs, "both near");
     sh_hs_go(hs, STATE_AWAIT_CODE_READY, "both near");

@@ -18,6 +18,7 @@
 #define DRAIN_MS       20 /* between looks at what the kernel has still to send */
 #define SDU_MIN        23 /* vol 3 part A section 4.22: the least that a peer may name */
 #define ACCEPT_REST_MS 500
+#define LOST_MS        150 /* what takes a radio away breaks its connections first and says so then */
 
 enum state {
     CALLING,
@@ -39,6 +40,7 @@ struct channel {
     struct event *readable, *sendable, *timer;
     struct evbuffer *out;
     bool broken; /* nothing can be sent any more */
+    bool lost;   /* it broke and the user is told in a moment */
     bool was_high;
 };
 
@@ -275,6 +277,18 @@ static void go_up(struct channel *channel)
         drop(channel);
 }
 
+static void lose(struct channel *channel)
+{
+    if (channel->closing) {
+        end(channel, SH_CONNECT_LOST);
+        return;
+    }
+    channel->broken = channel->lost = true;
+    event_del(channel->readable);
+    event_del(channel->sendable);
+    arm(channel->timer, LOST_MS);
+}
+
 static void read_on(struct channel *channel)
 {
     struct sh_l2cap *set = channel->set;
@@ -283,12 +297,9 @@ static void read_on(struct channel *channel)
             recv(channel->fd, set->sdu, sizeof(set->sdu), MSG_DONTWAIT | MSG_TRUNC | MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n < 0) {
-            end(channel, sh_fail(SH_CONNECT_LOST, "L2CAP: %s", strerror(errno)));
-            return;
-        }
-        if (n == 0) {
-            end(channel, SH_CONNECT_LOST);
+        if (n <= 0) {
+            sh_log("l2cap: %s", n < 0 ? strerror(errno) : "the other side ended it");
+            lose(channel);
             return;
         }
         if ((size_t)n > sizeof(set->sdu)) {
@@ -363,6 +374,8 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     enter(set);
     if (channel->state == CALLING) {
         end(channel, sh_fail(SH_CONNECT_TIMEOUT, "L2CAP connect: no answer"));
+    } else if (channel->lost) {
+        end(channel, SH_CONNECT_LOST);
     } else if (channel->state == UP && channel->closing) {
         channel->looks--;
         pump(channel, false);

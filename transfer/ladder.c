@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/secret.h"
 #include "proto/log.h"
 
 #define KINDS_MAX 4
@@ -69,7 +70,7 @@ enum sh_cause sh_ladder_new(const int *allowed, size_t count, const struct sh_la
 void sh_ladder_free(struct sh_ladder *ladder)
 {
     if (ladder)
-        explicit_bzero(ladder, sizeof(*ladder)); /* passphrases */
+        sh_wipe(ladder, sizeof(*ladder)); /* passphrases */
     free(ladder);
 }
 

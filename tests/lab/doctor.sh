@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What `simhop doctor` says of real daemons and virtual radios: healthy, and with one thing wrong at a time.
+# limit: 600
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"
 

@@ -46,6 +46,37 @@ walking_away_while_measured() {
     never_says anchor '"event":"code"'
 }
 
+# The measurement is over, the person has not typed yet: nobody may take the device away with the code on show.
+walking_away_while_the_code_is_awaited() {
+    random_file file 1000
+    place anchor 0 tablet 0.25
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"code-wanted"' 10
+    place anchor 0 tablet 8
+    exits tablet 3 15
+    exits anchor 3 15
+    says tablet '"cause":"near\.(too-far|peer-too-far)"'
+    says anchor '"cause":"near\.(too-far|peer-too-far)"'
+    never_says tablet '"phase":"enrol"'
+    nothing_left tablet
+}
+
+# A step aside, a hand before the radio: that is no reason to begin anew.
+a_moment_away_while_the_code_is_awaited() {
+    random_file file 1000
+    place anchor 0 tablet 0.25
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"code-wanted"' 10
+    place anchor 0 tablet 8
+    sleep 1
+    place anchor 0 tablet 0.5
+    sleep 4
+    type_code tablet anchor
+    both_done anchor tablet
+}
+
 # Out of Bluetooth's reach: what is up goes on over the LAN.
 walking_away_in_the_transfer() {
     random_file file 1500000
@@ -136,6 +167,7 @@ deadline_while_a_code_is_wanted() {
     exits anchor 9 5
 }
 
-run_tests three_metres walking_in walking_away_while_measured walking_away_in_the_transfer the_nearer_of_two_is_taken \
+run_tests three_metres walking_in walking_away_while_measured walking_away_while_the_code_is_awaited \
+    a_moment_away_while_the_code_is_awaited walking_away_in_the_transfer the_nearer_of_two_is_taken \
     the_one_that_is_named_is_taken nobody_of_that_name nobody_at_all an_anchor_that_nobody_visits an_anchor_that_comes_late \
     deadline_while_a_code_is_wanted

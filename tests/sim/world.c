@@ -60,6 +60,8 @@ static void on_phase(enum sh_phase phase, const char *peer SH_UNUSED, void *user
     struct side *side = user;
     if (side->world->run)
         side->world->run->last_phase = phase;
+    if (phase == SH_PHASE_TRANSFER && side == &side->world->sides[SH_ANCHOR])
+        side->world->transfer_since = side->world->wire.now;
 }
 
 static void on_proximity(const struct sh_proximity_estimate *estimate SH_UNUSED,
@@ -94,22 +96,48 @@ static void on_want_code(unsigned run, const char *peer SH_UNUSED, void *user)
 
 static size_t on_offers(Simhop__LinkOffer *offers, size_t max SH_UNUSED, void *user)
 {
-    static uint8_t loopback[4] = {127, 0, 0, 1};
+    static uint8_t loopback[4] = {127, 0, 0, 1}, bssid[6] = {2, 0, 0, 0, 0, 1},
+                   ssid[] = "DIRECT-ab";
+    static char passphrase[] = "a passphrase";
     static ProtobufCBinaryData address = {sizeof(loopback), loopback};
+    static Simhop__WifiGroup group;
     const struct side *side = user;
-    if (!side->world->run || !side->world->run->lan)
-        return 0;
-    offers[0].kind = SIMHOP__LINK_KIND__LINK_KIND_LAN;
-    offers[0].n_addresses = 1;
-    offers[0].addresses = &address;
-    offers[0].port = 1;
-    return 1;
+    size_t count = 0;
+    simhop__wifi_group__init(&group);
+    group.ssid = (ProtobufCBinaryData){9, ssid};
+    group.bssid = (ProtobufCBinaryData){sizeof(bssid), bssid};
+    group.passphrase = passphrase;
+    group.frequency_mhz = 2437;
+    if (side->world->run && side->world->run->lan)
+        offers[count++].kind = SIMHOP__LINK_KIND__LINK_KIND_LAN;
+    if (side->world->group_up) {
+        offers[count].wifi_group = &group;
+        offers[count++].kind = SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT;
+    }
+    for (size_t i = 0; i < count; i++) {
+        offers[i].n_addresses = 1;
+        offers[i].addresses = &address;
+        offers[i].port = 1;
+    }
+    return count;
+}
+
+static void on_want_group(struct sh_bytes seed, void *user)
+{
+    struct side *side = user;
+    struct world *world = side->world;
+    if (seed.n != SH_SECRET_SIZE || !world->run)
+        abort();
+    world->run->groups_wanted++;
+    world->run->group_wanted_after = world->wire.now - world->transfer_since;
+    world->group_at = world->wire.now + GROUP_START_MS;
 }
 
 static void on_dial(const struct sh_attempt *attempt, void *user)
 {
     struct side *side = user;
     side->world->dial.attempt = attempt->id;
+    side->world->dial.kind = attempt->kind;
     side->world->dial.at = side->world->wire.now + 2;
 }
 
@@ -160,6 +188,7 @@ static const struct sh_session_ops session_ops = {
     .show_code = on_show_code,
     .want_code = on_want_code,
     .offers = on_offers,
+    .want_group = on_want_group,
     .dial = on_dial,
     .cancel = on_cancel,
     .link = on_link,
@@ -168,7 +197,7 @@ static const struct sh_session_ops session_ops = {
     .ended = on_ended,
 };
 
-/* ---- The anchor's LAN door ---- */
+/* ---- The anchor's door for further links ---- */
 
 static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
                                     struct sh_secret *ret_psk, void *user)
@@ -180,8 +209,7 @@ static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_by
 static enum sh_cause guest_up(struct sh_lane *lane, void *user)
 {
     struct guest *guest = user;
-    if (!sh_session_adopt(guest->world->sides[SH_ANCHOR].session, SIMHOP__LINK_KIND__LINK_KIND_LAN,
-                          lane))
+    if (!sh_session_adopt(guest->world->sides[SH_ANCHOR].session, guest->kind, lane))
         return SH_REFUSED_BUSY;
     guest->lane = NULL;
     return SH_OK;
@@ -220,22 +248,30 @@ static const struct sh_lane_ops guest_ops = {
     .after = guest_after,
 };
 
-static void connect_lan(struct world *world)
+static void connect_link(struct world *world)
 {
     unsigned attempt = world->dial.attempt;
     world->dial.at = 0;
+    if (world->lan_dies_at == SH_NEVER && world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
+        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_UNREACHABLE);
+        return;
+    }
     if (world->guest_count == GUESTS_MAX || world->sides[SH_ANCHOR].over) {
         sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_REFUSED);
         return;
     }
     struct stream *ends[2];
-    wire_pair(&world->wire, 1, ends);
+    wire_pair(&world->wire, world->run->link_latency ? world->run->link_latency : 1, ends);
     struct guest *guest = &world->guests[world->guest_count++];
-    *guest = (struct guest){.world = world};
+    *guest = (struct guest){.world = world, .kind = world->dial.kind};
+    if (guest->kind == SIMHOP__LINK_KIND__LINK_KIND_LAN && world->run->lan_dies_after > 0) {
+        world->lan_end = ends[0];
+        world->lan_dies_at = world->wire.now + world->run->lan_dies_after;
+    }
     struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .now = WALL};
     must(sh_lane_new(stream_base(ends[0]), &config, &guest_ops, guest, &guest->lane), "lane");
-    sh_session_dialled(world->sides[SH_SECONDARY].session, attempt,
-                       SIMHOP__LINK_KIND__LINK_KIND_LAN, stream_base(ends[1]));
+    sh_session_dialled(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
+                       stream_base(ends[1]));
 }
 
 /* ---- A run ---- */
@@ -262,6 +298,8 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .bundle_dir = world->bundles};
     if (!run || run->lan)
         config->links[config->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_LAN;
+    if (run && run->group)
+        config->links[config->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT;
     if (!run || run->ble_carries)
         config->links[config->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_BLE;
 }
@@ -325,13 +363,32 @@ static void side_step(struct world *world, struct side *side)
         side->next_tick = SH_MAX(sh_session_tick(side->session), now + 1);
 }
 
+/* A group that comes up, a network that goes away for good. */
+static void change_links(struct world *world)
+{
+    if (world->group_at && world->wire.now >= world->group_at) {
+        world->group_at = 0;
+        world->group_up = true;
+        if (!world->sides[SH_ANCHOR].over)
+            sh_session_reoffer(world->sides[SH_ANCHOR].session);
+    }
+    if (world->lan_dies_at && world->wire.now >= world->lan_dies_at && world->lan_end) {
+        world->lan_dies_at = SH_NEVER;
+        wire_end(world->lan_end);
+        world->lan_end = NULL;
+    }
+}
+
 bool world_step(struct world *world, sh_ms limit)
 {
     sh_ms next = wire_next(&world->wire);
     next = SH_MIN(next, side_next(&world->sides[0]));
     next = SH_MIN(next, side_next(&world->sides[1]));
-    if (world->dial.at)
-        next = SH_MIN(next, world->dial.at);
+    const sh_ms times[] = {world->dial.at, world->group_at, world->lan_dies_at};
+    for (size_t i = 0; i < SH_COUNT(times); i++) {
+        if (times[i])
+            next = SH_MIN(next, times[i]);
+    }
     if (next > limit) {
         world->wire.now = limit;
         return false;
@@ -339,7 +396,8 @@ bool world_step(struct world *world, sh_ms limit)
     world->wire.now = SH_MAX(world->wire.now, next);
     wire_deliver(&world->wire);
     if (world->dial.at && world->wire.now >= world->dial.at)
-        connect_lan(world);
+        connect_link(world);
+    change_links(world);
     side_step(world, &world->sides[0]);
     side_step(world, &world->sides[1]);
     return true;
@@ -355,6 +413,9 @@ void world_clear_run(struct world *world)
         sh_lane_free(world->guests[i].lane);
     world->guest_count = 0;
     world->dial.at = 0;
+    world->transfer_since = world->group_at = world->lan_dies_at = 0;
+    world->group_up = false;
+    world->lan_end = NULL;
     wire_clear(&world->wire);
     world->run = NULL;
 }
@@ -365,7 +426,7 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     sh_ms start = world->wire.now;
     world->run = run;
     wire_set_fault(&world->wire, run->fault, run->fault_step, run->seed);
-    wire_pair(&world->wire, 20, ends);
+    wire_pair(&world->wire, run->ble_latency ? run->ble_latency : 20, ends);
     world_start_side(world, SH_ANCHOR, ends[0]);
     world_start_side(world, SH_SECONDARY, ends[1]);
     struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];

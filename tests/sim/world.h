@@ -20,6 +20,8 @@ enum fault_kind {
 };
 extern const char *const fault_names[FAULT_KINDS];
 
+#define GROUP_START_MS 900
+
 struct device {
     struct sh_identity *identity;
     struct sh_registry *registry;
@@ -29,10 +31,14 @@ struct device {
 /* One run of one session between two devices. */
 struct run {
     /* What the test asks for. */
-    bool lan;             /* the anchor offers LAN too */
-    bool ble_carries;     /* ble is among --links */
-    double distance_m;    /* 0 = 0.25 */
-    unsigned wrong_codes; /* typed before the right one */
+    bool lan; /* the anchor offers LAN too */
+    bool
+        group; /* both may use Wi-Fi Direct; the anchor has a group up GROUP_START_MS after it is wanted */
+    sh_ms lan_dies_after;            /* virtual, from its connection; 0 = never */
+    sh_ms ble_latency, link_latency; /* each way; 0 = 20 and 1 */
+    bool ble_carries;                /* ble is among --links */
+    double distance_m;               /* 0 = 0.25 */
+    unsigned wrong_codes;            /* typed before the right one */
     bool never_type;
     enum fault_kind fault;
     unsigned fault_step; /* from 0 */
@@ -45,7 +51,8 @@ struct run {
     bool anchor_done, secondary_done;
     unsigned steps;    /* chunks sent by both */
     sh_ms ended_after; /* virtual, until both were over */
-    unsigned codes_shown;
+    unsigned codes_shown, groups_wanted;
+    sh_ms group_wanted_after; /* since the transfer began */
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
     size_t item_count;
     enum sh_phase last_phase;

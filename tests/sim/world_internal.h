@@ -25,6 +25,7 @@ struct side {
 struct guest {
     struct world *world;
     struct sh_lane *lane;
+    int kind;
     bool gone;
 };
 
@@ -44,8 +45,12 @@ struct world {
     struct sh_code code; /* on show */
     struct {
         unsigned attempt;
+        int kind;
         sh_ms at;
     } dial;
+    sh_ms transfer_since, group_at, lan_dies_at; /* 0: not */
+    bool group_up;
+    struct stream *lan_end;
 };
 
 /* Begins a session of this role on one end of a stream. */

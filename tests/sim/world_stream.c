@@ -142,6 +142,12 @@ void wire_pair(struct wire *wire, sh_ms latency, struct stream *ret_ends[2])
     ret_ends[1]->peer = ret_ends[0];
 }
 
+void wire_end(struct stream *end)
+{
+    queue(end, (struct sh_bytes){0}, 0, true);
+    queue(end->peer, (struct sh_bytes){0}, 0, true);
+}
+
 struct sh_stream *stream_base(struct stream *stream)
 {
     return &stream->base;

@@ -26,6 +26,8 @@ void wire_init(struct wire *wire);
 void wire_set_fault(struct wire *wire, enum fault_kind fault, unsigned step, uint64_t seed);
 /* Two ends of one stream, each chunk `latency` on its way. */
 void wire_pair(struct wire *wire, sh_ms latency, struct stream *ret_ends[2]);
+/* Both ends break, after what is on its way. */
+void wire_end(struct stream *end);
 struct sh_stream *stream_base(struct stream *stream);
 /* When the next chunk or end arrives; SH_NEVER. */
 sh_ms wire_next(const struct wire *wire);

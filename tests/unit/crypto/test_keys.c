@@ -37,7 +37,6 @@ static void test_derive(void **state SH_UNUSED)
     assert_hex(keys.session_id, 16, "f686e0a2ba926b418bff52f681d494c4");
     assert_hex(keys.tls_psk.b, 32,
                "2a4a6acb9591d9f6bc991459f77090c8b430935f110143ddb63ae12979a980b0");
-    assert_hex(keys.wifi.b, 32, "51cad8ba62c7cdb728b8ea9976dfeb0a1dbe7d4b8ebfd79d399e3a2964f9633e");
     sh_session_keys_wipe(&keys);
     memset(&zero, 0, sizeof(zero));
     assert_memory_equal(&keys, &zero, sizeof(zero));

@@ -48,6 +48,7 @@ struct fake {
     const char *silent;      /* this method is not answered */
     const char *denied;      /* this one is refused */
     const char *denied_name; /* with this error */
+    bool old;                /* it cannot report a device again and again */
     bool only_plain;         /* an advertisement with more than is needed is refused */
 
     unsigned registered, unregistered, started, stopped, filtered;
@@ -340,6 +341,9 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
         fake_must(sd_bus_reply_method_errorf(m, fake.denied_name, "no"));
     } else if (strcmp(member, "GetManagedObjects") == 0) {
         fake_managed(m);
+    } else if (strcmp(member, "GetDiscoveryFilters") == 0) {
+        fake_must(
+            sd_bus_reply_method_return(m, "as", 2, "RSSI", fake.old ? "UUIDs" : "DuplicateData"));
     } else if (strcmp(member, "RegisterAdvertisement") == 0) {
         fake_register(m);
     } else {

@@ -136,7 +136,7 @@ static inline void device_failed(enum sh_cause cause SH_UNUSED, void *user SH_UN
 }
 
 static const struct sh_ble_ops device_ops = {device_heard, device_stream, device_connect_failed,
-                                             device_rssi, device_failed, NULL};
+                                             device_rssi,  device_failed, NULL};
 
 static inline void world_file(const struct world *world, const char *name, const char *text)
 {

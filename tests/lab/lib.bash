@@ -101,8 +101,10 @@ bluetooth_up() {
 }
 # On private addresses, as a device that cares has it.
 privacy=device
+bluetooth_lines=() # more of its configuration, which counts when it is started
 bluetoothd_up() {
-    printf '[General]\nPrivacy=%s\n[Policy]\nAutoEnable=true\n' "$privacy" > /run/bluetooth.conf
+    printf '%s\n' '[General]' "Privacy=$privacy" '[Policy]' AutoEnable=true ${bluetooth_lines[@]+"${bluetooth_lines[@]}"} \
+        > /run/bluetooth.conf
     mkdir -p /var/lib/bluetooth
     daemon bluetoothd /usr/libexec/bluetooth/bluetoothd -n -f /run/bluetooth.conf ${bluetoothd_options[@]+"${bluetoothd_options[@]}"}
     until_true "$limit" powered anchor && until_true "$limit" powered tablet || fail 'no adapter was switched on'

@@ -104,7 +104,8 @@ an_adapter_that_is_back_in_time_goes_on() {
 an_adapter_that_stays_away_is_named() {
     local from
     radios_up
-    share anchor --once --links ble
+    random_file file 20000
+    share anchor --once --links ble --item "file=$dir/file"
     sleep 2
     unplug anchor
     from=$(now_ms)

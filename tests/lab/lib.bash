@@ -203,17 +203,21 @@ sync() {
     input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync --json "${radio_words[@]}" --name "$name" \
         --state "$dir/$name.state" --code-fd 0 --dir "$dir/$name.dir" --nm-dir "$dir/$name.nm" "$@"
 }
-# walk DEVICE FROM TO SPEED: in the background, ten steps a second; the other one stands at 0.
+# walk DEVICE FROM TO SPEED: in the background (wait $!), by the clock; the other one stands at 0.
 walk() {
-    local device=$1
-    awk -v a="$2" -v b="$3" -v speed="$4" 'BEGIN {
-        d = b > a ? speed / 10 : -speed / 10
-        for (x = a; (d > 0 && x < b) || (d < 0 && x > b); x += d) printf "%.3f\n", x
-        print b
-    }' | while read -r x; do
-        place anchor 0 "$device" "$x"
-        sleep 0.1
-    done &
+    local device=$1 from to speed
+    read -r from to speed < <(awk -v a="$2" -v b="$3" -v v="$4" 'BEGIN { printf "%d %d %d\n", a * 1000, b * 1000, v * 1000 }')
+    (
+        started_at=$(now_ms)
+        way=$((to > from ? to - from : from - to)) gone_mm=0
+        while [ "$gone_mm" -lt "$way" ]; do
+            x=$((to > from ? from + gone_mm : from - gone_mm))
+            place anchor 0 "$device" "$((x / 1000)).$(printf '%03d' $((x % 1000)))"
+            sleep 0.1
+            gone_mm=$((($(now_ms) - started_at) * speed / 1000))
+        done
+        place anchor 0 "$device" "$3"
+    ) &
     started+=($!)
 }
 noise() {

@@ -17,6 +17,7 @@ struct sender {
     struct sh_advert advert;
     const struct sh_device *linked;
     struct sh_proximity *proximity;
+    unsigned heard; /* how often, up to 2 */
     sh_ms last;
 };
 
@@ -91,22 +92,30 @@ static bool is_skipped(const struct sh_nearby *nearby, const char *address)
     return false;
 }
 
-/* The sender's place; a new one takes a free place or that of the one not heard for longest. */
+/* Whom to forget first: who was heard once and not again, then the one not heard for longest. A stream of addresses that are
+ * never the same does not push out who is there. */
+static bool goes_before(const struct sender *a, const struct sender *b)
+{
+    bool once = a->heard < 2, other_once = b->heard < 2;
+    return once != other_once ? once : a->last < b->last;
+}
+
+/* The sender's place; a new one takes a free place or somebody else's. */
 static struct sender *place_of(struct sh_nearby *nearby, const char *address, bool *ret_new)
 {
-    struct sender *oldest = &nearby->senders[0];
+    struct sender *first = &nearby->senders[0];
     for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
         struct sender *sender = &nearby->senders[i];
         if (strcmp(sender->address, address) == 0) {
             *ret_new = false;
             return sender;
         }
-        if (sender->last < oldest->last)
-            oldest = sender;
+        if (goes_before(sender, first))
+            first = sender;
     }
-    forget(oldest);
+    forget(first);
     *ret_new = true;
-    return oldest;
+    return first;
 }
 
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
@@ -132,6 +141,7 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     sender->advert = advert;
     sender->linked = linked;
     sender->last = now;
+    sender->heard = SH_MIN(sender->heard + 1, 2U);
     sh_proximity_add(sender->proximity, now, heard->rssi_dbm);
 }
 
@@ -148,9 +158,21 @@ void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
     nearby->ops->phase(SH_PHASE_DISCOVER, nearby->user);
 }
 
-/* The strongest sender that is still on the air; NULL: nobody. */
-static struct sender *strongest(struct sh_nearby *nearby, sh_ms now,
-                                struct sh_proximity_estimate *ret_estimate)
+/* Near, else known not to be, else heard too little to tell: somebody who is heard once, however loud, does not stand before
+ * one who is there. Among equals the stronger one. */
+static bool is_before(const struct sh_proximity_estimate *a, const struct sh_proximity_estimate *b)
+{
+    static const int ranks[] = {
+        [SH_PROXIMITY_UNDECIDED] = 0, [SH_PROXIMITY_REJECT] = 1, [SH_PROXIMITY_ACCEPT] = 2};
+    int rank = ranks[a->verdict], other = ranks[b->verdict];
+    if (rank != other)
+        return rank > other;
+    return isnan(b->median_dbm) || a->median_dbm > b->median_dbm;
+}
+
+/* The nearest sender that is still on the air; NULL: nobody. */
+static struct sender *nearest(struct sh_nearby *nearby, sh_ms now,
+                              struct sh_proximity_estimate *ret_estimate)
 {
     struct sender *best = NULL;
     for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
@@ -162,7 +184,7 @@ static struct sender *strongest(struct sh_nearby *nearby, sh_ms now,
             continue;
         }
         struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
-        if (estimate.samples > 0 && (!best || estimate.median_dbm > ret_estimate->median_dbm)) {
+        if (estimate.samples > 0 && (!best || is_before(&estimate, ret_estimate))) {
             best = sender;
             *ret_estimate = estimate;
         }
@@ -230,7 +252,7 @@ sh_ms sh_nearby_tick(struct sh_nearby *nearby, sh_ms now)
     struct sh_proximity_estimate estimate = {0};
     if (nearby->over || nearby->picked)
         return SH_NEVER;
-    const struct sender *sender = strongest(nearby, now, &estimate);
+    const struct sender *sender = nearest(nearby, now, &estimate);
     if (sender) {
         look(nearby, sender, &estimate, now);
     } else {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Discovery and approach, an engine on the secondary: advertisements in, "this is the one" out. It keeps at most
- * SH_NEARBY_MAX senders, estimates how near each is and picks the strongest one that is within a metre. Linked anchors are
- * recognised by their rotating identifier.
+ * SH_NEARBY_MAX senders, estimates how near each is and picks the strongest one that is within a metre. Who was heard only
+ * once or twice is nobody yet, however loud. Linked anchors are recognised by their rotating identifier.
  *
  *   discover  nobody is heard: a hint every 10 s, no end (but --deadline)
  *   approach  somebody is heard but not near: near.too-far after 30 s without a change

@@ -7,7 +7,8 @@
  * emulates. NAME stands where DIR/positions says; DIR/air and DIR/faults are those of the simulated air
  * (pairing/air_files.h): seed, exponent, tx1m, shadow, fade, sigma, interval, ble_rate; cut, blackhole and rate of ble; cut, blackhole
  * and drop of advert. DIR/noise may hold a number: that many advertisements a second come from nobody,
- * with simhop's UUID and garbage. Prints "NAME hciN" for each and "ready".
+ * with simhop's UUID and garbage. DIR/unplugged may hold names: their adapters are pulled out, and are back as soon as their name
+ * is not there any more. Prints "NAME hciN" for each and "ready".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static struct device devices[AIR_HCI_CONTROLLERS];
 static unsigned count;
 static struct sh_air_files *files;
 static struct air_hci *air;
-static int noise_dir = -1;
+static int wishes = -1;
 static bool strict_duplicates, verbose;
 
 static sh_ms now_ms(void)
@@ -98,6 +99,8 @@ static bool in_range(unsigned a, unsigned b, void *user SH_UNUSED)
 {
     struct sh_position at_a;
     struct sh_position at_b;
+    if (devices[a].host < 0 || devices[b].host < 0)
+        return false;
     sh_air_files_places(files, devices[a].name, devices[b].name, &at_a, &at_b);
     return sh_air_metres(at_a, at_b) <= SH_AIR_RANGE_M;
 }
@@ -188,12 +191,39 @@ static bool open_controller(struct device *device, const char *server)
 
 /* ---- the pump ---- */
 
+/* What the file of this name holds, "" if nothing. */
+static void read_wish(const char *name, char *text, size_t size)
+{
+    sh_autoclose int fd = openat(wishes, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+    text[SH_MAX(n, (ssize_t)0)] = '\0';
+}
+
+/* Without its file the kernel's driver is as a stick that was pulled out. */
+static void plug(void)
+{
+    char text[128];
+    bool out[AIR_HCI_CONTROLLERS] = {false};
+    char *rest = NULL;
+    read_wish("unplugged", text, sizeof(text));
+    for (char *name = strtok_r(text, " \n", &rest); name; name = strtok_r(NULL, " \n", &rest)) {
+        for (unsigned c = 0; c < count; c++)
+            out[c] |= strcmp(name, devices[c].name) == 0;
+    }
+    for (unsigned c = 0; c < count; c++) {
+        if (out[c] && devices[c].host >= 0) {
+            close(devices[c].host);
+            devices[c].host = -1;
+        } else if (!out[c] && devices[c].host < 0 && !open_host(c)) {
+            exit(1);
+        }
+    }
+}
+
 static unsigned read_noise(void)
 {
-    char text[16] = {0};
-    sh_autoclose int fd = openat(noise_dir, "noise", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-        return 0;
+    char text[16];
+    read_wish("noise", text, sizeof(text));
     unsigned long n = strtoul(text, NULL, 10);
     return (unsigned)SH_MIN(n, NOISE_MAX);
 }
@@ -254,6 +284,7 @@ static void pump(void)
 {
     struct pollfd fds[2 * AIR_HCI_CONTROLLERS];
     for (;;) {
+        plug();
         sh_ms now = now_ms();
         settle(now);
         sh_ms due = air_hci_tick(air, now);
@@ -290,8 +321,8 @@ int main(int argc, char **argv)
         return 2;
     }
     sh_log_set(log_line, NULL);
-    noise_dir = open(argv[at], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (noise_dir < 0 || sh_air_files_open(argv[at], &files) != SH_OK) {
+    wishes = open(argv[at], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (wishes < 0 || sh_air_files_open(argv[at], &files) != SH_OK) {
         fprintf(stderr, "lab_air: %s: no such folder\n", argv[at]);
         return 1;
     }

@@ -101,8 +101,10 @@ bluetooth_up() {
 }
 # On private addresses, as a device that cares has it.
 privacy=device
+bluetooth_lines=() # more of its configuration, which counts when it is started
 bluetoothd_up() {
-    printf '[General]\nPrivacy=%s\n[Policy]\nAutoEnable=true\n' "$privacy" > /run/bluetooth.conf
+    printf '%s\n' '[General]' "Privacy=$privacy" '[Policy]' AutoEnable=true ${bluetooth_lines[@]+"${bluetooth_lines[@]}"} \
+        > /run/bluetooth.conf
     mkdir -p /var/lib/bluetooth
     daemon bluetoothd /usr/libexec/bluetooth/bluetoothd -n -f /run/bluetooth.conf ${bluetoothd_options[@]+"${bluetoothd_options[@]}"}
     until_true "$limit" powered anchor && until_true "$limit" powered tablet || fail 'no adapter was switched on'
@@ -201,17 +203,21 @@ sync() {
     input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync --json "${radio_words[@]}" --name "$name" \
         --state "$dir/$name.state" --code-fd 0 --dir "$dir/$name.dir" --nm-dir "$dir/$name.nm" "$@"
 }
-# walk DEVICE FROM TO SPEED: in the background, ten steps a second; the other one stands at 0.
+# walk DEVICE FROM TO SPEED: in the background (wait $!), by the clock; the other one stands at 0.
 walk() {
-    local device=$1
-    awk -v a="$2" -v b="$3" -v speed="$4" 'BEGIN {
-        d = b > a ? speed / 10 : -speed / 10
-        for (x = a; (d > 0 && x < b) || (d < 0 && x > b); x += d) printf "%.3f\n", x
-        print b
-    }' | while read -r x; do
-        place anchor 0 "$device" "$x"
-        sleep 0.1
-    done &
+    local device=$1 from to speed
+    read -r from to speed < <(awk -v a="$2" -v b="$3" -v v="$4" 'BEGIN { printf "%d %d %d\n", a * 1000, b * 1000, v * 1000 }')
+    (
+        started_at=$(now_ms)
+        way=$((to > from ? to - from : from - to)) gone_mm=0
+        while [ "$gone_mm" -lt "$way" ]; do
+            x=$((to > from ? from + gone_mm : from - gone_mm))
+            place anchor 0 "$device" "$((x / 1000)).$(printf '%03d' $((x % 1000)))"
+            sleep 0.1
+            gone_mm=$((($(now_ms) - started_at) * speed / 1000))
+        done
+        place anchor 0 "$device" "$3"
+    ) &
     started+=($!)
 }
 noise() {

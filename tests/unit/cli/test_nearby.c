@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Whom the secondary picks among those that it hears. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/nearby.h"
+
+#define EVERY_MS 100
+#define NEAR_DBM (-47)
+#define FAR_DBM  (-75)
+
+struct seen {
+    unsigned picks, phases;
+    enum sh_phase phase;
+    char address[SH_BLE_ADDRESS];
+    enum sh_cause cause;
+};
+
+static void on_phase(enum sh_phase phase, void *user)
+{
+    struct seen *seen = user;
+    seen->phase = phase;
+    seen->phases++;
+}
+
+static void on_proximity(const struct sh_proximity_estimate *estimate, void *user)
+{
+    (void)estimate;
+    (void)user;
+}
+
+static void on_hint(const char *text, void *user)
+{
+    (void)text;
+    (void)user;
+}
+
+static void on_pick(const struct sh_nearby_pick *pick, void *user)
+{
+    struct seen *seen = user;
+    seen->picks++;
+    assert_true(sh_strcopy(seen->address, sizeof(seen->address), pick->address));
+}
+
+static void on_failed(enum sh_cause cause, void *user)
+{
+    ((struct seen *)user)->cause = cause;
+}
+
+static const struct sh_nearby_ops ops = {.phase = on_phase,
+                                         .proximity = on_proximity,
+                                         .hint = on_hint,
+                                         .pick = on_pick,
+                                         .failed = on_failed};
+
+static void hear(struct sh_nearby *nearby, const char *address, int dbm, sh_ms now)
+{
+    const struct sh_advert advert = {
+        .version = SH_ADVERT_VERSION, .psm = 0x80, .ref1m_dbm = SH_ADVERT_UNKNOWN_POWER};
+    uint8_t payload[SH_ADVERT_MAX];
+    struct sh_ble_heard heard = {.rssi_dbm = dbm};
+    heard.payload = SH_BYTES(payload, sh_advert_encode(&advert, payload));
+    assert_true(sh_strcopy(heard.address, sizeof(heard.address), address));
+    sh_nearby_heard(nearby, &heard, now);
+}
+
+/* The anchor each 100 ms, or each `every` of that, and between them so many strangers of whom none is heard twice. */
+static void pass(struct sh_nearby *nearby, int dbm, unsigned every, unsigned strangers, sh_ms from,
+                 sh_ms until)
+{
+    char address[SH_BLE_ADDRESS];
+    unsigned n = 0, round = 0;
+    for (sh_ms now = from; now < until; now += EVERY_MS, round++) {
+        if (round % every == 0)
+            hear(nearby, "anchor", dbm, now);
+        for (unsigned i = 0; i < strangers; i++) {
+            snprintf(address, sizeof(address), "stranger-%u-%u", (unsigned)from, n++);
+            hear(nearby, address, -30, now + 1);
+        }
+        sh_nearby_tick(nearby, now + 2);
+    }
+}
+
+static void the_one_that_is_there_is_picked_among_loud_strangers(void **state)
+{
+    (void)state;
+    static const unsigned strangers[] = {0, 1, 10, 20};
+    for (size_t i = 0; i < SH_COUNT(strangers); i++) {
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        pass(nearby, NEAR_DBM, 1, strangers[i], 1000, 3000);
+        assert_int_equal(seen.picks, 1);
+        assert_string_equal(seen.address, "anchor");
+        sh_nearby_free(nearby);
+    }
+}
+
+/* As Linux advertises by itself; it has been heard twice before the strangers come. */
+static void one_that_is_heard_seldom_is_not_pushed_out(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct sh_nearby *nearby = NULL;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+    pass(nearby, NEAR_DBM, 13, 0, 1000, 3600);
+    pass(nearby, NEAR_DBM, 13, 20, 3600, 8000);
+    assert_int_equal(seen.picks, 1);
+    assert_string_equal(seen.address, "anchor");
+    sh_nearby_free(nearby);
+}
+
+/* They move neither the meter nor the deadline of who stands too far away. */
+static void strangers_do_not_put_off_too_far(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct sh_nearby *nearby = NULL;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+    sh_ms end = 1000 + SH_NEARBY_APPROACH_MS + 2000;
+    for (sh_ms now = 1000; now < end; now += 8000) {
+        pass(nearby, FAR_DBM, 1, 0, now, now + 8000 - EVERY_MS);
+        pass(nearby, FAR_DBM, 1, 1, now + 8000 - EVERY_MS, now + 8000);
+    }
+    assert_int_equal(seen.picks, 0);
+    assert_int_equal(seen.cause, SH_NEAR_TOO_FAR);
+    sh_nearby_free(nearby);
+}
+
+static void of_two_that_are_near_the_stronger_one(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct sh_nearby *nearby = NULL;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+    for (sh_ms now = 1000; now < 2000; now += EVERY_MS) {
+        hear(nearby, "weaker", NEAR_DBM - 6, now);
+        hear(nearby, "stronger", NEAR_DBM, now + 1);
+        sh_nearby_tick(nearby, now + 2);
+    }
+    assert_int_equal(seen.picks, 1);
+    assert_string_equal(seen.address, "stronger");
+    sh_nearby_free(nearby);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_one_that_is_there_is_picked_among_loud_strangers),
+        cmocka_unit_test(one_that_is_heard_seldom_is_not_pushed_out),
+        cmocka_unit_test(strangers_do_not_put_off_too_far),
+        cmocka_unit_test(of_two_that_are_near_the_stronger_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

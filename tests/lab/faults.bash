@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+# The matrix of faults: a script sources this, gives rows with `row`, and ends with `run_rows`.
+#
+#   row FAULT PHASE EXPECTED [always]
+#
+# A session is brought to PHASE (discover, measure, confirm, ble: the transfer over BLE, wifi: the transfer over Wi-Fi Direct), then
+# hurt_FAULT is called. EXPECTED is a pattern of what the tablet ends with, within $within seconds: "done", or a cause. Then heal_FAULT
+# takes back what the fault was, nothing else, and a second sync must bring the file. With LAB_MATRIX=all every row is
+# run, else those marked "always", for the time it takes.
+# shellcheck source=lib.bash
+. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib.bash"
+
+within=90
+declare -A size=([discover]=100000 [measure]=100000 [confirm]=400000 [ble]=1000000 [wifi]=3145728)
+rows=()
+
+row() {
+    local name=${1//-/_}_in_$2
+    [ "${LAB_MATRIX-}" = all ] || [ "${4-}" = always ] || [[ " ${SIMHOP_TESTS-} " == *" $name "* ]] || return 0
+    eval "$name() { cell $1 $2 '$3'; }"
+    rows+=("$name")
+}
+run_rows() {
+    : > "$work/matrix"
+    (run_tests "${rows[@]}")
+    local failed=$?
+    echo "seen matrix: fault | phase | ends with | after s | second sync s"
+    sed 's/^/seen matrix: /' "$work/matrix"
+    exit $failed
+}
+
+# type_if_asked: each code once.
+type_if_asked() {
+    local wanted
+    wanted=$(grep -c '"event":"code-wanted"' "$dir/tablet.out")
+    if [ "$wanted" -gt "$typed" ] && [ "$(grep -c '"event":"code"' "$dir/anchor.out")" -gt "$typed" ]; then
+        type_line tablet "$(shown_code anchor)"
+        typed=$((typed + 1))
+    fi
+}
+reach() {
+    case $1 in
+    discover) wait_for tablet '"phase":"discover"' 30 ;;
+    measure) wait_for tablet '"phase":"measure"' 30 ;;
+    confirm) wait_for tablet '"event":"code-wanted"' 45 ;;
+    ble) type_code tablet anchor && wait_for tablet '"event":"progress".*"verified":[1-9].*"link":"ble"' 30 ;;
+    wifi) type_code tablet anchor && wait_for tablet '"event":"progress".*"link":"wifi-direct"' 60 ;;
+    esac
+}
+anchor_starts() {
+    share anchor --once --item "file=$dir/file" "$@"
+}
+# cause_of NAME: what it ended with.
+cause_of() {
+    sed -n 's/.*"event":"cause".*"cause":"\([^"]*\)".*/\1/p' "$dir/$1.out" | tail -n 1
+}
+# watch_tablet SECONDS: to its end, with codes typed; $ended, $after.
+watch_tablet() {
+    local until=$((SECONDS + $1)) from
+    from=$(now_ms)
+    while is_alive "${pid_of[tablet]}" && [ "$SECONDS" -lt "$until" ]; do
+        type_if_asked
+        sleep 0.1
+    done
+    after=$(seconds_since "$from")
+    if is_alive "${pid_of[tablet]}"; then
+        ended='no end'
+        kill -ABRT "${pid_of[tablet]}"
+        wait "${pid_of[tablet]}"
+        waited[tablet]=$?
+        return
+    fi
+    finish tablet
+    if [ "$status" = 0 ]; then
+        ended="done $(sed -n 's/.*"event":"done".*"links":{\([^}]*\)}.*/\1/p' "$dir/tablet.out" | tr -d '"')"
+    else
+        ended="$(cause_of tablet) ($status)"
+    fi
+}
+# The other end ends with the tablet, or waits for the next.
+watch_anchor() {
+    local i
+    for ((i = 0; i < 30; i++)); do
+        is_alive "${pid_of[anchor]}" || break
+        sleep 0.1
+    done
+    if is_alive "${pid_of[anchor]}"; then
+        ended+=', anchor waits'
+    else
+        finish anchor
+        [ "$status" = 0 ] || ended+=", anchor $(cause_of anchor) ($status)"
+    fi
+}
+keep_first() {
+    local name
+    for name in tablet anchor; do
+        cp "$dir/$name.out" "$dir/first-$name.out"
+        cp "$dir/$name.err" "$dir/first-$name.err"
+        names+=("first-$name")
+    done
+}
+# Nothing was put right but what the fault itself was.
+second_sync() {
+    local ended after again=()
+    if ! is_alive "${pid_of[anchor]}"; then
+        random_file again 100000
+        again=(--item "again=$dir/again")
+        anchor_starts "${again[@]}"
+    fi
+    sync tablet
+    typed=0
+    watch_tablet 120
+    second=$after
+    if [[ $ended != done* ]]; then
+        second="failed: $ended"
+        fail "the second sync ended with $ended"
+        return
+    fi
+    same "$dir/file" "$dir/tablet.dir/file"
+    [ ${#again[@]} = 0 ] || same "$dir/again" "$dir/tablet.dir/again"
+    exits anchor 0 15
+}
+
+cell() {
+    local fault=$1 phase=$2 expected=$3 ended='not reached' after=- second=- typed=0
+    radios_up
+    place anchor 0 tablet 0.25
+    random_file file "${size[$phase]}"
+    anchor_starts
+    sync tablet
+    if reach "$phase"; then
+        case $phase in
+        ble | wifi) typed=1 ;;
+        esac
+        "hurt_${fault//-/_}"
+        watch_tablet "$within"
+        watch_anchor
+        [[ $ended =~ ^($expected) ]] || fail "it ended with $ended"
+        keep_first
+        "heal_${fault//-/_}"
+        second_sync
+    fi
+    printf '%s | %s | %s | %s | %s\n' "$fault" "$phase" "$ended" "$after" "$second" >> "$work/matrix"
+    told "$fault in $phase" "$ended after $after s, second sync $second s"
+}

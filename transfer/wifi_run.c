@@ -218,11 +218,11 @@ static void on_gone(void *user)
 static void note_addresses(struct sh_wifi_run *run)
 {
     const struct sh_wifi_up *up = &run->up;
-    if (up->ifindex != run->config.station.ifindex)
+    if (up->ifindex != run->config.station.ifindex ||
+        !sh_strcopy(run->text.iface, sizeof(run->text.iface), up->iface))
         return;
     memcpy(run->text.addresses, up->addresses, sizeof(up->addresses));
     run->text.address_count = up->address_count;
-    (void)sh_strcopy(run->text.iface, sizeof(run->text.iface), up->iface);
     mark(run);
 }
 

@@ -50,6 +50,10 @@ size_t sh_wifi_mark_write_text(const struct sh_wifi_mark_text *text, char out[SH
         add(out, &at, "control=%s\n", text->control);
     for (size_t i = 0; i < text->enabled_count; i++)
         add(out, &at, "enabled%zu=%u\n", i, text->enabled[i]);
+    for (size_t i = 0; i < text->address_count; i++) {
+        sh_hex(text->addresses[i].bytes, text->addresses[i].len, hex);
+        add(out, &at, "local%zu=%s\n", i, hex);
+    }
     return at;
 }
 
@@ -84,6 +88,19 @@ static bool read_hex(const char *hex, uint8_t *out, size_t max, size_t *ret_n)
     return true;
 }
 
+static void read_addresses(struct sh_bytes bytes, struct sh_wifi_mark_text *text)
+{
+    char value[2 * 16 + 1], key[8];
+    for (size_t i = 0; i < SH_COUNT(text->addresses); i++) {
+        struct sh_tcp_address *address = &text->addresses[text->address_count];
+        (void)snprintf(key, sizeof(key), "local%zu", i);
+        if (sh_wpa_value(bytes, key, value, sizeof(value)) &&
+            read_hex(value, address->bytes, sizeof(address->bytes), &address->len) &&
+            (address->len == 4 || address->len == 16))
+            text->address_count++;
+    }
+}
+
 bool sh_wifi_mark_read_text(struct sh_bytes bytes, struct sh_wifi_mark_text *ret_text)
 {
     struct sh_wifi_mark_text text = {.iface = ""};
@@ -109,6 +126,7 @@ bool sh_wifi_mark_read_text(struct sh_bytes bytes, struct sh_wifi_mark_text *ret
             break;
         text.enabled[text.enabled_count++] = id;
     }
+    read_addresses(bytes, &text);
     *ret_text = text;
     return true;
 }

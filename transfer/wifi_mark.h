@@ -4,13 +4,14 @@
  * run_dir; the process that works on it holds its lock (flock), which ends with the process.
  *
  * A sweep reads the marks whose lock is free, of this boot, and removes what they name, but only what is still ours: a group's interface that
- * has the mark's network name, a station interface that has the mark's random address, networks of that name.
+ * has the mark's network name, a station interface that has the mark's random address, networks of that name, addresses of the mark.
  */
 #ifndef SIMHOP_TRANSFER_WIFI_MARK_H
 #define SIMHOP_TRANSFER_WIFI_MARK_H
 
 #include <event2/event.h>
 
+#include "transfer/tcp.h"
 #include "transfer/wpa_reply.h"
 #include "transfer/wpa_task.h"
 
@@ -24,6 +25,8 @@ struct sh_wifi_mark_text {
     char control[108]; /* socket that removes the group and its networks; "": none */
     unsigned enabled[SH_WPA_NETWORKS]; /* networks that are to be allowed again */
     size_t enabled_count;
+    struct sh_tcp_address addresses[2]; /* that an interface which stays got from us */
+    size_t address_count;
 };
 
 /* At most SH_WIFI_MARK_SIZE octets, without NUL. Returns how many. */

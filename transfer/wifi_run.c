@@ -214,6 +214,18 @@ static void on_gone(void *user)
     end(run, sh_fail(SH_WIFI_GROUP_LOST, "%s is gone or down", run->up.iface));
 }
 
+/* The station's own interface outlives us, and so would addresses on it. */
+static void note_addresses(struct sh_wifi_run *run)
+{
+    const struct sh_wifi_up *up = &run->up;
+    if (up->ifindex != run->config.station.ifindex ||
+        !sh_strcopy(run->text.iface, sizeof(run->text.iface), up->iface))
+        return;
+    memcpy(run->text.addresses, up->addresses, sizeof(up->addresses));
+    run->text.address_count = up->address_count;
+    mark(run);
+}
+
 static void task_up(const char *iface, void *user)
 {
     struct sh_wifi_run *run = user;
@@ -228,6 +240,7 @@ static void task_up(const char *iface, void *user)
         return;
     }
     up->address_count = sh_netif_add_addresses(name, up->ifindex, up->addresses, &cause);
+    note_addresses(run);
     if (up->address_count > 0)
         cause = sh_netif_watch_new(run->config.base, up->ifindex, on_gone, run, &run->watch);
     if (cause != SH_OK) {
@@ -376,8 +389,8 @@ void sh_wifi_run_free(struct sh_wifi_run *run)
         return;
     if (run->task)
         sh_wpa_task_undo(run->task, last_word, run);
-    if (run->config.kind == SH_WPA_STATION && run->is_up)
-        sh_netif_remove_addresses(run->up.ifindex, run->up.addresses, run->up.address_count);
+    if (run->text.address_count > 0)
+        sh_netif_remove_addresses(run->up.ifindex, run->text.addresses, run->text.address_count);
     sh_netif_watch_free(run->watch);
     sh_wpa_control_free(run->station);
     sh_wpa_control_free(run->p2p);

@@ -10,6 +10,7 @@
 
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "transfer/netif.h"
 #include "transfer/wifi_internal.h"
 #include "transfer/wifi_mark.h"
 #include "transfer/wifi_nl.h"
@@ -84,15 +85,21 @@ static void find(struct sh_wifi_sweep *s)
 
 /* ---- Undoing ---- */
 
-static void advance(struct sh_wifi_sweep *s)
+/* Not undone: the mark stays for the next sweep. */
+static void pass_over(struct sh_wifi_sweep *s)
 {
     struct left *left = &s->left[s->at++];
     sh_wpa_control_free(s->control);
     s->control = NULL;
-    (void)unlink(left->path);
     sh_closep(&left->fd);
     left->fd = -1;
     event_active(s->next, EV_TIMEOUT, 1);
+}
+
+static void advance(struct sh_wifi_sweep *s)
+{
+    (void)unlink(s->left[s->at].path);
+    pass_over(s);
 }
 
 static void remove_interface(const struct sh_wifi_sweep *s, const struct sh_wifi_mark_text *text,
@@ -106,6 +113,13 @@ static void remove_interface(const struct sh_wifi_sweep *s, const struct sh_wifi
     sh_wpa_child_clean(s->run_dir, text->iface);
     if (sh_wifi_nl_remove(iface->ifindex) != SH_OK)
         sh_log("wifi: sweep: %s", sh_detail());
+}
+
+static void remove_addresses(const struct sh_wifi_mark_text *text,
+                             const struct sh_wifi_iface *iface)
+{
+    sh_log("wifi: sweep %zu addresses of %s", text->address_count, text->iface);
+    sh_netif_remove_addresses(iface->ifindex, text->addresses, text->address_count);
 }
 
 static void on_last(struct sh_bytes reply SH_UNUSED, void *user)
@@ -143,9 +157,11 @@ static void on_networks(struct sh_bytes reply, void *user)
 
 static void on_event(struct sh_bytes datagram SH_UNUSED, void *user SH_UNUSED) {}
 
-static void on_lost(enum sh_cause cause SH_UNUSED, void *user)
+/* A wpa_supplicant that is gone took all of it along; one that does not answer still has it. */
+static void on_lost(enum sh_cause cause, void *user)
 {
-    advance(user);
+    sh_log("wifi: sweep: %s (%s)", sh_cause_info(cause)->name, sh_detail());
+    pass_over(user);
 }
 
 static const struct sh_wpa_control_ops control_ops = {.event = on_event, .lost = on_lost};
@@ -171,6 +187,8 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
         iface = sh_wifi_iface_by_name(&radio, text->iface);
     if (text->kind == SH_WPA_SECOND && iface)
         remove_interface(s, text, iface);
+    else if (iface && text->address_count > 0)
+        remove_addresses(text, iface);
     if (text->kind == SH_WPA_SECOND || !text->control[0] ||
         sh_wpa_control_open(s->base, text->control, false, &control_ops, s, &s->control) != SH_OK) {
         advance(s);

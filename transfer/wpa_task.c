@@ -336,6 +336,9 @@ static enum sh_cause or_else(const struct sh_wpa_task *t, enum sh_cause cause)
 static enum sh_cause refused(const struct sh_wpa_task *t)
 {
     const char *step = steps[t->step].name;
+    /* STATUS names the P2P device address of whoever has P2P. */
+    if (t->kind == SH_WPA_OWN && t->step == step_of(build_group) && !t->device[0])
+        return sh_fail(SH_WIFI_NO_P2P, "wpa_supplicant has P2P switched off");
     if (t->kind == SH_WPA_OWN)
         return sh_fail(or_else(t, SH_WIFI_GROUP_FAILED), "wpa_supplicant refused: %s", step);
     if (t->kind == SH_WPA_CLIENT && t->step == step_of(build_group))

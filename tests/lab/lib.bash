@@ -173,12 +173,14 @@ radios_up() {
 
 # ---- Devices -----------------------------------------------------------------------------------
 
-# As in the process tests, but over these radios; with radio=sim over the simulated air of the same folder.
+# As in the process tests, but over these radios; with radio=sim over the simulated air of the same folder, with
+# radio=sim+wifi over that and real Wi-Fi.
 radio=bluez
 device_words() {
     place_of "$1"
     case $radio in
     sim) radio_words=(--radio "sim:$air") ;;
+    sim+wifi) radio_words=(--radio "sim:$air" --links ble,wifi-direct --wifi "${wifi[$1]}") ;;
     *) radio_words=(--radio "$radio" --adapter "${adapter[$1]}" --wifi "${wifi[$1]}") ;;
     esac
 }

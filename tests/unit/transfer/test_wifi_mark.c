@@ -15,7 +15,10 @@ static void test_round(void **state SH_UNUSED)
                                      .address = {2, 0, 0xab, 0, 0, 1},
                                      .ssid_len = 32,
                                      .control = "/run/wpa_supplicant/p2p-dev-wlan0",
-                                     .enabled_count = SH_WPA_NETWORKS};
+                                     .enabled_count = SH_WPA_NETWORKS,
+                                     .addresses = {{.bytes = {0xfe, 0x80, [15] = 9}, .len = 16},
+                                                   {.bytes = {169, 254, 1, 2}, .len = 4}},
+                                     .address_count = 2};
     struct sh_wifi_mark_text again;
     char bytes[SH_WIFI_MARK_SIZE];
     memset(text.ssid, 0xff, sizeof(text.ssid));
@@ -32,6 +35,11 @@ static void test_round(void **state SH_UNUSED)
     assert_string_equal(again.control, text.control);
     assert_int_equal(again.enabled_count, SH_WPA_NETWORKS);
     assert_memory_equal(again.enabled, text.enabled, sizeof(text.enabled));
+    assert_int_equal(again.address_count, 2);
+    assert_int_equal(again.addresses[0].len, 16);
+    assert_memory_equal(again.addresses[0].bytes, text.addresses[0].bytes, 16);
+    assert_int_equal(again.addresses[1].len, 4);
+    assert_memory_equal(again.addresses[1].bytes, text.addresses[1].bytes, 4);
     /* Cut anywhere it is a mark of less, or none. */
     for (size_t cut = 0; cut < n; cut++)
         assert_true(sh_wifi_mark_read_text(SH_BYTES(bytes, cut), &again) || cut < n - 1);
@@ -51,6 +59,11 @@ static void test_no_marks(void **state SH_UNUSED)
         sh_wifi_mark_read_text(TEXT("kind=second-station\nboot=x\nssid=44\niface=hop0\n"), &text));
     assert_true(sh_wifi_mark_read_text(TEXT("kind=own\nboot=x\nssid=44\niface=../x\n"), &text));
     assert_string_equal(text.iface, "");
+    /* What is no address is passed over. */
+    assert_true(sh_wifi_mark_read_text(
+        TEXT("kind=station\nboot=x\nssid=44\nlocal0=fe80\nlocal1=a9fe0102\n"), &text));
+    assert_int_equal(text.address_count, 1);
+    assert_int_equal(text.addresses[0].len, 4);
 }
 
 static void test_file(void **state SH_UNUSED)

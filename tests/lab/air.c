@@ -32,6 +32,7 @@
 #define DATA_CHANNELS   37
 #define HOP             7
 #define LOOK_MS         100
+#define SETTLE_MS       50
 #define NOISE_MAX       5000
 #define READY_LIMIT_S   20
 #define TRACED          80
@@ -200,6 +201,10 @@ static unsigned read_noise(void)
 
 static void settle(sh_ms now)
 {
+    static sh_ms settled;
+    if (now - settled < SETTLE_MS)
+        return;
+    settled = now;
     sh_air_files_refresh(files, now);
     const struct sh_air *model = sh_air_files_air(files);
     struct sh_fault ble = sh_air_files_fault(files, SH_FAULT_BLE);

@@ -32,6 +32,7 @@ SuccessAction=exit-force
 FailureAction=exit-force
 [Service]
 Restart=no
+StandardError=truncate:$logs/unit
 RuntimeDirectoryPreserve=yes
 END
 }
@@ -70,7 +71,7 @@ a_device_syncs_with_the_unit() {
     place anchor 0 tablet 0.25
     head -c 6000000 /dev/urandom > "$dir/big"
     install -o simhop -g simhop -m 600 "$dir/big" /var/lib/simhop/big
-    start_systemd 'share --json --state /var/lib/simhop --bundle /var/lib/simhop/lines.bundle --item big=/var/lib/simhop/big'
+    start_systemd 'share -v --json --state /var/lib/simhop --bundle /var/lib/simhop/lines.bundle --item big=/var/lib/simhop/big'
     until_true 200 unit_says '"phase":"discover"' || fail "it does not share: $(tail -n 3 "$json")"
     anchor=$(pgrep -x simhop)
     [ "$(ps -o user= -p "$anchor")" = simhop ] || fail "it runs as $(ps -o user= -p "$anchor")"

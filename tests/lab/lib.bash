@@ -20,7 +20,7 @@ shared_air=/run/air
 logs=/run/lab/logs
 daemons=/run/daemons
 bt_server=/tmp/bt-server-bredrle
-read -ra air_options <<< "${LAB_AIR_OPTIONS-}" # of lab_air; -v traces every packet
+read -ra air_options <<< "${LAB_AIR_OPTIONS--v}" # of lab_air
 bluetoothd_options=() # -E where something experimental is wanted
 mkdir -p "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
 declare -A adapter=([anchor]=hci0 [tablet]=hci1) wifi=([anchor]=wlan0 [tablet]=wlan1) space=([anchor]='' [tablet]=tab)

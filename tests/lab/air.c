@@ -33,6 +33,7 @@
 #define DATA_CHANNELS   37
 #define HOP             7
 #define LOOK_MS         100
+#define SETTLE_MS       50
 #define NOISE_MAX       5000
 #define READY_LIMIT_S   20
 #define TRACED          80
@@ -65,14 +66,15 @@ static void pause_ms(unsigned ms)
     nanosleep(&ts, NULL);
 }
 
-/* With -v, each packet as it passes. */
+/* With -v each packet as it passes, but data, what acknowledges it, and advertising reports. */
 static void trace(const char *way, unsigned c, struct sh_bytes packet)
 {
     char hex[2 * TRACED + 1] = "";
-    if (!verbose)
+    if (!verbose || packet.n < 4 || packet.p[0] == 2 || (packet.p[0] == 4 && packet.p[1] == 0x13) ||
+        (packet.p[0] == 4 && packet.p[1] == 0x3e && packet.p[3] == 2))
         return;
     sh_hex(packet.p, SH_MIN(packet.n, (size_t)TRACED), hex);
-    fprintf(stderr, "%llu %u %s %s\n", (unsigned long long)now_ms(), c, way, hex);
+    fprintf(stderr, "%llu %s %s %s\n", (unsigned long long)now_ms(), devices[c].name, way, hex);
 }
 
 /* ---- what the engine asks for ---- */
@@ -230,6 +232,10 @@ static unsigned read_noise(void)
 
 static void settle(sh_ms now)
 {
+    static sh_ms settled;
+    if (now - settled < SETTLE_MS)
+        return;
+    settled = now;
     sh_air_files_refresh(files, now);
     const struct sh_air *model = sh_air_files_air(files);
     struct sh_fault ble = sh_air_files_fault(files, SH_FAULT_BLE);
@@ -321,6 +327,7 @@ int main(int argc, char **argv)
         return 2;
     }
     sh_log_set(log_line, NULL);
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     wishes = open(argv[at], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (wishes < 0 || sh_air_files_open(argv[at], &files) != SH_OK) {
         fprintf(stderr, "lab_air: %s: no such folder\n", argv[at]);

@@ -32,11 +32,14 @@ run_rows() {
 
 # type_if_asked: each code once.
 type_if_asked() {
-    local wanted
-    wanted=$(grep -c '"event":"code-wanted"' "$dir/tablet.out")
-    if [ "$wanted" -gt "$typed" ] && [ "$(grep -c '"event":"code"' "$dir/anchor.out")" -gt "$typed" ]; then
+    local lines wanted=0 line
+    mapfile -t lines < "$dir/tablet.out"
+    for line in "${lines[@]}"; do
+        [[ $line != *'"event":"code-wanted"'* ]] || wanted=$((wanted + 1))
+    done
+    if [ "$wanted" -gt "$typed" ] && [ "$(grep -c '"event":"code"' "$dir/anchor.out")" -ge "$wanted" ]; then
         type_line tablet "$(shown_code anchor)"
-        typed=$((typed + 1))
+        typed=$wanted
     fi
 }
 reach() {
@@ -61,7 +64,7 @@ watch_tablet() {
     from=$(now_ms)
     while is_alive "${pid_of[tablet]}" && [ "$SECONDS" -lt "$until" ]; do
         type_if_asked
-        sleep 0.1
+        pause 0.2
     done
     after=$(seconds_since "$from")
     if is_alive "${pid_of[tablet]}"; then
@@ -83,7 +86,7 @@ watch_anchor() {
     local i
     for ((i = 0; i < 30; i++)); do
         is_alive "${pid_of[anchor]}" || break
-        sleep 0.1
+        pause 0.1
     done
     if is_alive "${pid_of[anchor]}"; then
         ended+=', anchor waits'

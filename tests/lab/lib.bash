@@ -20,7 +20,7 @@ shared_air=/run/air
 logs=/run/lab/logs
 daemons=/run/daemons
 bt_server=/tmp/bt-server-bredrle
-read -ra air_options <<< "${LAB_AIR_OPTIONS-}" # of lab_air; -v traces every packet
+read -ra air_options <<< "${LAB_AIR_OPTIONS--v}" # of lab_air
 bluetoothd_options=() # -E where something experimental is wanted
 mkdir -p "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
 declare -A adapter=([anchor]=hci0 [tablet]=hci1) wifi=([anchor]=wlan0 [tablet]=wlan1) space=([anchor]='' [tablet]=tab)
@@ -40,14 +40,39 @@ seconds_since() {
 told() {
     printf 'seen %s: %s %s\n' "${test:-$script_name}" "$1" "$2"
 }
+# A process of its own for each look would keep an emulated processor busy.
+mkfifo "$work/nothing" && exec {nothing}<> "$work/nothing"
+pause() {
+    read -rt "$1" -u "$nothing"
+}
 # until_true SECONDS COMMAND...: polls it.
 until_true() {
     local until=$((SECONDS + $1))
     shift
     until "$@" > /dev/null 2>&1; do
         [ "$SECONDS" -lt "$until" ] || return 1
-        sleep 0.1
+        pause 0.2
     done
+}
+# As in the process tests.
+wait_for() {
+    local name=$1 pattern=$2 until=$((SECONDS + ${3:-20})) count=${4:-1} last='' line part='' fd
+    exec {fd}< "$dir/$name.out"
+    while :; do
+        while read -r line <&"$fd" || { part+=$line && false; }; do
+            line=$part$line part=''
+            [[ ! $line =~ $pattern ]] || count=$((count - 1))
+        done
+        [ "$count" -gt 0 ] || break
+        [ -z "$last" ] || break
+        is_alive "${pid_of[$name]}" || last='it ended '
+        [ "$SECONDS" -lt "$until" ] || last='not in time '
+        [ -n "$last" ] || pause 0.1
+    done
+    exec {fd}<&-
+    [ "$count" -le 0 ] && return
+    fail "$name never said $pattern: $last$(causes_of "$name")"
+    return 1
 }
 
 # ---- Daemons -----------------------------------------------------------------------------------
@@ -167,6 +192,7 @@ group_interface() {
 
 radios_up() {
     rfkill unblock all
+    noise 0
     bluetooth_up
     wifi_up
 }
@@ -189,7 +215,7 @@ share() {
     local name=$1 place_words radio_words
     shift
     device_words "$name"
-    start "$name" "${place_words[@]}" "$SIMHOP" share --json "${radio_words[@]}" --name "$name" --state "$dir/$name.state" "$@"
+    start "$name" "${place_words[@]}" "$SIMHOP" share -v --json "${radio_words[@]}" --name "$name" --state "$dir/$name.state" "$@"
     wait_for "$name" '"phase":"discover"' "$limit"
 }
 # sync NAME OPTIONS...: reads its code from a pipe that stays open (see type_code).
@@ -202,7 +228,7 @@ sync() {
         exec {fd}<> "$dir/$name.code"
         code_fd_of[$name]=$fd
     fi
-    input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync --json "${radio_words[@]}" --name "$name" \
+    input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync -v --json "${radio_words[@]}" --name "$name" \
         --state "$dir/$name.state" --code-fd 0 --dir "$dir/$name.dir" --nm-dir "$dir/$name.nm" "$@"
 }
 # walk DEVICE FROM TO SPEED: in the background (wait $!), by the clock; the other one stands at 0.

@@ -59,7 +59,7 @@ again() {
 }
 # end_of NAME SIGNAL: it ends by that.
 end_of() {
-    kill "-$2" "${pid_of[$1]}"
+    kill "-$2" "${pid_of[$1]}" 2> /dev/null
     finish "$1" 10
 }
 # names_link NAME CAUSE [SECONDS]

@@ -357,6 +357,29 @@ static void test_early(void **state SH_UNUSED)
     assert_int_equal(ups, 1);
 }
 
+/* wpa_supplicant refuses the group; STATUS shows whether it has P2P at all. */
+static void refuse_group(const char *status)
+{
+    begin(SH_WPA_OWN);
+    (void)sh_wpa_task_tick(task, now);
+    while (ends == 0 && answered < command_count) {
+        const char *command = commands[answered++];
+        if (strcmp(command, "STATUS") == 0)
+            reply(status);
+        else
+            reply(strncmp(command, "P2P_GROUP_ADD", 13) == 0 ? "FAIL\n" : reply_to(command));
+    }
+    assert_int_equal(ends, 1);
+}
+
+static void test_no_p2p(void **state SH_UNUSED)
+{
+    refuse_group("wpa_state=DISCONNECTED\naddress=02:00:00:00:00:00\n");
+    assert_cause(end_cause, SH_WIFI_NO_P2P);
+    refuse_group("wpa_state=DISCONNECTED\np2p_device_address=42:00:00:00:00:00\n");
+    assert_cause(end_cause, SH_WIFI_GROUP_FAILED);
+}
+
 static void test_lost(void **state SH_UNUSED)
 {
     fault = NONE;
@@ -404,7 +427,8 @@ int main(void)
         cmocka_unit_test(test_client), cmocka_unit_test(test_station),
         cmocka_unit_test(test_faults), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_others), cmocka_unit_test(test_early),
-        cmocka_unit_test(test_lost),   cmocka_unit_test(test_undo),
+        cmocka_unit_test(test_no_p2p), cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_undo),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

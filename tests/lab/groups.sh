@@ -70,7 +70,7 @@ names_link() {
 # ---- What is there -----------------------------------------------------------------------------
 
 marks() {
-    find /run/simhop -name 'wifi-*.mark' -printf '%f\n' 2> /dev/null
+    find "$run_dir" -name 'wifi-*.mark' -printf '%P\n'
 }
 # groups_of DEVICE: its interfaces in groups, with names; networks_of DEVICE: what wpa_supplicant has stored.
 groups_of() {
@@ -94,8 +94,7 @@ left_overs() {
         in_ns "$device" iw dev | grep 'Interface hop'
         link_local_of "$device" | grep -vxF "${before[$device]-none}"
     done
-    marks
-    find /run/simhop -mindepth 1 2> /dev/null
+    find "$run_dir" -mindepth 2 -printf '%P\n'
 }
 nothing_is_left() {
     [ -z "$(left_overs)" ]

@@ -431,12 +431,14 @@ ipv6_disabled() {
     done
 }
 without_ipv6() {
+    local addresses
     up
     ipv6_disabled 1
     begin 3145728
     in_transfer
-    told addresses "$(ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')")"
-    ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')" | grep -q '169\.254\.' || fail 'no IPv4 address'
+    addresses=$(ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')")
+    told addresses "$addresses"
+    [[ $addresses == *169.254.* && $addresses != *fe80:* ]] || fail "not IPv4 alone: $addresses"
     both_end
     by_wifi
     ipv6_disabled 0

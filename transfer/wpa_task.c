@@ -183,6 +183,7 @@ static bool build_select(const struct sh_wpa_task *t, char *out)
 
 /* ---- Replies ---- */
 
+static void finish(struct sh_wpa_task *t, enum sh_cause cause);
 static void go_to(struct sh_wpa_task *t, size_t step);
 static size_t step_of(build_fn build);
 
@@ -223,9 +224,16 @@ static bool take_found(struct sh_wpa_task *t, struct sh_bytes reply)
     return sh_wpa_value(reply, "bssid", address, sizeof(address));
 }
 
+/* Names the P2P device address of a wpa_supplicant that has P2P. One in which it is switched off takes the command for a group all the
+ * same, and nothing comes of it. */
 static bool take_status(struct sh_wpa_task *t, struct sh_bytes reply)
 {
-    take_device(t, reply, "p2p_device_address");
+    char text[18], state[32];
+    if (sh_wpa_value(reply, "wpa_state", state, sizeof(state)) &&
+        !sh_wpa_value(reply, "p2p_device_address", text, sizeof(text)))
+        finish(t, sh_fail(SH_WIFI_NO_P2P, "wpa_supplicant has P2P switched off"));
+    else if (t->kind == SH_WPA_OWN)
+        take_device(t, reply, "p2p_device_address");
     return true;
 }
 
@@ -273,11 +281,11 @@ struct step {
 };
 
 static const struct step steps[] = {
+    {"status", P2P, true, build_status, take_status, true, 0},
     {"scan", CLIENT, false, build_scan, take_ok, true, 0},
     {"scanned", CLIENT, false, NULL, NULL, true, SCAN_MS},
     {"find", CLIENT, false, build_find, take_found, true, 0},
     {"networks", STATION, false, build_list, take_enabled, true, 0},
-    {"status", OWN, true, build_status, take_status, true, 0},
     {"add", ALL, true, build_add, take_added, false, 0},
     {"ssid", ALL, true, build_ssid, take_ok, false, 0},
     {"psk", ALL, true, build_psk, take_ok, false, 0},
@@ -336,9 +344,6 @@ static enum sh_cause or_else(const struct sh_wpa_task *t, enum sh_cause cause)
 static enum sh_cause refused(const struct sh_wpa_task *t)
 {
     const char *step = steps[t->step].name;
-    /* STATUS names the P2P device address of whoever has P2P. */
-    if (t->kind == SH_WPA_OWN && t->step == step_of(build_group) && !t->device[0])
-        return sh_fail(SH_WIFI_NO_P2P, "wpa_supplicant has P2P switched off");
     if (t->kind == SH_WPA_OWN)
         return sh_fail(or_else(t, SH_WIFI_GROUP_FAILED), "wpa_supplicant refused: %s", step);
     if (t->kind == SH_WPA_CLIENT && t->step == step_of(build_group))

@@ -43,6 +43,7 @@ advertisements_of_others_are_no_hindrance() {
 
 # attack MODE N: on the anchor, to its end.
 attack() {
+    sleep 3 # the last one's link ends by then
     in_ns tablet "$SIMHOP_LAB_BIN/lab_l2cap_peer" "$(address_of tablet)" "$(address_of anchor)" "$psm" "$1" "$2" \
         > "$dir/attack-$1" 2>&1 || fail "$1: $(tail -n 1 "$dir/attack-$1")"
     told "$1" "$(tr '\n' ';' < "$dir/attack-$1") VmRSS $(rss_of anchor) KiB"

@@ -44,7 +44,7 @@ told() {
 # A process of its own for each look would keep an emulated processor busy.
 mkfifo "$work/nothing" && exec {nothing}<> "$work/nothing"
 pause() {
-    read -rt "$1" -u "$nothing"
+    read -rt "$1" -u "$nothing" || true # it is the time that matters
 }
 # until_true SECONDS COMMAND...: polls it.
 until_true() {

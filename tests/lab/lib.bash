@@ -207,7 +207,7 @@ device_words() {
     place_of "$1"
     case $radio in
     sim) radio_words=(--radio "sim:$air") ;;
-    sim+wifi) radio_words=(--radio "sim:$air" --links ble,wifi-direct --wifi "${wifi[$1]}") ;;
+    sim+wifi) radio_words=(--radio "sim:$air" --links "ble,wifi-direct" --wifi "${wifi[$1]}") ;;
     *) radio_words=(--radio "$radio" --adapter "${adapter[$1]}" --wifi "${wifi[$1]}") ;;
     esac
 }

@@ -55,7 +55,7 @@ static struct sh_finding check_switch(struct sh_doctor *doctor)
 {
     const struct sh_rfkill *states = sh_doctor_switches(doctor);
     const struct sh_rfkill *mine = &states[SH_RFKILL_WIFI];
-    enum sh_cause cause = sh_rfkill_cause(states, SH_RFKILL_WIFI);
+    enum sh_cause cause = sh_rfkill_cause(states, SH_RFKILL_WIFI, NULL);
     if (cause != SH_OK)
         return sh_doctor_failed(SH_WARNING, cause, NULL);
     if (mine->switches == 0)

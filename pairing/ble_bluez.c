@@ -111,6 +111,12 @@ static unsigned roles(const struct sh_bluez_radio *radio)
     return (radio->advertising ? SH_BLUEZ_PERIPHERAL : 0u) | (central ? SH_BLUEZ_CENTRAL : 0u);
 }
 
+/* Of the adapter that is used, or asked for: "hci0"; "": not known. */
+static const char *own_name(const struct sh_bluez_radio *radio)
+{
+    return radio->adapter.name[0] ? radio->adapter.name : radio->wanted_adapter;
+}
+
 /* Why the adapter cannot be used: the switch that holds it off rather than that it is off. */
 static enum sh_cause refine(const struct sh_bluez_radio *radio, enum sh_cause cause)
 {
@@ -119,7 +125,7 @@ static enum sh_cause refine(const struct sh_bluez_radio *radio, enum sh_cause ca
         return cause;
     struct sh_bluez_trouble was;
     keep_trouble(&was, cause);
-    enum sh_cause blocked = sh_rfkill_cause(radio->switches, SH_RFKILL_BLUETOOTH);
+    enum sh_cause blocked = sh_rfkill_cause(radio->switches, SH_RFKILL_BLUETOOTH, own_name(radio));
     return blocked != SH_OK ? blocked : repeat_trouble(&was);
 }
 
@@ -454,7 +460,7 @@ static enum sh_cause bluez_state(struct sh_ble *ble)
     const struct sh_bluez_radio *radio = of(ble);
     struct sh_rfkill switches[SH_RFKILL_TYPES];
     sh_rfkill_read(NULL, switches);
-    SH_TRY(sh_rfkill_cause(switches, SH_RFKILL_BLUETOOTH));
+    SH_TRY(sh_rfkill_cause(switches, SH_RFKILL_BLUETOOTH, own_name(radio)));
     if (radio->adapter.name[0])
         SH_TRY(sh_hci_dev_state(index_of(&radio->adapter)));
     return repeat_trouble(&radio->trouble);

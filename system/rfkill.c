@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proto/slow.h"
@@ -61,13 +62,28 @@ void sh_rfkill_read(const char *path, struct sh_rfkill ret_states[SH_RFKILL_TYPE
     sh_rfkill_read_at(path ? path : DEVICE, NAMES, ret_states);
 }
 
+/* Is name one of "hci0, hp-bluetooth"? */
+static bool is_listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = list; *at;) {
+        size_t len = strcspn(at, ",");
+        if (len == n && strncmp(at, name, n) == 0)
+            return true;
+        at += len;
+        at += strspn(at, ", ");
+    }
+    return false;
+}
+
 enum sh_cause sh_rfkill_cause(const struct sh_rfkill states[SH_RFKILL_TYPES],
-                              enum sh_rfkill_type type)
+                              enum sh_rfkill_type type, const char *radio)
 {
     static const enum sh_cause soft[] = {SH_WIFI_RFKILL_SOFT, SH_BLUETOOTH_RFKILL_SOFT},
                                hard[] = {SH_WIFI_RFKILL_HARD, SH_BLUETOOTH_RFKILL_HARD};
     const struct sh_rfkill *state = &states[type];
-    if (state->switches == 0 || state->shut < state->switches)
+    bool own = radio && radio[0] && is_listed(state->blocked, radio);
+    if (!own && (state->switches == 0 || state->shut < state->switches))
         return SH_OK;
     return sh_fail(state->hard > 0 ? hard[type] : soft[type], "%s", state->blocked);
 }

@@ -28,14 +28,15 @@ struct sh_rfkill {
 /* At once, without waiting. path: NULL for /dev/rfkill. Never fails: what cannot be read is all zeros. */
 void sh_rfkill_read(const char *path, struct sh_rfkill ret_states[SH_RFKILL_TYPES]);
 
-/* Is every switch of the kind, and at least one, blocked? hard counts before soft. SH_OK, or the cause:
- * bluetooth.rfkill-soft, bluetooth.rfkill-hard, wifi.rfkill-soft, wifi.rfkill-hard, with the names as detail. */
+/* Is the radio's own switch ("hci0"; NULL: none is known) blocked, or every switch of the kind and at least one? hard counts
+ * before soft. SH_OK, or the cause: bluetooth.rfkill-soft, bluetooth.rfkill-hard, wifi.rfkill-soft,
+ * wifi.rfkill-hard, with the names of what is blocked as detail. */
 SH_MUST_USE enum sh_cause sh_rfkill_cause(const struct sh_rfkill states[SH_RFKILL_TYPES],
-                                          enum sh_rfkill_type type);
+                                          enum sh_rfkill_type type, const char *radio);
 
 struct sh_rfkill_watch;
-/* Calls changed from the loop whenever a switch changes, with all states, and soon after the start with those that are there. A kernel without rfkill gives a watch that never
- * calls. Fails with env.no-memory. */
+/* Calls changed from the loop whenever a switch changes, with all states, and soon after the start with those that
+ * are there. A kernel without rfkill gives a watch that never calls. Fails with env.no-memory. */
 SH_MUST_USE enum sh_cause
 sh_rfkill_watch_new(struct event_base *base,
                     void (*changed)(const struct sh_rfkill states[SH_RFKILL_TYPES], void *user),

@@ -52,7 +52,8 @@ enum sh_cause sh_wifi_look(const struct sh_wifi *wifi, struct sh_wifi_radio *ret
     SH_TRY(wifi->read(ret_radio));
     SH_TRY(sh_wifi_station(ret_radio, wifi->iface[0] ? wifi->iface : NULL, ret_station));
     sh_rfkill_read(NULL, states);
-    SH_TRY(sh_rfkill_cause(states, SH_RFKILL_WIFI));
+    const struct sh_wifi_phy *phy = sh_wifi_phy(ret_radio, (*ret_station)->phy);
+    SH_TRY(sh_rfkill_cause(states, SH_RFKILL_WIFI, phy ? phy->name : NULL));
     *ret_config = (struct sh_wifi_run_config){.base = wifi->base,
                                               .control_dir = wifi->control_dir,
                                               .run_dir = wifi->run_dir,

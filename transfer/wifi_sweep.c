@@ -33,7 +33,7 @@ struct sh_wifi_sweep {
     void *user;
     char run_dir[PATH_SIZE / 2];
     struct left left[MARKS_MAX];
-    unsigned count, at;
+    unsigned count, at, undone;
     struct sh_wpa_control *control;
     struct event *next;
 };
@@ -99,6 +99,7 @@ static void pass_over(struct sh_wifi_sweep *s)
 static void advance(struct sh_wifi_sweep *s)
 {
     (void)unlink(s->left[s->at].path);
+    s->undone++;
     pass_over(s);
 }
 
@@ -177,7 +178,7 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
     SH_SLOW("wifi sweep");
     struct sh_wifi_sweep *s = user;
     if (s->at == s->count) {
-        s->done(s->count, s->user);
+        s->done(s->undone, s->user);
         return;
     }
     const struct sh_wifi_mark_text *text = &s->left[s->at].text;

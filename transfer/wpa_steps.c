@@ -182,9 +182,16 @@ static bool take_found(struct sh_wpa_task *t, struct sh_bytes reply)
     return sh_wpa_value(reply, "bssid", address, sizeof(address));
 }
 
+/* Names the P2P device address of a wpa_supplicant that has P2P. One in which it is switched off takes the command for a group all the
+ * same, and nothing comes of it. */
 static bool take_status(struct sh_wpa_task *t, struct sh_bytes reply)
 {
-    take_device(t, reply, "p2p_device_address");
+    char text[18], state[32];
+    if (sh_wpa_value(reply, "wpa_state", state, sizeof(state)) &&
+        !sh_wpa_value(reply, "p2p_device_address", text, sizeof(text)))
+        sh_wpa_task_end(t, sh_fail(SH_WIFI_NO_P2P, "wpa_supplicant has P2P switched off"));
+    else if (t->kind == SH_WPA_OWN)
+        take_device(t, reply, "p2p_device_address");
     return true;
 }
 
@@ -222,11 +229,11 @@ static bool take_stored(struct sh_wpa_task *t, struct sh_bytes reply)
 /* ---- The table ---- */
 
 const struct sh_wpa_step sh_wpa_steps[] = {
+    {"status", P2P, true, build_status, take_status, true, 0},
     {"scan", CLIENT, false, build_scan, take_ok, true, 0},
     {"scanned", CLIENT, false, NULL, NULL, true, SH_WPA_SCAN_MS},
     {"find", CLIENT, false, build_find, take_found, true, 0},
     {"networks", STATION, false, build_list, take_enabled, true, 0},
-    {"status", OWN, true, build_status, take_status, true, 0},
     {"add", ALL, true, build_add, take_added, false, 0},
     {"ssid", ALL, true, build_ssid, take_ok, false, 0},
     {"psk", ALL, true, build_psk, take_ok, false, 0},

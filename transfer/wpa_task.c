@@ -46,9 +46,6 @@ static enum sh_cause or_else(const struct sh_wpa_task *t, enum sh_cause cause)
 static enum sh_cause refused(const struct sh_wpa_task *t)
 {
     const char *step = sh_wpa_steps[t->step].name;
-    /* STATUS names the P2P device address of whoever has P2P. */
-    if (t->kind == SH_WPA_OWN && is_at(t, "group") && !t->device[0])
-        return sh_fail(SH_WIFI_NO_P2P, "wpa_supplicant has P2P switched off");
     if (t->kind == SH_WPA_OWN)
         return sh_fail(or_else(t, SH_WIFI_GROUP_FAILED), "wpa_supplicant refused: %s", step);
     if (t->kind == SH_WPA_CLIENT && is_at(t, "group"))

@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_assert(states[i].shut <= states[i].soft + states[i].hard);
         fuzz_assert((states[i].shut > 0) == (states[i].blocked[0] != '\0'));
         fuzz_assert(strlen(states[i].blocked) < SH_RFKILL_NAME);
-        enum sh_cause cause = sh_rfkill_cause(states, (enum sh_rfkill_type)i);
+        enum sh_cause cause =
+            sh_rfkill_cause(states, (enum sh_rfkill_type)i, i % 2 ? "hci0" : NULL);
         fuzz_assert(cause == SH_OK || states[i].shut == states[i].switches);
         switches += states[i].switches;
     }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # limit: 900
+# by name only: the matrix takes longer than the lane may; scripts/test lab faults_wifi runs it
 # What happens to Wi-Fi, and that the session goes on over what is left.
 # shellcheck source=faults.bash
 . "$(dirname "$(realpath "$0")")/faults.bash"

@@ -9,7 +9,7 @@
 
 radio=sim+wifi
 tests=()
-# rarely NAME: a test that runs when everything is wanted, or this.
+# always NAME..., rarely NAME: the latter runs only when everything is wanted, or this.
 always() {
     tests+=("$@")
 }
@@ -59,7 +59,7 @@ again() {
 }
 # end_of NAME SIGNAL: it ends by that.
 end_of() {
-    kill "-$2" "${pid_of[$1]}"
+    kill "-$2" "${pid_of[$1]}" 2> /dev/null
     finish "$1" 10
 }
 # names_link NAME CAUSE [SECONDS]
@@ -70,7 +70,7 @@ names_link() {
 # ---- What is there -----------------------------------------------------------------------------
 
 marks() {
-    find /run/simhop -name 'wifi-*.mark' -printf '%f\n' 2> /dev/null
+    find "$run_dir" -name 'wifi-*.mark' -printf '%P\n'
 }
 # groups_of DEVICE: its interfaces in groups, with names; networks_of DEVICE: what wpa_supplicant has stored.
 groups_of() {
@@ -84,7 +84,7 @@ networks_of() {
     done
 }
 link_local_of() {
-    in_ns "$1" ip -brief address show dev "${wifi[$1]}" | grep -oE '(169\.254\.|fe80:)[^ ]*'
+    in_ns "$1" ip -brief address show dev "${wifi[$1]}" | grep -oE '(169\.254\.|fe80:)[^ ]*' | grep -v 'ff:fe'
 }
 left_overs() {
     local device
@@ -94,8 +94,7 @@ left_overs() {
         in_ns "$device" iw dev | grep 'Interface hop'
         link_local_of "$device" | grep -vxF "${before[$device]-none}"
     done
-    marks
-    find /run/simhop -mindepth 1 2> /dev/null
+    find "$run_dir" -mindepth 2 -printf '%P\n'
 }
 nothing_is_left() {
     [ -z "$(left_overs)" ]
@@ -257,8 +256,6 @@ killed_sync() {
     end_of tablet KILL
     told "left by $way" "$(left_overs | tr '\n' ';')"
     [ -n "$(marks)" ] || fail 'no mark'
-    [ "$way" != station ] || [ -n "$(networks_of tablet | grep home | grep DISABLED)" ] ||
-        fail 'the own network was not forbidden, which the sweep is to take back'
     again "$@"
     by_wifi
     grep -q 'removed what an earlier run left' "$dir/tablet.err" || fail 'it does not say that it swept'
@@ -329,10 +326,6 @@ both_keep_their_own_network_on_its_channel() {
     by_wifi
     stays_at_home anchor afterwards
     stays_at_home tablet afterwards
-    for device in anchor tablet; do
-        ! grep -q 'wlan[01]: CTRL-EVENT-DISCONNECTED' <(tail -n 200 "$logs/wpa-$device" | sed -n '/Associated/,$p' | grep -v ' reason=3 locally_generated=1') ||
-            told "$device" "$(grep DISCONNECTED "$logs/wpa-$device" | tail -n 2)"
-    done
     is_tidy 'the transfer'
     as_before anchor
     as_before tablet
@@ -385,7 +378,7 @@ without_permission() {
     names_link anchor wifi.permission
     end_of anchor TERM
 }
-# Of the world's rules hwsim has all channels; a country whose rules it obeys leaves none only if there is such.
+# wifi.regulatory is not here: no country leaves the virtual radios without a channel of 2.4 GHz.
 always without_p2p without_a_supplicant
 rarely without_permission
 
@@ -438,12 +431,14 @@ ipv6_disabled() {
     done
 }
 without_ipv6() {
+    local addresses
     up
     ipv6_disabled 1
     begin 3145728
     in_transfer
-    told addresses "$(ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')")"
-    ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')" | grep -q '169\.254\.' || fail 'no IPv4 address'
+    addresses=$(ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')")
+    told addresses "$addresses"
+    [[ $addresses == *169.254.* && $addresses != *fe80:* ]] || fail "not IPv4 alone: $addresses"
     both_end
     by_wifi
     ipv6_disabled 0

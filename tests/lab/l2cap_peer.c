@@ -37,6 +37,7 @@ struct peer {
     uint8_t psm;
     unsigned n;
     unsigned up; /* channels that were */
+    int error;   /* why the last of the others was not */
 };
 
 static sh_ms now_ms(void)
@@ -52,12 +53,20 @@ static int call(struct peer *peer)
     sh_autoclose int fd = -1;
     int error = 0;
     socklen_t size = sizeof(error);
-    if (sh_l2cap_socket_call(&peer->own, &peer->anchor, peer->psm, &fd) != SH_OK)
+    errno = 0;
+    if (sh_l2cap_socket_call(&peer->own, &peer->anchor, peer->psm, &fd) != SH_OK) {
+        peer->error = errno;
         return -1;
+    }
     struct pollfd wait = {.fd = fd, .events = POLLOUT};
-    if (poll(&wait, 1, CONNECT_MS) != 1 ||
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
+    if (poll(&wait, 1, CONNECT_MS) != 1)
+        error = ETIMEDOUT;
+    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    if (error != 0) {
+        peer->error = error;
         return -1;
+    }
     peer->up++;
     int up = fd;
     fd = -1;
@@ -250,6 +259,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < SH_COUNT(modes); i++) {
         if (strcmp(modes[i].name, argv[4]) == 0) {
             modes[i].run(&peer);
+            if (peer.error != 0)
+                printf("the others: %s\n", strerror(peer.error));
             return peer.up > 0 ? 0 : 1;
         }
     }

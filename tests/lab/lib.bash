@@ -17,12 +17,13 @@ export SIMHOP_TESTS_AT_ONCE=1
 . "$lab_dir/../process/lib.bash"
 
 shared_air=/run/air
+run_dir=/run/simhop-lab # of what each device has to undo; they share no more of it than two machines do
 logs=/run/lab/logs
 daemons=/run/daemons
 bt_server=/tmp/bt-server-bredrle
 read -ra air_options <<< "${LAB_AIR_OPTIONS--v}" # of lab_air
 bluetoothd_options=() # -E where something experimental is wanted
-mkdir -p "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
+mkdir -p "$run_dir" "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
 declare -A adapter=([anchor]=hci0 [tablet]=hci1) wifi=([anchor]=wlan0 [tablet]=wlan1) space=([anchor]='' [tablet]=tab)
 limit=20 # seconds that a radio may take for anything; the guest is slow
 
@@ -43,7 +44,7 @@ told() {
 # A process of its own for each look would keep an emulated processor busy.
 mkfifo "$work/nothing" && exec {nothing}<> "$work/nothing"
 pause() {
-    read -rt "$1" -u "$nothing"
+    read -rt "$1" -u "$nothing" || true # it is the time that matters
 }
 # until_true SECONDS COMMAND...: polls it.
 until_true() {
@@ -206,7 +207,7 @@ device_words() {
     place_of "$1"
     case $radio in
     sim) radio_words=(--radio "sim:$air") ;;
-    sim+wifi) radio_words=(--radio "sim:$air" --links ble,wifi-direct --wifi "${wifi[$1]}") ;;
+    sim+wifi) radio_words=(--radio "sim:$air" --links "ble,wifi-direct" --wifi "${wifi[$1]}") ;;
     *) radio_words=(--radio "$radio" --adapter "${adapter[$1]}" --wifi "${wifi[$1]}") ;;
     esac
 }
@@ -215,7 +216,8 @@ share() {
     local name=$1 place_words radio_words
     shift
     device_words "$name"
-    start "$name" "${place_words[@]}" "$SIMHOP" share -v --json "${radio_words[@]}" --name "$name" --state "$dir/$name.state" "$@"
+    RUNTIME_DIRECTORY=$run_dir/$name start "$name" "${place_words[@]}" "$SIMHOP" share -v --json "${radio_words[@]}" --name "$name" \
+        --state "$dir/$name.state" "$@"
     wait_for "$name" '"phase":"discover"' "$limit"
 }
 # sync NAME OPTIONS...: reads its code from a pipe that stays open (see type_code).
@@ -228,7 +230,8 @@ sync() {
         exec {fd}<> "$dir/$name.code"
         code_fd_of[$name]=$fd
     fi
-    input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync -v --json "${radio_words[@]}" --name "$name" \
+    RUNTIME_DIRECTORY=$run_dir/$name input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync -v --json \
+        "${radio_words[@]}" --name "$name" \
         --state "$dir/$name.state" --code-fd 0 --dir "$dir/$name.dir" --nm-dir "$dir/$name.nm" "$@"
 }
 # walk DEVICE FROM TO SPEED: in the background (wait $!), by the clock; the other one stands at 0.

@@ -76,9 +76,26 @@ static void test_states(void **state SH_UNUSED)
     assert_int_equal(states[SH_RFKILL_WIFI].switches, 1);
     assert_int_equal(states[SH_RFKILL_WIFI].soft, 0);
     assert_string_equal(states[SH_RFKILL_WIFI].blocked, "");
-    assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH), SH_BLUETOOTH_RFKILL_SOFT);
+    assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, NULL), SH_BLUETOOTH_RFKILL_SOFT);
     assert_string_equal(sh_detail(), "hp-bluetooth, hci0");
-    assert_ok(sh_rfkill_cause(states, SH_RFKILL_WIFI));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_WIFI, NULL));
+}
+
+/* Of several adapters the switch of the one that is meant counts alone. */
+static void test_own_switch(void **state SH_UNUSED)
+{
+    name_switch(0, "hci0\n");
+    name_switch(1, "hci10\n");
+    name_switch(2, "hci1\n");
+    tell(0, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_ADD, 0, 0);
+    tell(1, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_ADD, 1, 0);
+    tell(2, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_ADD, 0, 0);
+    look();
+    assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, "hci10"), SH_BLUETOOTH_RFKILL_SOFT);
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, "hci1"));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, "hci0"));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, ""));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, NULL));
 }
 
 /* One way free is enough, and a switch that is blocked twice is one switch. */
@@ -88,10 +105,10 @@ static void test_one_is_free(void **state SH_UNUSED)
     tell(1, RFKILL_TYPE_WLAN, RFKILL_OP_ADD, 0, 0);
     look();
     assert_int_equal(states[SH_RFKILL_WIFI].shut, 1);
-    assert_ok(sh_rfkill_cause(states, SH_RFKILL_WIFI));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_WIFI, NULL));
     tell(0, RFKILL_TYPE_WLAN, RFKILL_OP_ADD, 1, 1);
     look();
-    assert_cause(sh_rfkill_cause(states, SH_RFKILL_WIFI), SH_WIFI_RFKILL_HARD);
+    assert_cause(sh_rfkill_cause(states, SH_RFKILL_WIFI, NULL), SH_WIFI_RFKILL_HARD);
     assert_string_equal(states[SH_RFKILL_WIFI].blocked, "rfkill0"); /* no name to be found */
 }
 
@@ -114,9 +131,9 @@ static void test_each_cause(void **state SH_UNUSED)
     for (size_t i = 0; i < SH_COUNT(table); i++) {
         tell(7, table[i].type, RFKILL_OP_ADD, table[i].soft, table[i].hard);
         look();
-        assert_cause(sh_rfkill_cause(states, table[i].kind), table[i].cause);
-        assert_ok(sh_rfkill_cause(states, table[i].kind == SH_RFKILL_WIFI ? SH_RFKILL_BLUETOOTH
-                                                                          : SH_RFKILL_WIFI));
+        assert_cause(sh_rfkill_cause(states, table[i].kind, NULL), table[i].cause);
+        assert_ok(sh_rfkill_cause(
+            states, table[i].kind == SH_RFKILL_WIFI ? SH_RFKILL_BLUETOOTH : SH_RFKILL_WIFI, NULL));
     }
 }
 
@@ -175,8 +192,8 @@ static void test_no_device(void **state SH_UNUSED)
     memset(states, 0xff, sizeof(states));
     sh_rfkill_read_at("/nowhere/rfkill", folder, states);
     assert_memory_equal(states, zeros, sizeof(zeros));
-    assert_ok(sh_rfkill_cause(states, SH_RFKILL_WIFI));
-    assert_ok(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_WIFI, NULL));
+    assert_ok(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, NULL));
 }
 
 /* ---- Watching ---- */
@@ -218,7 +235,7 @@ static void test_watch(void **state SH_UNUSED)
     tell(4, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_CHANGE, 1, 0);
     turn(base);
     assert_int_equal(changes, 2);
-    assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH), SH_BLUETOOTH_RFKILL_SOFT);
+    assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, NULL), SH_BLUETOOTH_RFKILL_SOFT);
     free_it = true;
     tell(4, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_DEL, 1, 0);
     turn(base);
@@ -271,10 +288,10 @@ static void test_this_machine(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(test_states),        WITH(test_one_is_free),  WITH(test_each_cause),
-        WITH(test_odd_events),    WITH(test_long_event),   WITH(test_many_switches),
-        WITH(test_hostile_name),  WITH(test_no_device),    WITH(test_watch),
-        WITH(test_watch_nothing), WITH(test_this_machine),
+        WITH(test_states),        WITH(test_one_is_free),   WITH(test_each_cause),
+        WITH(test_own_switch),    WITH(test_odd_events),    WITH(test_long_event),
+        WITH(test_many_switches), WITH(test_hostile_name),  WITH(test_no_device),
+        WITH(test_watch),         WITH(test_watch_nothing), WITH(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

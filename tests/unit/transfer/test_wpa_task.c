@@ -214,8 +214,9 @@ static void test_client(void **state SH_UNUSED)
     begin(SH_WPA_CLIENT);
     run();
     assert_int_equal(ups, 1);
-    assert_string_equal(commands[0], "SCAN TYPE=ONLY freq=2412");
-    assert_string_equal(commands[1], "BSS 46:00:00:00:00:01");
+    assert_string_equal(commands[0], "STATUS");
+    assert_string_equal(commands[1], "SCAN TYPE=ONLY freq=2412");
+    assert_string_equal(commands[2], "BSS 46:00:00:00:00:01");
     assert_true(was_asked(
         "SET_NETWORK 3 bssid 42:00:00:00:00:01")); /* the device, so that one channel is scanned */
     absent = true;
@@ -357,6 +358,21 @@ static void test_early(void **state SH_UNUSED)
     assert_int_equal(ups, 1);
 }
 
+/* Its P2P is switched off, which STATUS shows: nothing else is asked of it. */
+static void test_no_p2p(void **state SH_UNUSED)
+{
+    static const enum sh_wpa_task_kind kinds[] = {SH_WPA_OWN, SH_WPA_CLIENT};
+    for (size_t i = 0; i < SH_COUNT(kinds); i++) {
+        begin(kinds[i]);
+        (void)sh_wpa_task_tick(task, now);
+        assert_string_equal(commands[answered++], "STATUS");
+        reply("wpa_state=DISCONNECTED\naddress=02:00:00:00:00:00\n");
+        assert_int_equal(ends, 1);
+        assert_cause(end_cause, SH_WIFI_NO_P2P);
+        assert_int_equal(command_count, 1);
+    }
+}
+
 static void test_lost(void **state SH_UNUSED)
 {
     fault = NONE;
@@ -404,7 +420,8 @@ int main(void)
         cmocka_unit_test(test_client), cmocka_unit_test(test_station),
         cmocka_unit_test(test_faults), cmocka_unit_test(test_failures),
         cmocka_unit_test(test_others), cmocka_unit_test(test_early),
-        cmocka_unit_test(test_lost),   cmocka_unit_test(test_undo),
+        cmocka_unit_test(test_no_p2p), cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_undo),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

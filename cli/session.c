@@ -302,3 +302,8 @@ bool sh_session_greeted(const struct sh_session *s)
 {
     return sh_handshake_greeted(s->handshake);
 }
+
+bool sh_session_heard_us(const struct sh_session *s)
+{
+    return sh_handshake_heard_us(s->handshake);
+}

@@ -127,7 +127,9 @@ sh_ms sh_session_tick(struct sh_session *session);
 bool sh_session_is_over(const struct sh_session *session);
 /* In a transfer, over whatever links. */
 bool sh_session_is_moving(const struct sh_session *session);
-/* Anchor: has the peer greeted us, or is it a connection that says nothing? */
+/* Has the peer greeted us, or is it a connection that says nothing? */
 bool sh_session_greeted(const struct sh_session *session);
+/* Has it said anything that answers us? */
+bool sh_session_heard_us(const struct sh_session *session);
 
 #endif

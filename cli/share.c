@@ -166,19 +166,26 @@ static void on_done(const struct sh_session_summary *summary, void *user)
     sh_events_done(&visitor->events, summary, sh_edge_now());
 }
 
+/* Whose end is worth a word. A peer that did not hear our greeting says so, connects again, and is no visitor yet. */
+static bool took_part(const struct sh_session *session, enum sh_cause cause)
+{
+    return sh_session_greeted(session) &&
+           (sh_session_heard_us(session) || cause != SH_CONNECT_TIMEOUT);
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct visitor *visitor = user;
     struct share *share = visitor->share;
-    bool greeted = sh_session_greeted(visitor->session);
+    bool counts = took_part(visitor->session, cause);
     cause = sh_edge_explain(&share->edge, cause);
     visitor->over = true;
     visitor->stream = NULL;
-    if (!greeted)
-        sh_log("share: a connection that did not greet: %s", sh_cause_info(cause)->name);
+    if (!counts)
+        sh_log("share: a connection that came to nothing: %s", sh_cause_info(cause)->name);
     else if (cause != SH_OK && !share->stopping)
         sh_output_cause(share->config->out, cause);
-    if (greeted && share->config->once && !share->stopping)
+    if (counts && share->config->once && !share->stopping)
         quit(share, cause);
     sh_edge_wake(&share->edge);
 }

@@ -23,7 +23,7 @@ struct sh_share_config {
     size_t item_count;
     const struct sh_bundle *draft; /* may be NULL */
     int device_kind;
-    bool once; /* end with the first device that greeted us */
+    bool once; /* end with the first device that took part */
 };
 
 /* Shares until stopped (or once). SH_OK: at least one device is done and nothing was cut off. */

@@ -20,7 +20,8 @@ struct sync {
     struct sh_session *session, *old; /* old: over, freed with the next tick */
     struct sh_stream *stream;
     struct sh_nearby_pick picked;
-    sh_ms connect_deadline;
+    sh_ms connect_deadline;      /* of the phase; SH_NEVER: not in it */
+    enum sh_cause connect_cause; /* what the last try ended with */
     unsigned connects, code_run;
     enum sh_phase phase; /* until the session has its own */
     char *incoming_dir, *bundle_dir;
@@ -152,6 +153,37 @@ static void on_done(const struct sh_session_summary *summary, void *user)
     sync->end = sync->config->arrived(summary, sync->config->user);
 }
 
+/* From the second try on over a new connection: the old one may be there still, and of no use. */
+static void connect_picked(struct sync *sync)
+{
+    struct sh_ble *ble = sync->edge.ble;
+    bool anew = sync->connects++ > 0;
+    enum sh_cause cause =
+        ble->driver->connect(ble, sync->picked.address, sync->picked.advert.psm, anew);
+    if (cause != SH_OK)
+        quit(sync, cause);
+}
+
+/* The phase `connect`, for the first time or once more; what it ends with if nothing else comes. */
+static void connect_begin(struct sync *sync, enum sh_cause cause)
+{
+    const struct sh_device *linked = sync->picked.linked;
+    sync->phase = SH_PHASE_CONNECT;
+    sync->connect_cause = cause;
+    sync->connect_deadline = sh_edge_now() + SH_SYNC_CONNECT_MS;
+    sh_events_phase(&sync->events, SH_PHASE_CONNECT, linked ? linked->name : NULL);
+    connect_picked(sync);
+}
+
+/* The anchor did not answer our greeting, or the connection broke before it did: is there another try? Not if the radio is
+ * what is wrong. */
+static bool may_connect_again(struct sync *sync, enum sh_cause cause)
+{
+    bool mute = cause == SH_CONNECT_TIMEOUT || cause == SH_CONNECT_LOST;
+    return mute && !sync->quitting && !sh_session_greeted(sync->old) &&
+           sync->connects < SH_SYNC_CONNECTS && sh_edge_explain(&sync->edge, cause) == cause;
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
@@ -161,6 +193,13 @@ static void on_ended(enum sh_cause cause, void *user)
     if (sync->edge.wifi)
         sync->edge.wifi->driver->rest(sync->edge.wifi);
     sh_ask_stop(sync->ask);
+    if (may_connect_again(sync, cause)) {
+        sh_output_note(sync->config->out, "The other device does not answer. Connecting again.");
+        connect_begin(sync, cause);
+        sh_edge_wake(&sync->edge);
+        return;
+    }
+    sync->connect_deadline = SH_NEVER;
     /* Somebody else than --anchor asked for: look on. */
     if (cause == SH_NEAR_NO_ANCHOR && !sync->quitting) {
         sh_nearby_again(sync->nearby, sync->picked.address, sh_edge_now());
@@ -189,27 +228,15 @@ static const struct sh_session_ops session_ops = {
 
 /* ---- Discovery and connection ---- */
 
-static void connect_picked(struct sync *sync)
-{
-    struct sh_ble *ble = sync->edge.ble;
-    sync->connects++;
-    sync->connect_deadline = sh_edge_now() + SH_SYNC_CONNECT_MS;
-    enum sh_cause cause = ble->driver->connect(ble, sync->picked.address, sync->picked.advert.psm);
-    if (cause != SH_OK)
-        quit(sync, cause);
-}
-
 static void on_pick(const struct sh_nearby_pick *pick, void *user)
 {
     struct sync *sync = user;
-    sync->phase = SH_PHASE_CONNECT;
     sync->picked = *pick;
     sync->connects = 0;
-    sh_events_phase(&sync->events, SH_PHASE_CONNECT, pick->linked ? pick->linked->name : NULL);
     /* Scanning and a connection fight for the radio's time. */
     if (sync->edge.ble->driver->scan(sync->edge.ble, false) != SH_OK)
         sh_log("sync: scanning could not be stopped");
-    connect_picked(sync);
+    connect_begin(sync, SH_CONNECT_TIMEOUT);
 }
 
 static void on_nearby_phase(enum sh_phase phase, void *user)
@@ -283,7 +310,6 @@ static void on_stream(struct sh_stream *stream, bool incoming, void *user)
         sh_stream_close(stream);
         return;
     }
-    sync->connect_deadline = SH_NEVER;
     sync->stream = stream;
     fill_config(sync, &config);
     enum sh_cause cause = sh_session_new(&config, &session_ops, sync, stream, &sync->session);
@@ -298,6 +324,7 @@ static void on_connect_failed(enum sh_cause cause, void *user)
     struct sync *sync = user;
     if (sync->session || sync->quitting || sync->connect_deadline == SH_NEVER)
         return;
+    sync->connect_cause = cause;
     if (sync->connects < SH_SYNC_CONNECTS)
         connect_picked(sync);
     else
@@ -391,7 +418,7 @@ static sh_ms on_tick(sh_ms now, void *user)
         return SH_NEVER;
     if (sync->connect_deadline != SH_NEVER) {
         if (now >= sync->connect_deadline)
-            quit(sync, SH_CONNECT_TIMEOUT);
+            quit(sync, sync->connect_cause);
         return sync->connect_deadline;
     }
     return sh_nearby_tick(sync->nearby, now);

@@ -9,8 +9,8 @@
 #include "cli/edge.h"
 #include "cli/events.h"
 
-#define SH_SYNC_CONNECT_MS 10000
-#define SH_SYNC_CONNECTS   3 /* tries before connect.failed */
+#define SH_SYNC_CONNECT_MS 10000 /* until a stream is up */
+#define SH_SYNC_CONNECTS   3     /* tries in all */
 
 struct sh_sync_config {
     const struct sh_common *common;

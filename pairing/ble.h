@@ -48,8 +48,9 @@ struct sh_ble_driver {
     void (*advertise_stop)(struct sh_ble *ble);
     enum sh_cause (*scan)(struct sh_ble *ble, bool on);
     /* Ends in ops->stream or ops->connect_failed, unless it fails at once. A connect that is not
-     * done is given up for a new one, and is not heard of again. */
-    enum sh_cause (*connect)(struct sh_ble *ble, const char *address, uint8_t psm);
+     * done is given up for a new one, and is not heard of again. anew: what connects the two devices now is ended first,
+     * where there is such a thing; the last stream on it was of no use. */
+    enum sh_cause (*connect)(struct sh_ble *ble, const char *address, uint8_t psm, bool anew);
     /* 20 to 50 samples a second by ops->rssi. */
     void (*sample)(struct sh_ble *ble, struct sh_stream *stream, bool on);
     /* Can the radio be used at this moment? SH_OK, or what is wrong with it (a switch, the adapter, the daemon): what stands

@@ -346,6 +346,8 @@ static void on_changed(const struct sh_bluez_change *change, void *user)
         heard(radio, change);
     if (change->adapter || change->adapter_gone)
         sh_bluez_review(radio);
+    else if (change->device && !radio->over)
+        sh_bluez_link_review(radio); /* its connection may have ended */
     sh_bluez_radio_leave(radio);
 }
 
@@ -444,9 +446,9 @@ static enum sh_cause bluez_scan(struct sh_ble *ble, bool on)
     return SH_OK;
 }
 
-static enum sh_cause bluez_connect(struct sh_ble *ble, const char *address, uint8_t psm)
+static enum sh_cause bluez_connect(struct sh_ble *ble, const char *address, uint8_t psm, bool anew)
 {
-    return sh_bluez_link_call(of(ble), address, psm);
+    return sh_bluez_link_call(of(ble), address, psm, anew);
 }
 
 static void bluez_sample(struct sh_ble *ble, struct sh_stream *stream, bool on)

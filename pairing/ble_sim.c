@@ -308,7 +308,9 @@ static enum sh_cause sim_scan(struct sh_ble *ble, bool on)
     return event_add(radio->hearing, NULL) == 0 ? SH_OK : SH_ENV_NO_MEMORY;
 }
 
-static enum sh_cause sim_connect(struct sh_ble *ble, const char *address, uint8_t psm)
+/* A connection of the air is a stream: there is nothing else to end. */
+static enum sh_cause sim_connect(struct sh_ble *ble, const char *address, uint8_t psm,
+                                 bool anew SH_UNUSED)
 {
     struct sh_sim_radio *radio = of(ble);
     if (!sh_sim_name_ok(address, strlen(address)) || strcmp(address, radio->name) == 0)

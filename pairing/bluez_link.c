@@ -7,9 +7,10 @@
 #include "proto/slow.h"
 
 #define PATIENCE_MS   1500 /* for the scan to end */
-#define CONNECT_MS    5000
+#define CONNECT_MS    4000
 #define ONCE_MORE_MS  3500
-#define PAUSE_MS      200 /* between two tries */
+#define END_MS        3000 /* bluetoothd waits 2 s before it ends a connection */
+#define PAUSE_MS      200  /* between two tries */
 #define TRIES         2
 #define NO_ADAPTER_MS 5000
 #define REASSERT_MS   300
@@ -25,6 +26,7 @@ static void arm(struct event *event, unsigned ms)
 static void call_end(struct sh_bluez_radio *radio)
 {
     radio->call.state = SH_BLUEZ_NO_CALL;
+    radio->call.ending = sd_bus_slot_unref(radio->call.ending);
     event_del(radio->call.timer);
     sh_bluez_kick(radio);
 }
@@ -38,6 +40,7 @@ static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
     if (call->tries < TRIES) {
         call->state = SH_BLUEZ_CALL_WAITS;
         call->patience_over = false;
+        call->anew = true;
         arm(call->timer, PAUSE_MS);
         sh_bluez_kick(radio);
         return;
@@ -54,6 +57,7 @@ static void call_out(struct sh_bluez_radio *radio)
     int fd = -1;
     call->tries++;
     call->state = SH_BLUEZ_CALL_OUT;
+    call->ending = sd_bus_slot_unref(call->ending);
     event_del(call->timer);
     enum sh_cause cause = sh_bluez_own(radio, &own) ? SH_OK : SH_CONNECT_FAILED;
     if (cause == SH_OK)
@@ -64,14 +68,71 @@ static void call_out(struct sh_bluez_radio *radio)
         call_failed(radio, cause);
 }
 
+/* The peer as bluetoothd shows it, if it is connected. */
+static const struct sh_bluez_device *connected_peer(const struct sh_bluez_radio *radio)
+{
+    struct sh_bluez *objects = sh_bluez_daemon_objects(radio->daemon);
+    size_t n = strlen(radio->adapter.path);
+    for (size_t i = 0; i < sh_bluez_device_count(objects); i++) {
+        const struct sh_bluez_device *device = sh_bluez_device_at(objects, i);
+        bool random = radio->call.peer.type == BDADDR_LE_RANDOM;
+        bdaddr_t octets;
+        if (device->connected && device->random == random &&
+            strncmp(device->path, radio->adapter.path, n) == 0 && device->path[n] == '/' &&
+            str2ba(device->address, &octets) == 0 && bacmp(&octets, &radio->call.peer.octets) == 0)
+            return device;
+    }
+    return NULL;
+}
+
+/* Whatever it answered: the call tells whether it was of use. */
+static int on_call_ending(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
+{
+    struct sh_bluez_radio *radio = user;
+    if (sh_bluez_error(answer, "Disconnect") != SH_OK)
+        sh_log("bluez: %s", sh_detail());
+    sh_bluez_radio_enter(radio);
+    radio->call.ending = sd_bus_slot_unref(radio->call.ending);
+    sh_bluez_link_review(radio); /* or it is down a moment later */
+    sh_bluez_radio_leave(radio);
+    return 1;
+}
+
+/* Ends the connection to the peer first, if one is wanted anew and one is there. Others may hold it up after our channel is
+ * gone (bluetoothd's own channels do), and a channel that the two kernels disagree about lives as long as it does. */
+static void call_anew(struct sh_bluez_radio *radio)
+{
+    struct sh_bluez_call *call = &radio->call;
+    struct sh_bus *bus = sh_bluez_daemon_bus(radio->daemon);
+    const struct sh_bluez_device *peer = call->anew && bus ? connected_peer(radio) : NULL;
+    sd_bus_message *m = NULL;
+    enum sh_cause cause = SH_CONNECT_FAILED;
+    call->anew = false;
+    if (peer)
+        cause = sh_bluez_message(bus, peer->path, SH_BLUEZ_DEVICE, "Disconnect", &m);
+    if (cause == SH_OK) {
+        sh_log("bluez: ending the connection to begin it anew");
+        cause = sh_bus_call(bus, m, on_call_ending, radio, END_MS, &call->ending);
+        sd_bus_message_unref(m);
+    }
+    if (cause != SH_OK) {
+        call_out(radio);
+        return;
+    }
+    call->state = SH_BLUEZ_CALL_ENDS;
+    arm(call->timer, END_MS);
+}
+
 void sh_bluez_link_review(struct sh_bluez_radio *radio)
 {
     struct sh_bluez_call *call = &radio->call;
+    if (call->state == SH_BLUEZ_CALL_ENDS && !call->ending && !connected_peer(radio))
+        call_out(radio);
     if (call->state != SH_BLUEZ_CALL_WAITS || !radio->usable)
         return;
     bool pausing = call->tries > 0 && !call->patience_over;
     if (!pausing && (sh_bluez_scan_idle(radio->scan) || call->patience_over))
-        call_out(radio);
+        call_anew(radio);
 }
 
 static void on_call_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
@@ -80,9 +141,11 @@ static void on_call_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, vo
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
     struct sh_bluez_call *call = &radio->call;
-    if (call->state == SH_BLUEZ_CALL_WAITS && radio->usable) {
-        call->patience_over = true;
+    if (call->state == SH_BLUEZ_CALL_ENDS) {
         call_out(radio);
+    } else if (call->state == SH_BLUEZ_CALL_WAITS && radio->usable) {
+        call->patience_over = true;
+        call_anew(radio);
     } else if (call->state == SH_BLUEZ_CALL_WAITS) {
         call->tries = TRIES;
         call_failed(radio, sh_fail(SH_CONNECT_TIMEOUT, "the adapter is not usable"));
@@ -90,7 +153,8 @@ static void on_call_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, vo
     sh_bluez_radio_leave(radio);
 }
 
-enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *address, uint8_t psm)
+enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *address, uint8_t psm,
+                                 bool anew)
 {
     struct sh_bluez_call *call = &radio->call;
     struct sh_bdaddr peer;
@@ -98,8 +162,9 @@ enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *addre
         return sh_fail(SH_CONNECT_FAILED, "%s is no address", address);
     sh_l2cap_call_stop(radio->l2cap);
     struct event *timer = call->timer;
+    sd_bus_slot_unref(call->ending);
     *call = (struct sh_bluez_call){
-        .state = SH_BLUEZ_CALL_WAITS, .peer = peer, .psm = psm, .timer = timer};
+        .state = SH_BLUEZ_CALL_WAITS, .peer = peer, .psm = psm, .anew = anew, .timer = timer};
     arm(timer, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS);
     sh_bluez_kick(radio);
     return SH_OK;
@@ -231,6 +296,7 @@ void sh_bluez_link_close(struct sh_bluez_radio *radio)
     radio->sampled_count = 0;
     sh_l2cap_free(radio->l2cap);
     radio->l2cap = NULL;
+    radio->call.ending = sd_bus_slot_unref(radio->call.ending);
     if (radio->call.timer)
         event_free(radio->call.timer);
     radio->call.timer = NULL;

@@ -33,6 +33,7 @@ struct sh_bluez_trouble {
 enum sh_bluez_calling {
     SH_BLUEZ_NO_CALL,
     SH_BLUEZ_CALL_WAITS, /* for the adapter, for the scan to end, for a pause between tries */
+    SH_BLUEZ_CALL_ENDS,  /* the connection that is there */
     SH_BLUEZ_CALL_OUT,
 };
 
@@ -41,8 +42,10 @@ struct sh_bluez_call {
     struct sh_bdaddr peer;
     uint8_t psm;
     unsigned tries;
-    struct event *timer; /* WAITS: at the latest then */
+    struct event *timer; /* WAITS, ENDS: at the latest then */
     bool patience_over;
+    bool anew;           /* end what connects us first */
+    sd_bus_slot *ending; /* ENDS: bluetoothd's answer */
 };
 
 struct sh_bluez_sampled {
@@ -105,7 +108,7 @@ void sh_bluez_link_close(struct sh_bluez_radio *radio);
 SH_MUST_USE enum sh_cause sh_bluez_link_listen(struct sh_bluez_radio *radio);
 void sh_bluez_link_unlisten(struct sh_bluez_radio *radio);
 SH_MUST_USE enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *address,
-                                             uint8_t psm);
+                                             uint8_t psm, bool anew);
 /* Goes on with a call that waits, if it may. */
 void sh_bluez_link_review(struct sh_bluez_radio *radio);
 void sh_bluez_link_sample(struct sh_bluez_radio *radio, struct sh_stream *stream, bool on);

@@ -17,6 +17,7 @@ struct state_info {
 
 static const struct state_info states[STATE_COUNT] = {
     [STATE_AWAIT_HELLO] = {"await-hello", 10000, SH_CONNECT_TIMEOUT},
+    [STATE_AWAIT_ANSWER] = {"await-answer", SH_HANDSHAKE_ANSWER_MS, SH_CONNECT_TIMEOUT},
     [STATE_MEASURE] = {"measure", 5000, SH_NEAR_TIMEOUT},
     [STATE_PEER_MEASURE] = {"peer-measure", 5000, SH_NEAR_TIMEOUT},
     [STATE_AWAIT_CODE_READY] = {"await-code-ready", 10000, SH_CONNECT_TIMEOUT},
@@ -40,7 +41,8 @@ static const struct rule {
     unsigned roles;
     enum sh_cause (*handler)(struct sh_handshake *hs, struct sh_bytes payload);
 } rules[] = {
-    {STATE_AWAIT_HELLO, SH_MSG_HELLO, ANCHOR | SECONDARY, sh_hs_on_hello},
+    {STATE_AWAIT_HELLO, SH_MSG_HELLO, ANCHOR, sh_hs_on_hello},
+    {STATE_AWAIT_ANSWER, SH_MSG_HELLO, SECONDARY, sh_hs_on_hello},
     {STATE_MEASURE, SH_MSG_PROXIMITY, ANCHOR | SECONDARY, sh_hs_on_proximity},
     {STATE_PEER_MEASURE, SH_MSG_PROXIMITY, ANCHOR | SECONDARY, sh_hs_on_proximity},
     {STATE_AWAIT_CODE_READY, SH_MSG_CODE_READY, SECONDARY, sh_hs_on_code_ready},
@@ -146,6 +148,7 @@ static void on_abort(struct sh_handshake *hs, struct sh_bytes payload)
     if (cause == SH_OK) {
         const Simhop__Abort *abort = (const Simhop__Abort *)message;
         cause = sh_cause_from_peer(abort->cause);
+        hs->heard_us = hs->heard_us || cause != SH_CONNECT_TIMEOUT;
         if (cause == SH_CONFIRM_LOCKED_OUT && abort->retry_after_s > 0)
             cause = sh_fail(cause, "wait %u seconds", (unsigned)abort->retry_after_s);
         else
@@ -163,8 +166,10 @@ static enum sh_cause on_frame(unsigned type, struct sh_bytes payload, void *user
     }
     for (size_t i = 0; i < SH_COUNT(rules); i++) {
         const struct rule *rule = &rules[i];
-        if (rule->state == hs->state && rule->type == type && rule->roles & 1U << hs->role)
+        if (rule->state == hs->state && rule->type == type && rule->roles & 1U << hs->role) {
+            hs->heard_us = hs->heard_us || type != SH_MSG_HELLO || hs->role == SH_SECONDARY;
             return rule->handler(hs, payload);
+        }
     }
     return sh_fail(SH_PROTO_WRONG_STATE, "%s in %s", sh_msg_info(type)->name,
                    states[hs->state].name);
@@ -208,7 +213,7 @@ enum sh_cause sh_handshake_new(const struct sh_handshake_config *config,
         sh_handshake_free(hs);
         return cause;
     }
-    sh_hs_go(hs, STATE_AWAIT_HELLO, "connected");
+    sh_hs_go(hs, hs->role == SH_ANCHOR ? STATE_AWAIT_HELLO : STATE_AWAIT_ANSWER, "connected");
     ops->phase(SH_HANDSHAKE_CONNECT, NULL, user);
     if (hs->role == SH_SECONDARY)
         cause = sh_hs_send_hello(hs);
@@ -310,4 +315,9 @@ sh_ms sh_handshake_tick(struct sh_handshake *hs, sh_ms now)
 bool sh_handshake_greeted(const struct sh_handshake *hs)
 {
     return hs->greeted;
+}
+
+bool sh_handshake_heard_us(const struct sh_handshake *hs)
+{
+    return hs->heard_us;
 }

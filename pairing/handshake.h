@@ -16,6 +16,8 @@
 
 #define SH_NAME_MAX  64 /* octets of a device's name */
 #define SH_LINKS_MAX 8
+#define SH_HANDSHAKE_ANSWER_MS                                                                     \
+    3000 /* for the anchor's greeting: short, so that there is time to connect again */
 #define SH_CODE_RUNS 10 /* codes in one session at most; the registry closes it before */
 
 enum sh_role { SH_ANCHOR, SH_SECONDARY };
@@ -92,6 +94,8 @@ sh_ms sh_handshake_tick(struct sh_handshake *handshake, sh_ms now);
 
 /* Has the peer greeted us? (Before that a connection costs nothing but its place.) */
 bool sh_handshake_greeted(const struct sh_handshake *handshake);
+/* Has the peer said anything that answers us? A channel may carry one way only. */
+bool sh_handshake_heard_us(const struct sh_handshake *handshake);
 
 /* What a cause that the peer names means on our side: its near.too-far is our near.peer-too-far. */
 enum sh_cause sh_cause_from_peer(const char *name);

@@ -15,7 +15,8 @@
 #define NONCE_SIZE    16
 
 enum state {
-    STATE_AWAIT_HELLO,      /* both: the peer's greeting */
+    STATE_AWAIT_HELLO,      /* anchor: the peer's greeting */
+    STATE_AWAIT_ANSWER,     /* secondary: the anchor's greeting */
     STATE_MEASURE,          /* both: our own samples */
     STATE_PEER_MEASURE,     /* both: the peer's statement */
     STATE_AWAIT_CODE_READY, /* secondary */
@@ -51,7 +52,7 @@ struct sh_handshake {
     struct sh_frame_reader *reader;
     enum state state;
     sh_ms now, deadline;
-    bool greeted;
+    bool greeted, heard_us;
 
     struct sh_proximity *proximity; /* measure */
     struct sh_proximity *watch;     /* confirm: has it been carried away? */

@@ -108,6 +108,7 @@ struct hci_link {
     uint64_t samples;
     sh_ms far_since;
     uint64_t busy_until_us;
+    sh_ms event_at; /* what is held goes then */
     unsigned held_first, held_n;
     struct held held[HELD_MAX];
 };

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define WATCH_MS 50
+#define EVENT_MS                                                                                   \
+    15 /* between two connection events, in which what has gathered is sent (vol 6 part B section 4.5.1) */
 #define BURST_US 20000 /* what a link may be ahead of its rate */
 #define HANDLE   0x0fff
 
@@ -187,7 +189,7 @@ static bool is_far(const struct air_hci *air, unsigned c, const struct hci_link 
 
 static bool may_send(const struct air_hci *air, unsigned c, const struct hci_link *link, sh_ms now)
 {
-    return !air->settings.hold && !link->ending && !is_far(air, c, link) &&
+    return now >= link->event_at && !air->settings.hold && !link->ending && !is_far(air, c, link) &&
            link->busy_until_us <= now * 1000;
 }
 
@@ -209,10 +211,8 @@ bool air_links_data(struct air_hci *air, unsigned c, struct sh_bytes packet, sh_
     struct hci_link *link = in.bad ? NULL : air_links_find(air, c, handle);
     if (!link)
         return false;
-    if (link->held_n == 0 && may_send(air, c, link, now)) {
-        send(air, c, link, packet.p, packet.n, now);
-        return true;
-    }
+    if (link->held_n == 0)
+        link->event_at = (now / EVENT_MS + 1) * EVENT_MS;
     if (link->held_n == HELD_MAX) /* more than the kernel was allowed to send */
         return true;
     struct held *held = &link->held[(link->held_first + link->held_n) % HELD_MAX];
@@ -247,7 +247,8 @@ static sh_ms watch(struct air_hci *air, unsigned c, struct hci_link *link, sh_ms
     send_held(air, c, link, now);
     if (link->held_n == 0 || air->settings.hold || link->ending || link->far_since != 0)
         return now + WATCH_MS;
-    return SH_MIN(SH_MAX(link->busy_until_us / 1000 + 1, now + 1), now + WATCH_MS);
+    sh_ms due = SH_MAX(link->busy_until_us / 1000 + 1, link->event_at);
+    return SH_MIN(SH_MAX(due, now + 1), now + WATCH_MS);
 }
 
 sh_ms air_links_tick(struct air_hci *air, sh_ms now)

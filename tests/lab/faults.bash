@@ -95,6 +95,9 @@ watch_anchor() {
         [ "$status" = 0 ] || ended+=", anchor $(cause_of anchor) ($status)"
     fi
 }
+anchor_is_gone() {
+    ! is_alive "${pid_of[anchor]}"
+}
 keep_first() {
     local name
     for name in tablet anchor; do
@@ -103,9 +106,11 @@ keep_first() {
         names+=("first-$name")
     done
 }
-# Nothing was put right but what the fault itself was.
+# Nothing was put right but what the fault itself was. An adapter that is blocked keeps its connection until it is used again, so only
+# then may the other end notice.
 second_sync() {
     local ended after again=()
+    ! grep -q '"phase":"measure"' "$dir/anchor.out" || until_true 8 anchor_is_gone || true
     if ! is_alive "${pid_of[anchor]}"; then
         random_file again 100000
         again=(--item "again=$dir/again")

@@ -346,6 +346,12 @@ static void a_reply_to_read_rssi_is_of_the_model(void **state)
 
 #define DATA 2, 0x2a, 0, 4, 0, 0, 0, 4, 0
 
+static void tick(struct world *w, sh_ms from, sh_ms to)
+{
+    for (sh_ms now = from; now < to; now++)
+        air_hci_tick(w->air, now);
+}
+
 static void data_goes_at_its_rate(void **state)
 {
     struct world *w = *state;
@@ -355,10 +361,31 @@ static void data_goes_at_its_rate(void **state)
     forget(w);
     for (unsigned i = 0; i < 8; i++)
         HOST(w, 1, 2000, DATA);
+    tick(w, 2000, 2010);
+    assert_int_equal(w->controller[1].n, 0);
+    tick(w, 2010, 2011);
     assert_in_range(w->controller[1].n, 1, 4);
-    for (sh_ms now = 2000; now < 2100; now++)
-        air_hci_tick(w->air, now);
+    tick(w, 2011, 2110);
     assert_int_equal(w->controller[1].n, 8); /* 9 octets each 10 ms */
+}
+
+/* What has gathered by a connection event goes in it. */
+static void data_goes_in_connection_events(void **state)
+{
+    struct world *w = *state;
+    connect(w);
+    forget(w);
+    for (unsigned i = 0; i < 8; i++)
+        HOST(w, 1, 2000 + i, DATA);
+    tick(w, 2000, 2010);
+    assert_int_equal(w->controller[1].n, 0);
+    tick(w, 2010, 2011);
+    assert_int_equal(w->controller[1].n, 8);
+    HOST(w, 1, 2011, DATA);
+    tick(w, 2011, 2025);
+    assert_int_equal(w->controller[1].n, 8);
+    tick(w, 2025, 2026);
+    assert_int_equal(w->controller[1].n, 9);
 }
 
 static void what_is_far_ends_after_a_while(void **state)
@@ -494,6 +521,7 @@ int main(void)
         TEST(a_connection_that_is_not_made_can_be_given_up),
         TEST(a_reply_to_read_rssi_is_of_the_model),
         TEST(data_goes_at_its_rate),
+        TEST(data_goes_in_connection_events),
         TEST(what_is_far_ends_after_a_while),
         TEST(what_comes_back_in_time_goes_on),
         TEST(the_other_end_of_one_that_was_reset_hears_of_it),

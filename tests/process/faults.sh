@@ -162,6 +162,19 @@ message_hello_is_lost() {
     complete tablet anchor
     same "$dir/file" "$dir/tablet.dir/file"
 }
+# The other one does not wait for the end of a connection that says nothing: it connects again.
+a_lost_hello_is_said_again() {
+    faults 'drop message:hello 100'
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"note".*"text":"The other device does not answer. Connecting again' 20 || return
+    rm "$air/faults"
+    type_code tablet anchor
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    never_says anchor '"event":"cause"'
+}
 message_proximity_is_lost() { lost proximity 3 'near\.timeout' 3; }
 message_pake_share_v_is_lost() { lost pake-share-v 5 'connect\.(lost|timeout)' 5; }
 message_pake_done_is_lost() { lost pake-done 5 'connect\.(lost|timeout)' 5; }
@@ -194,5 +207,5 @@ nobody_is_heard() {
 run_tests both_go_silent both_are_cut ble_is_cut_after_a_while lan_goes_silent_after_a_while lan_is_cut_after_a_while \
     lan_is_not_there lan_never_answers ble_goes_silent_in_the_transfer both_are_slow_and_late ble_goes_silent_while_it_is_measured \
     ble_goes_silent_while_a_code_is_wanted \
-    message_hello_is_lost message_proximity_is_lost message_pake_share_v_is_lost message_pake_done_is_lost nobody_can_connect \
+    message_hello_is_lost a_lost_hello_is_said_again message_proximity_is_lost message_pake_share_v_is_lost message_pake_done_is_lost nobody_can_connect \
     nobody_is_heard

@@ -52,6 +52,8 @@ struct fake {
     bool only_plain;         /* an advertisement with more than is needed is refused */
 
     unsigned registered, unregistered, started, stopped, filtered;
+    unsigned disconnected; /* devices */
+    char disconnected_path[64];
     unsigned up; /* registered and not unregistered */
     uint8_t data[64];
     size_t data_n;
@@ -246,6 +248,16 @@ static inline void fake_rssi(const char *device, int rssi)
     fake_send(m);
 }
 
+static inline void fake_connected(const char *device, bool connected)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/%s", FAKE_ADAPTER, device);
+    sd_bus_message *m = fake_signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
+    fake_must(
+        sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_DEVICE, 1, "Connected", "b", connected, 0));
+    fake_send(m);
+}
+
 /* ---- what it is asked ---- */
 
 static inline void fake_read_data(sd_bus_message *m)
@@ -352,6 +364,11 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
         fake.filtered += strcmp(member, "SetDiscoveryFilter") == 0;
         fake.started += strcmp(member, "StartDiscovery") == 0;
         fake.stopped += strcmp(member, "StopDiscovery") == 0;
+        if (strcmp(member, "Disconnect") == 0) {
+            fake.disconnected++;
+            snprintf(fake.disconnected_path, sizeof(fake.disconnected_path), "%s",
+                     sd_bus_message_get_path(m));
+        }
         if (sd_bus_message_get_expect_reply(m) > 0)
             fake_must(sd_bus_reply_method_return(m, ""));
     }

@@ -140,7 +140,7 @@ static void refused(struct world *world, struct device *tablet, const char *name
 {
     tablet->connect_failed = 0;
     size_t ends = tablet->ends;
-    assert_int_equal(tablet->ble->driver->connect(tablet->ble, name, psm), SH_OK);
+    assert_int_equal(tablet->ble->driver->connect(tablet->ble, name, psm, false), SH_OK);
     assert_int_equal(tablet->connect_failed, 0);
     WORLD_UNTIL(world, tablet->connect_failed == 1);
     assert_int_equal(tablet->connect_cause, cause);
@@ -173,14 +173,14 @@ static void does_not_connect(void **state SH_UNUSED)
     refused(&world, &tablet, "anchor", 0x80, SH_CONNECT_TIMEOUT);
     static const char *const no_names[] = {"", "../x", "a b", ".x", "tablet"};
     for (size_t i = 0; i < SH_COUNT(no_names); i++)
-        assert_int_equal(tablet.ble->driver->connect(tablet.ble, no_names[i], 0x80),
+        assert_int_equal(tablet.ble->driver->connect(tablet.ble, no_names[i], 0x80, false),
                          SH_CONNECT_FAILED);
     /* After all that it does, and a connect that was given up is not heard of. */
     world_file(&world, "faults", "delay connect 20\n");
     world_run(&world, 60);
     tablet.connect_failed = 0;
-    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "nobody", 0x80), SH_OK);
-    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80), SH_OK);
+    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "nobody", 0x80, false), SH_OK);
+    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
     WORLD_UNTIL(&world, tablet.ends == 1 && anchor.ends == 1);
     assert_int_equal(tablet.connect_failed, 0);
     close_pair(&world, &anchor, &tablet);
@@ -377,7 +377,7 @@ static void close_and_free_in_callbacks(void **state SH_UNUSED)
     sh_stream_send(tablet.end[0].stream, SH_BYTES("x", 1));
     WORLD_UNTIL(&world, tablet.end[0].closed == 1);
     anchor.refuse = true; /* closes in the callback that brings the stream */
-    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80), SH_OK);
+    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
     WORLD_UNTIL(&world, tablet.ends == 2 && tablet.end[1].closed == 1);
     tablet.free_when_heard = true;
     assert_int_equal(tablet.ble->driver->scan(tablet.ble, true), SH_OK);

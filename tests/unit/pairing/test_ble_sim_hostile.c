@@ -135,7 +135,7 @@ static void silent_connections(void **state SH_UNUSED)
         }
     }
     /* Somebody honest gets in all the same, and nobody silent became a stream. */
-    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80), SH_OK);
+    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
     WORLD_UNTIL(&world, tablet.ends == 1 && anchor.ends == 1);
     /* Not all of them are kept at once. */
     char octet;
@@ -165,16 +165,16 @@ static void most_streams(void **state SH_UNUSED)
     device_open(&world, &tablet, "tablet");
     assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
     for (size_t i = 1; i <= SH_BLE_STREAMS; i++) {
-        assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80), SH_OK);
+        assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
         WORLD_UNTIL(&world, tablet.ends == i && anchor.ends == i);
     }
-    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80), SH_OK);
+    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
     WORLD_UNTIL(&world, tablet.connect_failed == 1);
     assert_int_equal(anchor.ends, SH_BLE_STREAMS);
     /* One that ends makes room, also before its user closes it. */
     sh_stream_close(tablet.end[3].stream);
     WORLD_UNTIL(&world, anchor.end[3].closed == 1);
-    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80), SH_OK);
+    assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
     WORLD_UNTIL(&world, anchor.ends == SH_BLE_STREAMS + 1);
     device_close(&anchor);
     device_close(&tablet);

@@ -17,6 +17,7 @@
 #define START_GRACE_MS 1000 /* what cannot work at the start is said after so long */
 #define WATCH_S        2
 #define SILENT_WATCHES 8   /* scanning without hearing anything: begin again */
+#define PING_WATCHES   2   /* ... does bluetoothd live? */
 #define SLEPT_MS       500 /* less is the clocks' own */
 
 static const struct sh_ble_driver driver;
@@ -403,6 +404,8 @@ static void on_watch(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     bool silent = sh_bluez_scan_is_on(radio->scan) && radio->heard == 0;
     radio->silent_watches = silent ? radio->silent_watches + 1 : 0;
     radio->heard = 0;
+    if (radio->silent_watches % PING_WATCHES == PING_WATCHES - 1)
+        sh_bluez_daemon_ping(radio->daemon);
     if (woke)
         sh_log("bluez: the machine has slept");
     if (woke && radio->usable && radio->advertising)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "pairing/bluez_daemon.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 #define REOPEN_MS 500
 #define CALL_MS   3000
+#define BACK_MS   60000 /* one that hung may answer yet */
 
 #define FROM_BLUEZ "type='signal',sender='" SH_BLUEZ_NAME "',"
 
@@ -112,15 +114,40 @@ static int on_objects(sd_bus_message *answer, void *user, sd_bus_error *error SH
     return tell(daemon, cause == SH_OK ? sh_bluez_managed(daemon->objects, answer) : cause);
 }
 
-static enum sh_cause ask_objects(struct sh_bluez_daemon *daemon)
+static enum sh_cause ask_objects(struct sh_bluez_daemon *daemon, unsigned limit_ms)
 {
     sd_bus_message *m = NULL;
     slot_drop(&daemon->call);
     SH_TRY(sh_bluez_message(daemon->bus, "/", "org.freedesktop.DBus.ObjectManager",
                             "GetManagedObjects", &m));
-    enum sh_cause cause = sh_bus_call(daemon->bus, m, on_objects, daemon, CALL_MS, &daemon->call);
+    enum sh_cause cause = sh_bus_call(daemon->bus, m, on_objects, daemon, limit_ms, &daemon->call);
     sd_bus_message_unref(m);
     return cause;
+}
+
+static int on_ping(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
+{
+    struct sh_bluez_daemon *daemon = user;
+    slot_drop(&daemon->call);
+    enum sh_cause cause = sh_bluez_error(answer, "Ping");
+    if (cause == SH_OK || !daemon->known)
+        return 1;
+    char detail[256];
+    snprintf(detail, sizeof(detail), "%s", sh_detail());
+    if (ask_objects(daemon, BACK_MS) != SH_OK)
+        sh_log("bluez: what it shows cannot be asked for");
+    return tell(daemon, sh_fail(cause, "%s", detail));
+}
+
+void sh_bluez_daemon_ping(struct sh_bluez_daemon *daemon)
+{
+    sd_bus_message *m = NULL;
+    if (!daemon->known || daemon->call ||
+        sh_bluez_message(daemon->bus, "/", "org.freedesktop.DBus.Peer", "Ping", &m) != SH_OK)
+        return;
+    if (sh_bus_call(daemon->bus, m, on_ping, daemon, CALL_MS, &daemon->call) != SH_OK)
+        sh_log("bluez: Ping: %s", sh_detail());
+    sd_bus_message_unref(m);
 }
 
 /* ---- who owns the name ---- */
@@ -130,7 +157,7 @@ static int owner_is(struct sh_bluez_daemon *daemon, const char *owner)
     slot_drop(&daemon->call);
     if (!sh_strcopy(daemon->owner, sizeof(daemon->owner), owner) || !daemon->owner[0])
         return tell(daemon, sh_fail(SH_BLUETOOTH_NO_DAEMON, "nobody is %s", SH_BLUEZ_NAME));
-    enum sh_cause cause = ask_objects(daemon);
+    enum sh_cause cause = ask_objects(daemon, CALL_MS);
     return cause == SH_OK ? 1 : tell(daemon, cause);
 }
 

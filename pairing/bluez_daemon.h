@@ -31,6 +31,10 @@ struct sh_bluez *sh_bluez_daemon_objects(struct sh_bluez_daemon *daemon);
 /* NULL while there is none. Whatever was made on it is gone when it is: the state tells. */
 struct sh_bus *sh_bluez_daemon_bus(struct sh_bluez_daemon *daemon);
 
+/* Asks whether it is alive (D-Bus specification 0.41, "org.freedesktop.DBus.Peer"); where no answer comes for 3 s, the state
+ * tells so, and is SH_OK again with its first answer. */
+void sh_bluez_daemon_ping(struct sh_bluez_daemon *daemon);
+
 /* A method call to an object of bluetoothd, which does not start it. Fails with env.no-memory, env.no-bus. */
 SH_MUST_USE enum sh_cause sh_bluez_message(struct sh_bus *bus, const char *path,
                                            const char *interface, const char *method,

@@ -48,11 +48,14 @@ struct fake {
     const char *silent;      /* this method is not answered */
     const char *denied;      /* this one is refused */
     const char *denied_name; /* with this error */
-    bool old;                /* it cannot report a device again and again */
-    bool only_plain;         /* an advertisement with more than is needed is refused */
+    bool hangs;              /* it answers when it goes on (fake_goes_on) */
+    sd_bus_message *unanswered[16];
+    unsigned unanswered_n;
+    bool old;        /* it cannot report a device again and again */
+    bool only_plain; /* an advertisement with more than is needed is refused */
 
     unsigned registered, unregistered, started, stopped, filtered;
-    unsigned disconnected; /* devices */
+    unsigned pinged, disconnected;
     char disconnected_path[64];
     unsigned up; /* registered and not unregistered */
     uint8_t data[64];
@@ -347,6 +350,12 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
     fake_must(sd_bus_message_get_type(m, &type));
     if (type != SD_BUS_MESSAGE_METHOD_CALL || !member)
         return 0;
+    fake.pinged += strcmp(member, "Ping") == 0;
+    if (fake.hangs) {
+        assert_true(fake.unanswered_n < SH_COUNT(fake.unanswered));
+        fake.unanswered[fake.unanswered_n++] = sd_bus_message_ref(m);
+        return 1;
+    }
     if (fake.silent && strcmp(fake.silent, member) == 0)
         return 1;
     if (fake.denied && strcmp(fake.denied, member) == 0) {
@@ -374,6 +383,16 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
     }
     sh_bus_kick(fake.bus);
     return 1;
+}
+
+static inline void fake_goes_on(void)
+{
+    fake.hangs = false;
+    for (unsigned i = 0; i < fake.unanswered_n; i++) {
+        fake_called(fake.unanswered[i], NULL, NULL);
+        sd_bus_message_unref(fake.unanswered[i]);
+    }
+    fake.unanswered_n = 0;
 }
 
 /* ---- life ---- */

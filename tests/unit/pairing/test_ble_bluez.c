@@ -334,7 +334,37 @@ static void an_answer_that_never_comes(void **state SH_UNUSED)
     fails_with(SH_BLUETOOTH_REFUSED);
 }
 
+static void hang_while_it_scans(void)
+{
+    all_up();
+    assert_int_equal(ble->driver->scan(ble, true), SH_OK);
+    FAKE_UNTIL(fake.started == 1);
+    fake_run(20);
+    fake.hangs = true;
+    fake.pinged = 0;
+    FAKE_UNTIL(fake.pinged == 1); /* nothing comes: is it alive? */
+    FAKE_UNTIL(strstr(notes, "Waiting") != NULL);
+}
+
+static void one_that_hangs(void **state SH_UNUSED)
+{
+    hang_while_it_scans();
+    FAKE_UNTIL(fails == 1);
+    assert_int_equal(fail_cause, SH_BLUETOOTH_REFUSED);
+    fake_goes_on();
+}
+
 /* ---- what comes back ---- */
+
+static void one_that_hung_goes_on(void **state SH_UNUSED)
+{
+    hang_while_it_scans();
+    fake_goes_on();
+    FAKE_UNTIL(strstr(notes, "Bluetooth is back.") != NULL);
+    fake_device("4A:00:00:00:00:01", sh_advert_uuid_text, -40);
+    FAKE_UNTIL(heard == 1);
+    assert_int_equal(fails, 0);
+}
 
 static void bluetoothd_starts_again(void **state SH_UNUSED)
 {
@@ -579,6 +609,8 @@ int main(void)
         TEST(scanning_is_refused),
         TEST(an_answer_of_another_kind),
         TEST(an_answer_that_never_comes),
+        TEST(one_that_hangs),
+        TEST(one_that_hung_goes_on),
         TEST(bluetoothd_starts_again),
         TEST(the_adapter_is_switched_off_and_on),
         TEST(the_bus_starts_again),

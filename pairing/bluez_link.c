@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
 #include <string.h>
 
 #include "pairing/bluez_radio.h"
@@ -50,24 +51,6 @@ static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
         radio->ble.ops->connect_failed(cause, radio->ble.user);
 }
 
-static void call_out(struct sh_bluez_radio *radio)
-{
-    struct sh_bluez_call *call = &radio->call;
-    struct sh_bdaddr own;
-    int fd = -1;
-    call->tries++;
-    call->state = SH_BLUEZ_CALL_OUT;
-    call->ending = sd_bus_slot_unref(call->ending);
-    event_del(call->timer);
-    enum sh_cause cause = sh_bluez_own(radio, &own) ? SH_OK : SH_CONNECT_FAILED;
-    if (cause == SH_OK)
-        cause = sh_l2cap_socket_call(&own, &call->peer, call->psm, &fd);
-    if (cause == SH_OK)
-        cause = sh_l2cap_call(radio->l2cap, fd, call->tries == 1 ? CONNECT_MS : ONCE_MORE_MS);
-    if (cause != SH_OK)
-        call_failed(radio, cause);
-}
-
 /* The peer as bluetoothd shows it, if it is connected. */
 static const struct sh_bluez_device *connected_peer(const struct sh_bluez_radio *radio)
 {
@@ -85,6 +68,41 @@ static const struct sh_bluez_device *connected_peer(const struct sh_bluez_radio 
     return NULL;
 }
 
+static void call_out(struct sh_bluez_radio *radio)
+{
+    struct sh_bluez_call *call = &radio->call;
+    struct sh_bdaddr own;
+    int fd = -1;
+    call->made = !connected_peer(radio);
+    call->tries++;
+    call->state = SH_BLUEZ_CALL_OUT;
+    call->ending = sd_bus_slot_unref(call->ending);
+    event_del(call->timer);
+    enum sh_cause cause = sh_bluez_own(radio, &own) ? SH_OK : SH_CONNECT_FAILED;
+    if (cause == SH_OK)
+        cause = sh_l2cap_socket_call(&own, &call->peer, call->psm, &fd);
+    if (cause == SH_OK)
+        cause = sh_l2cap_call(radio->l2cap, fd, call->tries == 1 ? CONNECT_MS : ONCE_MORE_MS);
+    if (cause != SH_OK)
+        call_failed(radio, cause);
+}
+
+/* bluetoothd keeps a connection up that it sees, with channels of its own: what we made we end. */
+static void hang_up(struct sh_bluez_radio *radio)
+{
+    struct sh_bus *bus = sh_bluez_daemon_bus(radio->daemon);
+    sd_bus_message *m = NULL;
+    if (!radio->hang_up[0] || !bus ||
+        sh_bluez_message(bus, radio->hang_up, SH_BLUEZ_DEVICE, "Disconnect", &m) != SH_OK)
+        return;
+    radio->hang_up[0] = '\0';
+    sd_bus_message_set_expect_reply(m, false);
+    if (sd_bus_send(sh_bus_sd(bus), m, NULL) < 0)
+        sh_log("bluez: the connection stays");
+    sh_bus_kick(bus);
+    sd_bus_message_unref(m);
+}
+
 /* Whatever it answered: the call tells whether it was of use. */
 static int on_call_ending(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
 {
@@ -98,27 +116,29 @@ static int on_call_ending(sd_bus_message *answer, void *user, sd_bus_error *erro
     return 1;
 }
 
-/* Ends the connection to the peer first, if one is wanted anew and one is there. Others may hold it up after our channel is
- * gone (bluetoothd's own channels do), and a channel that the two kernels disagree about lives as long as it does. */
+/* Ends the connection to the peer first, if one is wanted anew and one is there: a channel that the two kernels disagree about
+ * lives as long as it does. One that we hung up may be up for a moment more; one that somebody else uses stays. */
 static void call_anew(struct sh_bluez_radio *radio)
 {
     struct sh_bluez_call *call = &radio->call;
     struct sh_bus *bus = sh_bluez_daemon_bus(radio->daemon);
-    const struct sh_bluez_device *peer = call->anew && bus ? connected_peer(radio) : NULL;
+    const struct sh_bluez_device *peer = bus ? connected_peer(radio) : NULL;
     sd_bus_message *m = NULL;
-    enum sh_cause cause = SH_CONNECT_FAILED;
-    call->anew = false;
-    if (peer)
+    enum sh_cause cause = SH_OK;
+    if (!peer || (call->tries > 0 && !call->anew)) {
+        call_out(radio);
+        return;
+    }
+    if (call->anew)
         cause = sh_bluez_message(bus, peer->path, SH_BLUEZ_DEVICE, "Disconnect", &m);
-    if (cause == SH_OK) {
+    if (m) {
         sh_log("bluez: ending the connection to begin it anew");
         cause = sh_bus_call(bus, m, on_call_ending, radio, END_MS, &call->ending);
         sd_bus_message_unref(m);
     }
-    if (cause != SH_OK) {
-        call_out(radio);
-        return;
-    }
+    if (cause != SH_OK)
+        sh_log("bluez: %s", sh_detail());
+    call->anew = false;
     call->state = SH_BLUEZ_CALL_ENDS;
     arm(call->timer, END_MS);
 }
@@ -172,6 +192,19 @@ enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *addre
 
 /* ---- streams ---- */
 
+static void call_done(struct sh_bluez_radio *radio)
+{
+    char text[SH_BLUEZ_ADDRESS];
+    ba2str(&radio->call.peer.octets, text);
+    for (char *c = text; *c; c++)
+        *c = *c == ':' ? '_' : *c;
+    int n =
+        snprintf(radio->hang_up, sizeof(radio->hang_up), "%s/dev_%s", radio->adapter.path, text);
+    if (!radio->call.made || n >= (int)sizeof(radio->hang_up))
+        radio->hang_up[0] = '\0';
+    call_end(radio);
+}
+
 static void on_stream(struct sh_stream *stream, bool incoming, void *user)
 {
     struct sh_bluez_radio *radio = user;
@@ -179,7 +212,7 @@ static void on_stream(struct sh_stream *stream, bool incoming, void *user)
     if (incoming)
         arm(radio->reassert, REASSERT_MS); /* the controller stopped for the connection */
     else
-        call_end(radio);
+        call_done(radio);
     radio->ble.ops->stream(stream, incoming, radio->ble.user);
     sh_bluez_radio_leave(radio);
 }
@@ -198,6 +231,8 @@ static void on_ended(struct sh_stream *stream, bool incoming, void *user)
     sh_bluez_link_sample(radio, stream, false);
     if (incoming)
         arm(radio->reassert, REASSERT_MS);
+    else
+        hang_up(radio);
 }
 
 static const struct sh_l2cap_ops l2cap_ops = {
@@ -291,6 +326,8 @@ enum sh_cause sh_bluez_link_open(struct sh_bluez_radio *radio)
 
 void sh_bluez_link_close(struct sh_bluez_radio *radio)
 {
+    if (radio->daemon)
+        hang_up(radio);
     sh_rssi_free(radio->rssi);
     radio->rssi = NULL;
     radio->sampled_count = 0;

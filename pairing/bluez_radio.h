@@ -45,7 +45,8 @@ struct sh_bluez_call {
     struct event *timer; /* WAITS, ENDS: at the latest then */
     bool patience_over;
     bool anew;           /* end what connects us first */
-    sd_bus_slot *ending; /* ENDS: bluetoothd's answer */
+    sd_bus_slot *ending; /* ENDS: bluetoothd's answer, if we asked */
+    bool made;           /* nothing connected us before */
 };
 
 struct sh_bluez_sampled {
@@ -74,6 +75,7 @@ struct sh_bluez_radio {
     struct sh_bluez_call call;
     struct sh_bluez_sampled sampled[SH_RSSI_TARGETS];
     size_t sampled_count;
+    char hang_up[SH_BLUEZ_PATH]; /* the device whose connection ends with our stream; "": none */
 
     /* What is. */
     struct sh_bluez_trouble daemon_trouble, advert_trouble, scan_trouble, trouble;

@@ -360,7 +360,8 @@ static void one_that_hung_goes_on(void **state SH_UNUSED)
 {
     hang_while_it_scans();
     fake_goes_on();
-    FAKE_UNTIL(strstr(notes, "Bluetooth is back.") != NULL);
+    FAKE_UNTIL(strstr(notes, "Bluetooth is back.") != NULL && fake.started > 1);
+    fake_run(20);
     fake_device("4A:00:00:00:00:01", sh_advert_uuid_text, -40);
     FAKE_UNTIL(heard == 1);
     assert_int_equal(fails, 0);
@@ -512,6 +513,25 @@ static void tries_twice_then_says_why(void **state SH_UNUSED)
     assert_int_equal(connect_cause, SH_CONNECT_TIMEOUT);
 }
 
+static void what_we_connected_we_end(void **state SH_UNUSED)
+{
+    int listener = bound(&peer_at, &peer_size);
+    all_up();
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:01/random", 0x93, false), SH_OK);
+    FAKE_UNTIL(streams == 1);
+    fake_run(20);
+    assert_int_equal(fake.disconnected, 0);
+    sh_stream_close(last_stream);
+    FAKE_UNTIL(fake.disconnected == 1);
+    assert_string_equal(fake.disconnected_path, FAKE_ADAPTER "/dev_4A_00_00_00_00_01");
+    /* And at our own end, which comes before that of the stream. */
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:01/random", 0x93, false), SH_OK);
+    FAKE_UNTIL(streams == 2);
+    drop();
+    FAKE_UNTIL(fake.disconnected == 2);
+    close(listener);
+}
+
 /* Scans, hears two devices that are connected and calls one of them, anew or not. */
 static void call_connected(bool anew)
 {
@@ -538,6 +558,28 @@ static void the_second_try_has_a_connection_of_its_own(void **state SH_UNUSED)
     assert_int_equal(calls, 2);
     assert_int_equal(fake.disconnected, 1);
     assert_string_equal(fake.disconnected_path, FAKE_ADAPTER "/dev_4A_00_00_00_00_01");
+}
+
+/* Somebody else uses it. It is given a moment to go, since it may be one that we ended. */
+static void what_was_connected_before_stays(void **state SH_UNUSED)
+{
+    int listener = bound(&peer_at, &peer_size);
+    call_connected(false);
+    fake_run(200);
+    assert_int_equal(calls, 0);
+    FAKE_UNTIL(streams == 1);
+    sh_stream_close(last_stream);
+    fake_run(200);
+    assert_int_equal(fake.disconnected, 0);
+    /* As soon as it has gone. */
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:01/random", 0x93, false), SH_OK);
+    fake_run(100);
+    assert_int_equal(calls, 1);
+    fake_connected("dev_4A_00_00_00_00_01", false);
+    FAKE_UNTIL(streams == 2);
+    sh_stream_close(last_stream);
+    FAKE_UNTIL(fake.disconnected == 1);
+    close(listener);
 }
 
 static void connects_anew(void **state SH_UNUSED)
@@ -621,6 +663,8 @@ int main(void)
         TEST(connects_though_the_scan_does_not_stop),
         TEST(tries_twice_then_says_why),
         TEST(the_second_try_has_a_connection_of_its_own),
+        TEST(what_we_connected_we_end),
+        TEST(what_was_connected_before_stays),
         TEST(connects_anew),
         TEST(nothing_is_ended_that_is_not_there),
         TEST(connects_though_the_connection_does_not_end),

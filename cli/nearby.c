@@ -34,6 +34,7 @@ struct sh_nearby {
     enum sh_phase phase;
     sh_ms changed, hinted, metered;
     double changed_dbm;
+    sh_ms near_since; /* somebody is near; SH_NEVER: nobody */
     bool picked, over;
 };
 
@@ -53,6 +54,7 @@ enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t linked_count,
         nearby->only_linked = nearby->only_linked || strcmp(linked[i].name, only) == 0;
     nearby->phase = SH_PHASE_DISCOVER;
     nearby->hinted = now;
+    nearby->near_since = SH_NEVER;
     ops->phase(SH_PHASE_DISCOVER, user);
     *ret_nearby = nearby;
     return SH_OK;
@@ -148,6 +150,7 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
 {
     nearby->picked = false;
+    nearby->near_since = SH_NEVER;
     nearby->hinted = now;
     for (size_t i = 0; i < SH_NEARBY_MAX; i++)
         forget(&nearby->senders[i]);
@@ -219,6 +222,21 @@ static void pick(struct sh_nearby *nearby, const struct sender *sender)
     nearby->ops->pick(&chosen, nearby->user);
 }
 
+/* Is somebody heard, too seldom yet to tell, who sounds at least as strong? Between two anchors it must not be the order in
+ * which a busy machine hears them that decides. Nobody can hold this up for long by being loud. */
+static bool may_be_nearer(struct sh_nearby *nearby, double dbm, sh_ms now)
+{
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
+        struct sender *sender = &nearby->senders[i];
+        if (!sender->address[0])
+            continue;
+        struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
+        if (estimate.verdict == SH_PROXIMITY_UNDECIDED && estimate.median_dbm >= dbm)
+            return true;
+    }
+    return false;
+}
+
 /* Somebody is heard: near, coming nearer, or standing there too far away? */
 static void look(struct sh_nearby *nearby, const struct sender *sender,
                  const struct sh_proximity_estimate *estimate, sh_ms now)
@@ -229,8 +247,13 @@ static void look(struct sh_nearby *nearby, const struct sender *sender,
         nearby->metered = now;
         nearby->ops->proximity(estimate, nearby->user);
     }
-    if (near) {
-        pick(nearby, sender);
+    if (!near) {
+        nearby->near_since = SH_NEVER;
+    } else {
+        nearby->near_since = SH_MIN(nearby->near_since, now);
+        if (now >= nearby->near_since + SH_NEARBY_WAIT_MS ||
+            !may_be_nearer(nearby, estimate->median_dbm, now))
+            pick(nearby, sender);
         return;
     }
     if (isnan(nearby->changed_dbm) ||

@@ -2,7 +2,8 @@
 /*
  * Discovery and approach, an engine on the secondary: advertisements in, "this is the one" out. It keeps at most
  * SH_NEARBY_MAX senders, estimates how near each is and picks the strongest one that is within a metre. Who was heard only
- * once or twice is nobody yet, however loud. Linked anchors are recognised by their rotating identifier.
+ * once or twice is nobody yet, however loud; but who sounds stronger than the one to be picked gets a moment to be heard
+ * often enough. Linked anchors are recognised by their rotating identifier.
  *
  *   discover  nobody is heard: a hint every 10 s, no end (but --deadline)
  *   approach  somebody is heard but not near: near.too-far after 30 s without a change
@@ -19,6 +20,7 @@
 #define SH_NEARBY_FORGET_MS   5000 /* not heard for so long */
 #define SH_NEARBY_APPROACH_MS 30000
 #define SH_NEARBY_HINT_MS     10000
+#define SH_NEARBY_WAIT_MS     1000 /* for one that may be nearer, once */
 
 struct sh_nearby_pick {
     char address[SH_BLE_ADDRESS];

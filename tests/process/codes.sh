@@ -10,7 +10,7 @@ a_file() {
 
 # wrong_code RUN: waits for the code of this run and types another one.
 wrong_code() {
-    wait_for tablet '"event":"code-wanted"' 25 "$1" && wait_for anchor '"event":"code"' 5 "$1" &&
+    wait_for tablet '"event":"code-wanted"' "$patience" "$1" && wait_for anchor '"event":"code"' "$patience" "$1" &&
         type_line tablet "$(another_code "$(shown_code anchor)")"
 }
 
@@ -22,8 +22,8 @@ three_wrong_codes() {
     for run in 1 2 3; do
         wrong_code $run
     done
-    fails tablet 4 confirm.locked-out 10
-    fails anchor 4 confirm.locked-out 10
+    fails tablet 4 confirm.locked-out
+    fails anchor 4 confirm.locked-out
     codes=$(sed -n 's/.*"event":"code".*"code":"\([0-9]*\)".*/\1/p' "$dir/anchor.out" | sort -u | wc -l)
     [ "$codes" = 3 ] || fail "$codes codes for three runs"
     [ ! -e "$dir/tablet.dir/file" ] || fail "a file arrived"
@@ -33,8 +33,8 @@ three_wrong_codes() {
     # Neither a restart of the anchor nor one of the tablet opens it.
     share anchor --once --item "file=$dir/file"
     sync tablet
-    fails tablet 4 confirm.locked-out 20
-    fails anchor 4 confirm.locked-out 10
+    fails tablet 4 confirm.locked-out
+    fails anchor 4 confirm.locked-out
     says anchor '"detail":"wait [0-9]+ seconds"'
     never_says anchor '"event":"code"'
 
@@ -55,11 +55,11 @@ an_anchor_that_goes_on_stays_locked() {
     for run in 1 2 3; do
         wrong_code $run
     done
-    fails tablet 4 confirm.locked-out 10
+    fails tablet 4 confirm.locked-out
     sync watch
-    fails watch 4 confirm.locked-out 20
+    fails watch 4 confirm.locked-out
     kill -TERM "${pid_of[anchor]}"
-    exits anchor 9 5
+    exits anchor 9
 }
 
 # Three failures lie in three syncs as well as in one; the second success begins anew.
@@ -69,19 +69,19 @@ failures_add_up() {
     sync tablet
     wrong_code 1
     wrong_code 2
-    wait_for tablet '"event":"code-wanted"' 5 3 && type_line tablet "$(shown_code_of_run 3)"
+    wait_for tablet '"event":"code-wanted"' "$patience" 3 && type_line tablet "$(shown_code_of_run 3)"
     exits tablet 0
     sync watch
-    wait_for watch '"event":"code-wanted"' 25
+    wait_for watch '"event":"code-wanted"'
     type_line watch "$(another_code "$(shown_code_of_run 4)")"
-    wait_for watch '"event":"code-wanted"' 5 2
+    wait_for watch '"event":"code-wanted"' "$patience" 2
     type_line watch "$(shown_code_of_run 5)"
     exits watch 0
     kill -TERM "${pid_of[anchor]}"
-    dones=2 exits anchor 0 5
+    dones=2 exits anchor 0
 }
 shown_code_of_run() {
-    wait_for anchor '"event":"code"' 5 "$1" && shown_code anchor
+    wait_for anchor '"event":"code"' "$patience" "$1" && shown_code anchor
 }
 
 wrong_then_right() {
@@ -102,14 +102,14 @@ letters_are_asked_again() {
     a_file
     share anchor --once --item "file=$dir/file"
     sync tablet
-    wait_for tablet '"event":"code-wanted"' 25 && wait_for anchor '"event":"code"' 5
+    wait_for tablet '"event":"code-wanted"' && wait_for anchor '"event":"code"'
     code=$(shown_code anchor)
     type_line tablet 'hello'
     type_line tablet '12345'
     type_line tablet "${code}1"
     type_line tablet ''
     type_line tablet "$(printf '%0300d' 0)"
-    wait_for tablet 'The code has six digits' 5 4
+    wait_for tablet 'The code has six digits' "$patience" 4
     type_line tablet " ${code:0:3}-${code:3} "
     both_done anchor tablet
     [ "$(grep -c '"event":"code-wanted"' "$dir/tablet.out")" = 1 ] || fail "an attempt was charged for letters"
@@ -120,8 +120,8 @@ without_a_code() {
     a_file
     share anchor --once --item "file=$dir/file"
     start tablet "$SIMHOP" sync --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" --dir "$dir/out" "$@"
-    fails tablet 4 "${cause:-confirm.no-code}" 20
-    fails anchor 4 "${cause:-confirm.no-code}" 10
+    fails tablet 4 "${cause:-confirm.no-code}"
+    fails anchor 4 "${cause:-confirm.no-code}"
     [ ! -e "$dir/out/file" ] || fail "a file arrived"
     nothing_left
 }
@@ -137,8 +137,8 @@ input_is_closed() {
     # shellcheck disable=SC2016 # for the inner shell
     start tablet bash -c 'exec "$@" <&-' - "$SIMHOP" sync --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" \
         --dir "$dir/out"
-    fails tablet 4 confirm.no-code 20
-    fails anchor 4 confirm.no-code 10
+    fails tablet 4 confirm.no-code
+    fails anchor 4 confirm.no-code
 }
 input_ends_after_letters() {
     printf 'no code\nat all' > "$dir/text"
@@ -152,12 +152,12 @@ input_ends_after_a_wrong_code() {
 
 code_in_a_file() {
     a_file
-    faults 'delay message:code-ready 1500'
+    faults 'delay message:code-ready 4000'
     : > "$dir/text"
     share anchor --once --item "file=$dir/file"
     input=$dir/text start tablet "$SIMHOP" sync --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" \
         --dir "$dir/out"
-    wait_for anchor '"event":"code"' 20
+    wait_for anchor '"event":"code"'
     shown_code anchor > "$dir/text"
     both_done anchor tablet
 }
@@ -166,7 +166,7 @@ code_from_a_pipe_that_ends() {
     a_file
     share anchor --once --item "file=$dir/file"
     mkfifo "$dir/pipe"
-    { wait_for anchor '"event":"code"' 20 && printf '%s' "$(shown_code anchor)"; } > "$dir/pipe" & # no newline either
+    { wait_for anchor '"event":"code"' && printf '%s' "$(shown_code anchor)"; } > "$dir/pipe" & # no newline either
     started+=($!)
     input=$dir/pipe start tablet "$SIMHOP" sync --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" \
         --dir "$dir/out"
@@ -179,7 +179,7 @@ code_from_another_descriptor() {
     mkfifo "$dir/pipe"
     exec 7<> "$dir/pipe"
     start tablet "$SIMHOP" sync --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" --dir "$dir/out" --code-fd 7
-    wait_for anchor '"event":"code"' 20
+    wait_for anchor '"event":"code"'
     shown_code anchor >&7
     both_done anchor tablet
 }

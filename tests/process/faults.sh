@@ -28,9 +28,9 @@ and_again() {
     nothing_left tablet
 }
 ends_with() {
-    exits tablet "$1" "$3"
+    exits tablet "$1"
     says tablet "\"event\":\"cause\".*\"cause\":\"($2)\""
-    exits anchor "${4:-$1}" 30
+    exits anchor "${3:-$1}"
 }
 
 ble_is_cut_after_a_while() {
@@ -88,9 +88,9 @@ both_are_slow_and_late() {
 
 both_are_cut() {
     begin 3000000 'lan_rate 500000'
-    wait_for tablet '"event":"progress"' 10 3
+    wait_for tablet '"event":"progress"' "$patience" 3
     faults 'cut ble' 'cut lan' 'drop connect 100'
-    ends_with 5 'transfer\.stalled|connect\.lost|link\.none' 40
+    ends_with 5 'transfer\.stalled|connect\.lost|link\.none'
     [ ! -e "$dir/tablet.dir/file" ] || fail "half a file under the final name"
     and_again
     [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
@@ -99,9 +99,9 @@ both_are_cut() {
 
 both_go_silent() {
     begin 3000000 'lan_rate 500000'
-    wait_for tablet '"event":"progress"' 10 3
+    wait_for tablet '"event":"progress"' "$patience" 3
     faults 'blackhole ble' 'blackhole lan'
-    ends_with 5 'transfer\.stalled|connect\.lost|link\.[a-z]*' 45
+    ends_with 5 'transfer\.stalled|connect\.lost|link\.[a-z]*'
     and_again
     [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
 }
@@ -113,8 +113,8 @@ ble_goes_silent_while_it_is_measured() {
     wait_for tablet '"phase":"measure"'
     faults 'blackhole ble'
     # One side finds that the measurement does not end, the other one that nobody is there any more.
-    finish tablet 20
-    finish anchor 20
+    finish tablet
+    finish anchor
     [[ ${waited[tablet]},${waited[anchor]} == [35],[35] ]] || fail "exit status ${waited[tablet]} and ${waited[anchor]}"
     says tablet '"cause":"(near\.timeout|connect\.(lost|timeout))"'
     says anchor '"cause":"(near\.timeout|connect\.(lost|timeout))"'
@@ -130,7 +130,7 @@ ble_goes_silent_while_a_code_is_wanted() {
     faults 'blackhole ble'
     sleep 0.3
     type_line tablet "$(shown_code anchor)"
-    ends_with 5 'connect\.(lost|timeout)' 30
+    ends_with 5 'connect\.(lost|timeout)'
     and_again
 }
 
@@ -143,7 +143,7 @@ lost() {
     if [ "$1" != proximity ]; then
         type_code tablet anchor
     fi
-    ends_with "$2" "$3" 30 "$4"
+    ends_with "$2" "$3" "$4"
     [ ! -e "$dir/tablet.dir/file" ] || fail "it arrived all the same"
     and_again
 }
@@ -154,7 +154,7 @@ message_hello_is_lost() {
     random_file file 1000
     share anchor --once --item "file=$dir/file"
     sync tablet
-    exits tablet 5 30
+    exits tablet 5
     says tablet '"cause":"connect\.(lost|timeout)"'
     never_says anchor '"event":"cause"'
     rm "$air/faults"
@@ -184,7 +184,7 @@ nobody_can_connect() {
     random_file file 1000
     share anchor --item "file=$dir/file"
     sync tablet
-    exits tablet 5 40
+    exits tablet 5
     says tablet '"cause":"connect\.(failed|timeout)"'
     rm "$air/faults"
     sync tablet

@@ -14,6 +14,8 @@ tests_dir=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 data_dir=$(dirname "$tests_dir")/data
 script_name=$(basename "$0" .sh)
 at_once=${SIMHOP_TESTS_AT_ONCE:-8} # they mostly wait
+# Seconds for anything that is waited for. They only end what hangs: no test tells by them how fast something is.
+patience=90
 export LC_ALL=C.UTF-8
 
 shared_air= # the lab's radios have one air
@@ -168,7 +170,7 @@ share() {
     local name=$1
     shift
     start "$name" "$SIMHOP" share --json --radio "sim:$air" --name "$name" --state "$dir/$name.state" "$@"
-    wait_for "$name" '"phase":"discover"' 20
+    wait_for "$name" '"phase":"discover"'
 }
 
 # sync NAME OPTIONS...: a secondary that reads its code from a pipe that stays open (see type_code).
@@ -207,7 +209,7 @@ air_is() {
 
 # wait_for NAME PATTERN [SECONDS [COUNT]]: until the device has said it (COUNT times); false if it ends before or takes too long.
 wait_for() {
-    local name=$1 pattern=$2 until=$((SECONDS + ${3:-20})) count=${4:-1} last=
+    local name=$1 pattern=$2 until=$((SECONDS + ${3:-patience})) count=${4:-1} last=
     while :; do
         [ "$(grep -cE -- "$pattern" "$dir/$name.out")" -ge "$count" ] && return
         if [ -n "$last" ]; then
@@ -231,7 +233,8 @@ type_line() {
 }
 # type_code SECONDARY ANCHOR [RUN]: waits for the code and types it.
 type_code() {
-    wait_for "$1" '"event":"code-wanted"' 25 "${3:-1}" && wait_for "$2" '"event":"code"' 5 "${3:-1}" &&
+    wait_for "$1" '"event":"code-wanted"' "$patience" "${3:-1}" &&
+        wait_for "$2" '"event":"code"' "$patience" "${3:-1}" &&
         type_line "$1" "$(shown_code "$2")"
 }
 another_code() {
@@ -240,7 +243,7 @@ another_code() {
 
 # finish NAME [SECONDS]: waits for its end; $status.
 finish() {
-    local name=$1 pid=${pid_of[$1]} limit=${2:-30}
+    local name=$1 pid=${pid_of[$1]} limit=${2:-$patience}
     local until=$((SECONDS + limit))
     if [ -z "${waited[$name]-}" ]; then
         while is_alive "$pid" && [ "$SECONDS" -lt "$until" ]; do
@@ -273,13 +276,13 @@ look_at_output() {
 
 # exits NAME STATUS [SECONDS]: it ends, with this status.
 exits() {
-    finish "$1" "${3:-30}"
+    finish "$1" "${3:-$patience}"
     [ "$status" = "$2" ] || fail "$1: exit status $status, not $2: $(causes_of "$1")"
 }
 # fails NAME STATUS CAUSE [SECONDS]: it ends with this status and says this cause, once, last and on both streams.
 fails() {
     local cause=${3//./\\.}
-    exits "$1" "$2" "${4:-30}"
+    exits "$1" "$2" "${4:-$patience}"
     says "$1" "\"event\":\"cause\".*\"cause\":\"$cause\""
     [ "$(grep -c '"event":"cause"' "$dir/$1.out")" = 1 ] || fail "$1: not one cause: $(causes_of "$1")"
     tail -n 1 "$dir/$1.out" | grep -q '"event":"cause"' || fail "$1: the cause is not the last thing said"
@@ -293,9 +296,9 @@ never_says() {
     ! grep -qE -- "$2" "$dir/$1.out" || fail "$1 says $(grep -E -m 1 -- "$2" "$dir/$1.out" | cut -c 1-200)"
 }
 both_done() {
-    exits "$2" 0 "${3:-60}"
+    exits "$2" 0 "${3:-$patience}"
     says "$2" '"event":"done"'
-    exits "$1" 0 10
+    exits "$1" 0
     says "$1" '"event":"done"'
 }
 # done_number NAME KEY: a number of its `done`.
@@ -352,17 +355,17 @@ read_only() {
     mount -o remount,bind,ro "$1"
 }
 
-# run COMMAND...: to its end, within a minute; $status, $dir/run.out and run.err.
+# run COMMAND...: to its end; $status, $dir/run.out and run.err.
 run() {
     start run "$@"
-    finish run 60
+    finish run
 }
 
 # complete SECONDARY ANCHOR [SECONDS]: types the code if one is wanted; both end with done.
 complete() {
-    wait_for "$1" '"event":"(code-wanted|done)"|"phase":"transfer"' 25 || return
+    wait_for "$1" '"event":"(code-wanted|done)"|"phase":"transfer"' || return
     if grep -q '"event":"code-wanted"' "$dir/$1.out"; then
         type_code "$1" "$2"
     fi
-    both_done "$2" "$1" "${3:-60}"
+    both_done "$2" "$1" "${3:-$patience}"
 }

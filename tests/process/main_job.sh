@@ -186,8 +186,8 @@ lines_for_a_person() {
     exec 5<> "$dir/code"
     input=$dir/code start tablet "$SIMHOP" sync --radio "sim:$air" --name tablet --state "$dir/tablet.state" --dir "$dir/out" \
         --no-install
-    wait_for anchor '^ *Code for tablet:  [0-9]{3} [0-9]{3}$' 25
-    wait_for tablet '^Type the code that anchor shows' 5
+    wait_for anchor '^ *Code for tablet:  [0-9]{3} [0-9]{3}$'
+    wait_for tablet '^Type the code that anchor shows'
     code=$(sed -nE 's/^ *Code for tablet:  ([0-9]{3} [0-9]{3})$/\1/p' "$dir/anchor.out")
     printf '%s\n' "$code" >&5 # with the blank in the middle, as a person reads it
     exits tablet 0
@@ -215,10 +215,10 @@ two_devices_and_term() {
         exits "$name" 0
         same "$dir/file" "$dir/$name.dir/file"
     done
-    wait_for anchor '"event":"done"' 5 2
+    wait_for anchor '"event":"done"' "$patience" 2
     sleep 0.3
     kill -TERM "${pid_of[anchor]}"
-    dones=2 exits anchor 0 5
+    dones=2 exits anchor 0
     nothing_left tablet watch
 }
 

@@ -9,13 +9,13 @@ three_metres() {
     place anchor 0 tablet 3
     share anchor --item "file=$dir/file"
     sync tablet
-    fails tablet 3 near.too-far 40
+    fails tablet 3 near.too-far
     says tablet '"event":"note".*"text":"Come closer'
     says tablet '"event":"proximity".*"accept":false'
     never_says tablet '"phase":"connect"'
     never_says anchor '"event":"code"'
     kill -TERM "${pid_of[anchor]}"
-    exits anchor 9 5
+    exits anchor 9
     nothing_left tablet
 }
 
@@ -24,7 +24,7 @@ walking_in() {
     place anchor 0 tablet 3
     share anchor --once --item "file=$dir/file"
     sync tablet
-    wait_for tablet '"event":"proximity".*"accept":false' 10 5
+    wait_for tablet '"event":"proximity".*"accept":false' "$patience" 5
     never_says tablet '"phase":"connect"'
     place anchor 0 tablet 0.25
     type_code tablet anchor
@@ -37,10 +37,10 @@ walking_away_while_measured() {
     place anchor 0 tablet 0.25
     share anchor --once --item "file=$dir/file"
     sync tablet
-    wait_for tablet '"phase":"measure"' 10
+    wait_for tablet '"phase":"measure"'
     place anchor 0 tablet 4
-    exits tablet 3 15
-    exits anchor 3 15
+    exits tablet 3
+    exits anchor 3
     says tablet '"cause":"near\.(too-far|peer-too-far)"'
     says anchor '"cause":"near\.(too-far|peer-too-far)"'
     never_says anchor '"event":"code"'
@@ -52,10 +52,10 @@ walking_away_while_the_code_is_awaited() {
     place anchor 0 tablet 0.25
     share anchor --once --item "file=$dir/file"
     sync tablet
-    wait_for tablet '"event":"code-wanted"' 10
+    wait_for tablet '"event":"code-wanted"'
     place anchor 0 tablet 8
-    exits tablet 3 15
-    exits anchor 3 15
+    exits tablet 3
+    exits anchor 3
     says tablet '"cause":"near\.(too-far|peer-too-far)"'
     says anchor '"cause":"near\.(too-far|peer-too-far)"'
     never_says tablet '"phase":"enrol"'
@@ -68,7 +68,7 @@ a_moment_away_while_the_code_is_awaited() {
     place anchor 0 tablet 0.25
     share anchor --once --item "file=$dir/file"
     sync tablet
-    wait_for tablet '"event":"code-wanted"' 10
+    wait_for tablet '"event":"code-wanted"'
     place anchor 0 tablet 8
     sleep 1
     place anchor 0 tablet 0.5
@@ -85,7 +85,7 @@ walking_away_in_the_transfer() {
     share anchor --once --item "file=$dir/file"
     sync tablet
     type_code tablet anchor
-    wait_for tablet '"event":"link".*"lan","state":"up"' 5
+    wait_for tablet '"event":"link".*"lan","state":"up"'
     place anchor 0 tablet 50
     both_done anchor tablet
     same "$dir/file" "$dir/tablet.dir/file"
@@ -97,7 +97,8 @@ two_anchors() {
     random_file near-file 1000
     random_file far-file 1000
     place near 0.3 far 0.9 tablet 0
-    air_is 'sigma 0.5' 'shadow 0' 'fade 0'
+    # Each is heard so seldom that a moment in which one of them does not run is none in which only the other one counts.
+    air_is 'sigma 0.5' 'shadow 0' 'fade 0' 'interval 300'
     share near --item "file=$dir/near-file"
     share far --item "file=$dir/far-file"
     sync tablet "$@"
@@ -129,16 +130,16 @@ nobody_of_that_name() {
     random_file file 1000
     share anchor --item "file=$dir/file"
     sync tablet --anchor somebody --deadline 6
-    fails tablet 3 near.no-anchor 10
+    fails tablet 3 near.no-anchor
     never_says anchor '"event":"code"'
     is_alive "${pid_of[anchor]}" || fail "the anchor ended"
 }
 
 nobody_at_all() {
-    sync tablet --deadline 11
+    sync tablet --deadline 15
     sync watch --deadline 2
-    fails watch 3 near.no-anchor 4
-    fails tablet 3 near.no-anchor 14
+    fails watch 3 near.no-anchor
+    fails tablet 3 near.no-anchor
     says tablet '"event":"note".*"text":"Nobody is sharing nearby'
     nothing_left tablet watch
 }
@@ -146,7 +147,7 @@ nobody_at_all() {
 an_anchor_that_nobody_visits() {
     random_file file 1000
     share anchor --item "file=$dir/file" --deadline 1
-    fails anchor 9 session.deadline 4
+    fails anchor 9 session.deadline
 }
 
 an_anchor_that_comes_late() {
@@ -161,10 +162,10 @@ an_anchor_that_comes_late() {
 deadline_while_a_code_is_wanted() {
     random_file file 1000
     share anchor --once --item "file=$dir/file"
-    sync tablet --deadline 6
+    sync tablet --deadline 20
     wait_for tablet '"event":"code-wanted"'
-    fails tablet 9 session.deadline 10
-    exits anchor 9 5
+    fails tablet 9 session.deadline
+    exits anchor 9
 }
 
 run_tests three_metres walking_in walking_away_while_measured walking_away_while_the_code_is_awaited \

@@ -12,8 +12,8 @@ begin() {
 
 # refused STATUS CAUSE: both sides end so, and no event says that anything came.
 refused() {
-    fails tablet "$1" "$2" 30
-    fails anchor "$1" "$2" 10
+    fails tablet "$1" "$2"
+    fails anchor "$1" "$2"
     never_says tablet '"event":"done"'
     [ ! -e "$dir/tablet.dir/.simhop" ] || fail "a folder of ours is left"
 }
@@ -79,7 +79,7 @@ without_capabilities() {
 folder_is_a_file() {
     : > "$dir/tablet.dir"
     sync tablet
-    finish tablet 5
+    finish tablet
     [ "$status" = 2 ] || fail "exit status $status: $(causes_of tablet)"
 }
 
@@ -101,7 +101,7 @@ disk_of_the_state_is_full() {
     begin
     head -c 2000000 /dev/zero > "$dir/tablet.state/filler" 2> /dev/null
     sync tablet
-    fails tablet 8 store.no-space 20
+    fails tablet 8 store.no-space
     rm "$dir/tablet.state/filler"
     sync tablet
     complete tablet anchor
@@ -111,7 +111,7 @@ state_is_read_only() {
     mkdir -m 700 "$dir/tablet.state"
     read_only "$dir/tablet.state"
     sync tablet
-    fails tablet 8 store.read-only 10
+    fails tablet 8 store.read-only
     mkdir -m 700 "$dir/anchor.state"
     read_only "$dir/anchor.state"
     random_file file 10
@@ -124,7 +124,7 @@ state_is_not_ours() {
     without_capabilities
     mkdir -m 500 "$dir/tablet.state"
     sync tablet
-    fails tablet 8 env.permission 10
+    fails tablet 8 env.permission
     nothing_left
 }
 
@@ -132,7 +132,7 @@ registry_is_damaged() {
     mkdir -m 700 "$dir/tablet.state" "$dir/anchor.state"
     random_file tablet.state/registry.db 5000
     sync tablet
-    fails tablet 8 env.registry 10
+    fails tablet 8 env.registry
     random_file file 10
     cp "$dir/tablet.state/registry.db" "$dir/anchor.state"
     run "$SIMHOP" share --json --radio "sim:$air" --name anchor --state "$dir/anchor.state" --item "file=$dir/file"
@@ -151,7 +151,7 @@ key_is_damaged() {
         echo nonsense > "$dir/tablet.state/$key"
         chmod 600 "$dir/tablet.state/$key"
         sync tablet
-        fails tablet 8 env.key-damaged 10
+        fails tablet 8 env.key-damaged
         [ "$(cat "$dir/tablet.state/$key")" = nonsense ] || fail "$key was replaced"
         mv "$dir/kept" "$dir/tablet.state/$key"
     done
@@ -165,9 +165,9 @@ two_into_one_folder() {
     sync tablet --dir "$dir/both"
     type_code tablet anchor
     sync watch --dir "$dir/both"
-    wait_for watch '"event":"code-wanted"' && wait_for anchor '"event":"code"' 5 2 && type_line watch "$(shown_code anchor)"
-    finish watch 30
-    finish tablet 30
+    wait_for watch '"event":"code-wanted"' && wait_for anchor '"event":"code"' "$patience" 2 && type_line watch "$(shown_code anchor)"
+    finish watch
+    finish tablet
     # One of them has it, and the other one was told why not.
     [ "$((waited[tablet] + waited[watch]))" = 8 ] || fail "exit status ${waited[tablet]} and ${waited[watch]}, not 0 and 8"
     grep -qhE '"cause":"store\.(busy|target-exists)"' "$dir/tablet.out" "$dir/watch.out" || fail "why: $(causes_of watch)"
@@ -228,8 +228,8 @@ source_changes_while_it_is_sent() {
     type_code tablet anchor
     wait_for tablet '"event":"progress"'
     printf x >> "$dir/file"
-    fails tablet 6 transfer.source-changed 15
-    fails anchor 6 transfer.source-changed 10
+    fails tablet 6 transfer.source-changed
+    fails anchor 6 transfer.source-changed
     [ ! -e "$dir/tablet.dir/file" ] || fail "a file appeared"
     rm "$air/air"
     share anchor --once --item "file=$dir/file"

@@ -39,13 +39,13 @@ stopped_in() {
     begin
     if [ "$phase" = transfer ]; then
         type_code tablet anchor
-        wait_for tablet '"event":"progress"' 10
+        wait_for tablet '"event":"progress"'
     else
-        wait_for "$side" "\"phase\":\"$phase\"" 20
+        wait_for "$side" "\"phase\":\"$phase\""
     fi
     stop "$side" "$signal"
-    fails "$side" 9 session.interrupted 5
-    fails "$other" 9 session.peer-stopped 5
+    fails "$side" 9 session.interrupted
+    fails "$other" 9 session.peer-stopped
     no_half_file
     [ -z "$(find "$air" -name '*.air' -o -name '*.l2cap')" ] || fail "sockets are left in the air"
     and_again
@@ -72,11 +72,11 @@ alone() {
     random_file file $file_size
     share anchor --item "file=$dir/file"
     stop anchor "$signal"
-    fails anchor 9 session.interrupted 5
+    fails anchor 9 session.interrupted
     sync tablet
-    wait_for tablet '"phase":"discover"' 10
+    wait_for tablet '"phase":"discover"'
     stop tablet "$signal"
-    fails tablet 9 session.interrupted 5
+    fails tablet 9 session.interrupted
     nothing_left tablet
 }
 discover_INT() {
@@ -91,9 +91,9 @@ discover_TERM() {
 approaching() {
     place anchor 0 tablet 3
     begin
-    wait_for tablet '"phase":"approach"' 10
+    wait_for tablet '"phase":"approach"'
     stop "$1" "$2"
-    fails "$1" 9 session.interrupted 5
+    fails "$1" 9 session.interrupted
 }
 approach_tablet_INT() {
     approaching tablet INT
@@ -101,13 +101,13 @@ approach_tablet_INT() {
     is_alive "${pid_of[anchor]}" || fail "the anchor ended"
     never_says anchor '"event":"cause"'
     stop anchor TERM
-    fails anchor 9 session.interrupted 5
+    fails anchor 9 session.interrupted
     and_again
 }
 approach_anchor_TERM() {
     approaching anchor TERM
     # The tablet looks on; another anchor may come.
-    wait_for tablet '"phase":"discover"' 10 2
+    wait_for tablet '"phase":"discover"' "$patience" 2
     rm -f "$air/air" "$air/positions"
     share anchor --once --item "file=$dir/file"
     type_code tablet anchor
@@ -131,13 +131,13 @@ installing() {
     slow_hook
     begin --hook "$dir/hook"
     type_code tablet anchor
-    for ((i = 0; i < 300; i++)); do
+    for ((i = 0; i < patience * 20; i++)); do
         [ ! -e "$dir/hook.log" ] || break
         sleep 0.05
     done
     stop tablet "$1"
-    fails tablet 9 session.interrupted 10
-    exits anchor 0 5
+    fails tablet 9 session.interrupted
+    exits anchor 0
     never_says tablet '"event":"done"'
     [ "$(cat "$dir/hook.log")" = started ] || fail "the hook went on"
     same "$dir/file" "$dir/tablet.dir/file"
@@ -160,8 +160,8 @@ before_installing_INT() {
     type_code tablet anchor
     wait_for tablet "\"event\":\"progress\".*\"verified\":$file_size,"
     stop tablet INT
-    fails tablet 9 session.interrupted 10
-    finish anchor 20
+    fails tablet 9 session.interrupted
+    finish anchor
     never_says tablet '"event":"done"'
     ! grep -q ended "$dir/hook.log" 2> /dev/null || fail "the hook went on"
     rm "$dir/slow"
@@ -177,7 +177,7 @@ share_that_goes_on_TERM() {
     type_code tablet anchor
     exits tablet 0
     stop anchor TERM
-    exits anchor 0 5
+    exits anchor 0
     never_says anchor '"event":"cause"'
     nothing_left tablet
 }
@@ -185,8 +185,8 @@ share_that_goes_on_TERM() {
 share_that_goes_on_is_cut_off() {
     share_one_then_begin_another
     stop anchor INT
-    fails anchor 9 session.interrupted 5
-    fails watch 9 session.peer-stopped 5
+    fails anchor 9 session.interrupted
+    fails watch 9 session.peer-stopped
 }
 share_one_then_begin_another() {
     random_file file 1000
@@ -195,30 +195,30 @@ share_one_then_begin_another() {
     type_code tablet anchor
     exits tablet 0
     sync watch
-    wait_for watch '"phase":"measure"' 15
+    wait_for watch '"phase":"measure"'
 }
 
 twice_in_a_row() {
     begin
-    wait_for tablet '"phase":"measure"' 20
+    wait_for tablet '"phase":"measure"'
     stop tablet INT
     stop tablet INT
     stop tablet TERM
-    fails tablet 9 session.interrupted 5
-    fails anchor 9 session.peer-stopped 5
+    fails tablet 9 session.interrupted
+    fails anchor 9 session.peer-stopped
 }
 
 # KILL leaves sockets behind; the next one of that name takes the place.
 killed() {
     begin
     type_code tablet anchor
-    wait_for tablet '"event":"progress"' 10
+    wait_for tablet '"event":"progress"'
     stop "$1" KILL
     wait "${pid_of[$1]}" 2> /dev/null
 }
 tablet_KILL() {
     killed tablet
-    exits anchor 5 30
+    exits anchor 5
     says anchor '"cause":"(connect\.lost|transfer\.stalled|link\.none)"'
     no_half_file
     and_again
@@ -226,7 +226,7 @@ tablet_KILL() {
 }
 anchor_KILL() {
     killed anchor
-    exits tablet 5 30
+    exits tablet 5
     says tablet '"cause":"(connect\.lost|transfer\.stalled|link\.none)"'
     no_half_file
     and_again
@@ -235,10 +235,10 @@ anchor_KILL() {
 
 hang_up_of_the_terminal() {
     begin
-    wait_for tablet '"phase":"measure"' 20
+    wait_for tablet '"phase":"measure"'
     stop tablet HUP
-    finish tablet 5
-    exits anchor 5 15
+    finish tablet
+    exits anchor 5
     and_again
 }
 

@@ -149,6 +149,50 @@ static void of_two_that_are_near_the_stronger_one(void **state)
     sh_nearby_free(nearby);
 }
 
+/* When the weaker one is near enough, the stronger one has been heard once, twice or thrice: it gets a moment. */
+static void who_is_heard_late_but_stronger_is_picked(void **state)
+{
+    (void)state;
+    for (sh_ms late = 100; late <= 300; late += EVERY_MS) {
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        for (sh_ms now = 1000; now < 2000; now += EVERY_MS) {
+            hear(nearby, "weaker", NEAR_DBM - 6, now);
+            if (now >= 1000 + late)
+                hear(nearby, "stronger", NEAR_DBM, now + 1);
+            sh_nearby_tick(nearby, now + 2);
+        }
+        assert_int_equal(seen.picks, 1);
+        assert_string_equal(seen.address, "stronger");
+        sh_nearby_free(nearby);
+    }
+}
+
+/* Nobody waits for one who is weaker, and for a stronger one who is not heard again only once, for so long. */
+static void nobody_is_waited_for_long(void **state)
+{
+    (void)state;
+    static const int others[] = {NEAR_DBM - 6, NEAR_DBM + 6};
+    for (size_t i = 0; i < SH_COUNT(others); i++) {
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        sh_ms now = 1000;
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        for (; seen.picks == 0 && now < 5000; now += EVERY_MS) {
+            hear(nearby, "anchor", NEAR_DBM, now);
+            if (now == 1100)
+                hear(nearby, "other", others[i], now + 1);
+            sh_nearby_tick(nearby, now + 2);
+        }
+        assert_int_equal(seen.picks, 1);
+        assert_string_equal(seen.address, "anchor");
+        sh_ms first = 1000 + 4 * EVERY_MS; /* after four advertisements */
+        assert_int_equal(now, others[i] > NEAR_DBM ? first + SH_NEARBY_WAIT_MS : first);
+        sh_nearby_free(nearby);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +200,8 @@ int main(void)
         cmocka_unit_test(one_that_is_heard_seldom_is_not_pushed_out),
         cmocka_unit_test(strangers_do_not_put_off_too_far),
         cmocka_unit_test(of_two_that_are_near_the_stronger_one),
+        cmocka_unit_test(who_is_heard_late_but_stronger_is_picked),
+        cmocka_unit_test(nobody_is_waited_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

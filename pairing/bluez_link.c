@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "pairing/bluez_radio.h"
-#include "pairing/l2cap_socket.h"
 #include "proto/log.h"
 #include "proto/slow.h"
 
@@ -27,6 +26,7 @@ static void arm(struct event *event, unsigned ms)
 static void call_end(struct sh_bluez_radio *radio)
 {
     radio->call.state = SH_BLUEZ_NO_CALL;
+    sh_l2cap_spares_close(&radio->call.spares);
     radio->call.ending = sd_bus_slot_unref(radio->call.ending);
     event_del(radio->call.timer);
     sh_bluez_kick(radio);
@@ -38,6 +38,7 @@ static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
     struct sh_bluez_call *call = &radio->call;
     sh_log("bluez: connecting, try %u: %s: %s", call->tries, sh_cause_info(cause)->name,
            sh_detail());
+    sh_l2cap_spares_close(&call->spares);
     if (call->tries < TRIES) {
         call->state = SH_BLUEZ_CALL_WAITS;
         call->patience_over = false;
@@ -81,6 +82,8 @@ static void call_out(struct sh_bluez_radio *radio)
     enum sh_cause cause = sh_bluez_own(radio, &own) ? SH_OK : SH_CONNECT_FAILED;
     if (cause == SH_OK)
         cause = sh_l2cap_socket_call(&own, &call->peer, call->psm, &fd);
+    if (cause == SH_OK && call->made)
+        sh_l2cap_socket_spare(&own, &call->peer, &call->spares);
     if (cause == SH_OK)
         cause = sh_l2cap_call(radio->l2cap, fd, call->tries == 1 ? CONNECT_MS : ONCE_MORE_MS);
     if (cause != SH_OK)
@@ -183,6 +186,7 @@ enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *addre
     sh_l2cap_call_stop(radio->l2cap);
     struct event *timer = call->timer;
     sd_bus_slot_unref(call->ending);
+    sh_l2cap_spares_close(&call->spares);
     *call = (struct sh_bluez_call){
         .state = SH_BLUEZ_CALL_WAITS, .peer = peer, .psm = psm, .anew = anew, .timer = timer};
     arm(timer, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS);
@@ -334,6 +338,7 @@ void sh_bluez_link_close(struct sh_bluez_radio *radio)
     sh_l2cap_free(radio->l2cap);
     radio->l2cap = NULL;
     radio->call.ending = sd_bus_slot_unref(radio->call.ending);
+    sh_l2cap_spares_close(&radio->call.spares);
     if (radio->call.timer)
         event_free(radio->call.timer);
     radio->call.timer = NULL;

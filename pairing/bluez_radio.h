@@ -18,6 +18,7 @@
 #include "pairing/bluez_daemon.h"
 #include "pairing/bluez_scan.h"
 #include "pairing/l2cap.h"
+#include "pairing/l2cap_socket.h"
 #include "pairing/mgmt_info.h"
 #include "pairing/rssi.h"
 #include "system/rfkill.h"
@@ -47,6 +48,7 @@ struct sh_bluez_call {
     bool anew;           /* end what connects us first */
     sd_bus_slot *ending; /* ENDS: bluetoothd's answer, if we asked */
     bool made;           /* nothing connected us before */
+    struct sh_l2cap_spares spares;
 };
 
 struct sh_bluez_sampled {

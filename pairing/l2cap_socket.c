@@ -11,9 +11,10 @@
 #include "pairing/l2cap.h"
 #include "proto/log.h"
 
-#define PSM_FIRST 0x80
-#define PSM_LAST  0xff
-#define BACKLOG   8
+#define NOBODYS_PSM 0x7f /* reserved (Assigned Numbers 2.5) */
+#define PSM_FIRST   0x80
+#define PSM_LAST    0xff
+#define BACKLOG     8
 
 static struct sockaddr_l2 socket_address(const struct sh_bdaddr *address, uint8_t psm)
 {
@@ -94,6 +95,21 @@ enum sh_cause sh_l2cap_socket_call(const struct sh_bdaddr *own, const struct sh_
     *ret_fd = fd;
     fd = -1;
     return SH_OK;
+}
+
+void sh_l2cap_socket_spare(const struct sh_bdaddr *own, const struct sh_bdaddr *peer,
+                           struct sh_l2cap_spares *spares)
+{
+    sh_l2cap_spares_close(spares);
+    while (spares->n < SH_L2CAP_SPARES &&
+           sh_l2cap_socket_call(own, peer, NOBODYS_PSM, &spares->fd[spares->n]) == SH_OK)
+        spares->n++;
+}
+
+void sh_l2cap_spares_close(struct sh_l2cap_spares *spares)
+{
+    while (spares->n > 0)
+        close(spares->fd[--spares->n]);
 }
 
 bool sh_l2cap_link(int fd, uint16_t *ret_handle, struct sh_bdaddr *ret_peer)

@@ -399,7 +399,7 @@ static void three_wrong_codes(void **state SH_UNUSED)
     run = run_of(&(struct run){.ble_carries = true}, 60000);
     assert_int_equal(run.secondary_cause, SH_CONFIRM_LOCKED_OUT);
     assert_int_equal(run.codes_shown, 0);
-    struct raw raw = {.session_role = SH_SECONDARY};
+    struct raw raw = {.session_role = SH_ANCHOR};
     struct raw_peer *time = raw_new(world, &raw);
     raw_wait(time, 9000);
     raw_free(time);

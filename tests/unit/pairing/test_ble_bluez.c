@@ -57,6 +57,17 @@ enum sh_cause sh_l2cap_socket_call(const struct sh_bdaddr *own SH_UNUSED,
     return SH_OK;
 }
 
+void sh_l2cap_socket_spare(const struct sh_bdaddr *own SH_UNUSED,
+                           const struct sh_bdaddr *peer SH_UNUSED, struct sh_l2cap_spares *spares)
+{
+    spares->n = 1;
+}
+
+void sh_l2cap_spares_close(struct sh_l2cap_spares *spares)
+{
+    spares->n = 0;
+}
+
 bool sh_l2cap_link(int fd SH_UNUSED, uint16_t *ret_handle SH_UNUSED,
                    struct sh_bdaddr *ret_peer SH_UNUSED)
 {

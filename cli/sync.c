@@ -153,26 +153,26 @@ static void on_done(const struct sh_session_summary *summary, void *user)
     sync->end = sync->config->arrived(summary, sync->config->user);
 }
 
-/* From the second try on over a new connection: the old one may be there still, and of no use. */
-static void connect_picked(struct sync *sync)
+static void connect_picked(struct sync *sync, bool anew)
 {
     struct sh_ble *ble = sync->edge.ble;
-    bool anew = sync->connects++ > 0;
+    sync->connects++;
     enum sh_cause cause =
         ble->driver->connect(ble, sync->picked.address, sync->picked.advert.psm, anew);
     if (cause != SH_OK)
         quit(sync, cause);
 }
 
-/* The phase `connect`, for the first time or once more; what it ends with if nothing else comes. */
-static void connect_begin(struct sync *sync, enum sh_cause cause)
+/* The phase `connect`, for the first time or once more; cause: what it ends with if nothing else comes. anew: over a new
+ * connection, because the old one is of no use. */
+static void connect_begin(struct sync *sync, enum sh_cause cause, bool anew)
 {
     const struct sh_device *linked = sync->picked.linked;
     sync->phase = SH_PHASE_CONNECT;
     sync->connect_cause = cause;
     sync->connect_deadline = sh_edge_now() + SH_SYNC_CONNECT_MS;
     sh_events_phase(&sync->events, SH_PHASE_CONNECT, linked ? linked->name : NULL);
-    connect_picked(sync);
+    connect_picked(sync, anew);
 }
 
 /* The anchor did not answer our greeting, or the connection broke before it did: is there another try? Not if the radio is
@@ -195,7 +195,7 @@ static void on_ended(enum sh_cause cause, void *user)
     sh_ask_stop(sync->ask);
     if (may_connect_again(sync, cause)) {
         sh_output_note(sync->config->out, "The other device does not answer. Connecting again.");
-        connect_begin(sync, cause);
+        connect_begin(sync, cause, true);
         sh_edge_wake(&sync->edge);
         return;
     }
@@ -236,7 +236,7 @@ static void on_pick(const struct sh_nearby_pick *pick, void *user)
     /* Scanning and a connection fight for the radio's time. */
     if (sync->edge.ble->driver->scan(sync->edge.ble, false) != SH_OK)
         sh_log("sync: scanning could not be stopped");
-    connect_begin(sync, SH_CONNECT_TIMEOUT);
+    connect_begin(sync, SH_CONNECT_TIMEOUT, false);
 }
 
 static void on_nearby_phase(enum sh_phase phase, void *user)
@@ -326,7 +326,7 @@ static void on_connect_failed(enum sh_cause cause, void *user)
         return;
     sync->connect_cause = cause;
     if (sync->connects < SH_SYNC_CONNECTS)
-        connect_picked(sync);
+        connect_picked(sync, false);
     else
         quit(sync, cause);
 }

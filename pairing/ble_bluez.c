@@ -345,6 +345,8 @@ static void on_changed(const struct sh_bluez_change *change, void *user)
     sh_bluez_radio_enter(radio);
     if (change->device && (change->rssi || change->service_data))
         heard(radio, change);
+    if (change->disconnected)
+        sh_bluez_link_ended(radio);
     if (change->adapter || change->adapter_gone)
         sh_bluez_review(radio);
     else if (change->device && !radio->over)

@@ -42,7 +42,7 @@ static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
     if (call->tries < TRIES) {
         call->state = SH_BLUEZ_CALL_WAITS;
         call->patience_over = false;
-        call->anew = true;
+        call->anew = cause == SH_CONNECT_FAILED; /* refused */
         arm(call->timer, PAUSE_MS);
         sh_bluez_kick(radio);
         return;
@@ -237,6 +237,12 @@ static void on_ended(struct sh_stream *stream, bool incoming, void *user)
         arm(radio->reassert, REASSERT_MS);
     else
         hang_up(radio);
+}
+
+/* Linux 6.1 goes on advertising then as somebody who takes no connections, until it is told again. */
+void sh_bluez_link_ended(struct sh_bluez_radio *radio)
+{
+    arm(radio->reassert, REASSERT_MS);
 }
 
 static const struct sh_l2cap_ops l2cap_ops = {

@@ -255,7 +255,7 @@ static void manager_property(sd_bus_message *m, const char *key, void *user)
 
 struct told {
     struct sh_bluez_device *device;
-    bool rssi, service_data;
+    bool rssi, service_data, disconnected;
 };
 
 static void service_data(sd_bus_message *m, const char *uuid, void *user)
@@ -285,7 +285,9 @@ static void device_property(sd_bus_message *m, const char *key, void *user)
     } else if (strcmp(key, "AddressType") == 0) {
         read_address_type(m, &device->random);
     } else if (strcmp(key, "Connected") == 0) {
+        bool was = device->connected;
         sh_bluez_read_bool(m, &device->connected);
+        told->disconnected = was && !device->connected;
     } else if (strcmp(key, "RSSI") == 0) {
         told->rssi = sh_bluez_read_int16(m, &device->rssi_dbm);
     } else if (strcmp(key, "ServiceData") == 0 && sh_bluez_enter(m, 'v', "a{sv}")) {
@@ -316,6 +318,7 @@ static void interface_told(struct sh_bluez *bluez, sd_bus_message *m, const char
         change->device = told.device;
         change->rssi = told.rssi;
         change->service_data = told.service_data;
+        change->disconnected = told.disconnected;
     }
 }
 

@@ -68,6 +68,7 @@ struct sh_bluez_change {
     const struct sh_bluez_adapter *adapter; /* NULL: none of interest */
     const struct sh_bluez_device *device;
     bool rssi, service_data; /* the message itself told them of the device */
+    bool disconnected;       /* its connection ended */
     bool adapter_gone;       /* an adapter, or what it had, was taken away */
 };
 

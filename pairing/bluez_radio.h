@@ -115,6 +115,8 @@ SH_MUST_USE enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const
                                              uint8_t psm, bool anew);
 /* Goes on with a call that waits, if it may. */
 void sh_bluez_link_review(struct sh_bluez_radio *radio);
+/* Some connection of the adapter ended, and not only a channel. */
+void sh_bluez_link_ended(struct sh_bluez_radio *radio);
 void sh_bluez_link_sample(struct sh_bluez_radio *radio, struct sh_stream *stream, bool on);
 /* Another adapter: signal strengths come from there. */
 SH_MUST_USE enum sh_cause sh_bluez_link_adapter(struct sh_bluez_radio *radio, uint16_t index);

@@ -16,10 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <bluetooth/bluetooth.h>
+#include <bluetooth/hci.h>
+#include <bluetooth/hci_lib.h>
 
 #include "air_hci.h"
 #include "pairing/air_files.h"
@@ -42,6 +47,8 @@
 struct device {
     const char *name;
     int host, controller;
+    uint16_t index; /* of hciN */
+    bool up;
     size_t n; /* of what came from the controller and is no whole packet yet */
     uint8_t buffer[BUFFER];
 };
@@ -150,7 +157,8 @@ static bool open_host(unsigned c)
         uint8_t packet[AIR_HCI_PACKET_MAX];
         ssize_t n = read(device->host, packet, sizeof(packet));
         if (n >= 4 && packet[0] == VENDOR_PACKET) {
-            printf("%s hci%u\n", device->name, (unsigned)(packet[2] | packet[3] << 8));
+            device->index = (uint16_t)(packet[2] | packet[3] << 8);
+            printf("%s hci%u\n", device->name, device->index);
             return true;
         }
         if (n > 0)
@@ -222,6 +230,22 @@ static void plug(void)
     }
 }
 
+/* The switch of an adapter takes its power away, in most machines; the kernel closes it without a word to the controller. */
+static void power(void)
+{
+    static int kernel = -1;
+    if (kernel < 0)
+        kernel = socket(AF_BLUETOOTH, SOCK_RAW | SOCK_CLOEXEC, BTPROTO_HCI);
+    for (unsigned c = 0; c < count; c++) {
+        struct hci_dev_info info = {.dev_id = devices[c].index};
+        bool up = devices[c].host >= 0 && ioctl(kernel, HCIGETDEVINFO, &info) == 0 &&
+                  hci_test_bit(HCI_UP, &info.flags);
+        if (devices[c].up && !up)
+            air_hci_off(air, c);
+        devices[c].up = up;
+    }
+}
+
 static unsigned read_noise(void)
 {
     char text[16];
@@ -236,6 +260,7 @@ static void settle(sh_ms now)
     if (now - settled < SETTLE_MS)
         return;
     settled = now;
+    power();
     sh_air_files_refresh(files, now);
     const struct sh_air *model = sh_air_files_air(files);
     struct sh_fault ble = sh_air_files_fault(files, SH_FAULT_BLE);

@@ -162,6 +162,15 @@ void air_hci_from_host(struct air_hci *air, unsigned c, struct sh_bytes packet, 
         air_to_controller(air, c, packet.p, packet.n);
 }
 
+void air_hci_off(struct air_hci *air, unsigned c)
+{
+    struct controller *self = &air->controller[c];
+    struct address address = self->public_address;
+    air_links_reset(air, c);
+    memset(self, 0, sizeof(*self));
+    self->public_address = address;
+}
+
 /* What a command changed, once the controller has said that it did. */
 static void succeeded(struct air_hci *air, unsigned c, uint16_t op, struct cursor reply, sh_ms now)
 {
@@ -176,10 +185,7 @@ static void succeeded(struct air_hci *air, unsigned c, uint16_t op, struct curso
         return;
     struct cursor in = cursor_of(SH_BYTES(self->parameters, self->parameters_n));
     if (op == OP_RESET) {
-        struct address address = self->public_address;
-        air_links_reset(air, c);
-        memset(self, 0, sizeof(*self));
-        self->public_address = address;
+        air_hci_off(air, c);
         return;
     }
     air_adverts_command(air, c, op, in, now);

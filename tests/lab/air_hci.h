@@ -60,6 +60,9 @@ void air_hci_from_host(struct air_hci *air, unsigned controller, struct sh_bytes
 void air_hci_from_controller(struct air_hci *air, unsigned controller, struct sh_bytes packet,
                              sh_ms now);
 
+/* The controller has no power any more, or is reset: it is silent, and at the other ends its connections time out. */
+void air_hci_off(struct air_hci *air, unsigned controller);
+
 /* Does what is due and says when to call again. */
 sh_ms air_hci_tick(struct air_hci *air, sh_ms now);
 

@@ -209,6 +209,25 @@ static void advertises_what_it_is_given(void **state SH_UNUSED)
     assert_int_equal(fails, 0);
 }
 
+/* The end of a connection leaves Linux advertising for nobody to connect to. */
+static void advertises_anew_after_a_connection(void **state SH_UNUSED)
+{
+    all_up();
+    advertise(7);
+    FAKE_UNTIL(fake.registered == 1);
+    fake_device("4A:00:00:00:00:01", sh_advert_uuid_text, -40);
+    fake_connected("dev_4A_00_00_00_00_01", true);
+    fake_run(500);
+    assert_int_equal(fake.registered, 1);
+    fake_connected("dev_4A_00_00_00_00_01", false);
+    FAKE_UNTIL(fake.registered == 2 && fake.up == 1);
+    /* And not for each word about a device that is not connected. */
+    fake_connected("dev_4A_00_00_00_00_01", false);
+    fake_rssi("dev_4A_00_00_00_00_01", -41);
+    fake_run(500);
+    assert_int_equal(fake.registered, 2);
+}
+
 static void other_data_takes_the_place(void **state SH_UNUSED)
 {
     all_up();
@@ -648,6 +667,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(advertises_what_it_is_given),
+        TEST(advertises_anew_after_a_connection),
         TEST(other_data_takes_the_place),
         TEST(a_smaller_form_where_it_is_refused),
         TEST(slots_that_are_full_are_waited_for),

@@ -7,18 +7,11 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pairing/hci_packet.h"
 #include "pairing/mgmt_packet.h"
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts = {0};
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
+#include "system/clock.h"
 
 static int open_hci(uint16_t index, uint16_t channel)
 {
@@ -45,7 +38,7 @@ static enum sh_cause opening_failed(uint16_t index, enum sh_cause otherwise)
 static size_t receive(int fd, uint64_t until, uint8_t *bytes, size_t size)
 {
     for (;;) {
-        uint64_t now = now_ms();
+        uint64_t now = sh_now();
         struct pollfd waits = {.fd = fd, .events = POLLIN};
         ssize_t n = recv(fd, bytes, size, 0);
         if (n > 0)
@@ -72,7 +65,7 @@ enum sh_cause sh_hci_probe_rssi(uint16_t index, unsigned limit_ms)
     if (setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0 ||
         send(fd, packet, SH_HCI_READ_RSSI_SIZE, MSG_NOSIGNAL) != SH_HCI_READ_RSSI_SIZE)
         return sh_fail(SH_NEAR_NO_SIGNAL, "hci%u: Read RSSI: %s", index, strerror(errno));
-    uint64_t until = now_ms() + limit_ms;
+    uint64_t until = sh_now() + limit_ms;
     for (;;) {
         size_t n = receive(fd, until, packet, sizeof(packet));
         if (n == 0)
@@ -95,7 +88,7 @@ enum sh_cause sh_hci_probe_settings(uint16_t index, unsigned limit_ms, uint32_t 
     size_t size = sh_mgmt_ask_info(index, packet);
     if (send(fd, packet, size, MSG_NOSIGNAL) != (ssize_t)size)
         return sh_fail(SH_ENV_RADIO_FAILED, "hci%u: %s", index, strerror(errno));
-    uint64_t until = now_ms() + limit_ms;
+    uint64_t until = sh_now() + limit_ms;
     for (;;) {
         size_t n = receive(fd, until, packet, sizeof(packet));
         if (n == 0)

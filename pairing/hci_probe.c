@@ -10,22 +10,9 @@
 #include <unistd.h>
 
 #include "pairing/hci_packet.h"
+#include "pairing/hci_socket.h"
 #include "pairing/mgmt_packet.h"
 #include "system/clock.h"
-
-static int open_hci(uint16_t index, uint16_t channel)
-{
-    int fd = socket(AF_BLUETOOTH, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, BTPROTO_HCI);
-    const struct sockaddr_hci address = {
-        .hci_family = AF_BLUETOOTH, .hci_dev = index, .hci_channel = channel};
-    if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
 
 static enum sh_cause opening_failed(uint16_t index, enum sh_cause otherwise)
 {
@@ -58,7 +45,7 @@ enum sh_cause sh_hci_probe_rssi(uint16_t index, unsigned limit_ms)
         .event_mask = {1U << EVT_CMD_COMPLETE | 1U << EVT_CMD_STATUS},
         .opcode = htobs(SH_HCI_READ_RSSI),
     };
-    sh_autoclose int fd = open_hci(index, HCI_CHANNEL_RAW);
+    sh_autoclose int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
     if (fd < 0)
         return opening_failed(index, SH_NEAR_NO_SIGNAL);
     sh_hci_read_rssi(SH_HCI_HANDLE_MAX, packet);
@@ -82,7 +69,7 @@ enum sh_cause sh_hci_probe_settings(uint16_t index, unsigned limit_ms, uint32_t 
 {
     uint8_t packet[SH_MGMT_EVENT_MAX];
     struct sh_mgmt_answer answer;
-    sh_autoclose int fd = open_hci(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
+    sh_autoclose int fd = sh_hci_socket(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
     if (fd < 0)
         return opening_failed(index, SH_ENV_RADIO_FAILED);
     size_t size = sh_mgmt_ask_info(index, packet);

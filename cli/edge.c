@@ -13,17 +13,11 @@
 #include "pairing/ble_sim.h"
 #include "proto/log.h"
 #include "proto/simhop.pb-c.h"
+#include "system/clock.h"
 #include "transfer/link_wifi_direct.h"
 
 #define QUIT_MS  200
 #define FLUSH_MS 1200 /* as long as a closed stream keeps what waits in it, and a little */
-
-sh_ms sh_edge_now(void)
-{
-    struct timespec ts = {0};
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
 
 /* ---- Names ---- */
 
@@ -130,7 +124,7 @@ static void read_boot_id(struct sh_edge *edge)
 static struct sh_shape sim_shape(void *user)
 {
     struct sh_edge *edge = user;
-    sh_air_files_refresh(edge->air, sh_edge_now());
+    sh_air_files_refresh(edge->air, sh_now());
     struct sh_fault fault = sh_air_files_fault(edge->air, SH_FAULT_LAN);
     uint64_t rate = sh_air_files_air(edge->air)->lan_rate;
     if (fault.rate > 0 && (rate == 0 || fault.rate < rate))
@@ -212,7 +206,7 @@ static void arm(struct sh_edge *edge, sh_ms wait)
 static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_edge *edge = user;
-    sh_ms now = sh_edge_now(), next = edge->ops->tick(now, edge->user);
+    sh_ms now = sh_now(), next = edge->ops->tick(now, edge->user);
     sh_ms wait = next > now ? next - now : 0;
     arm(edge, SH_MIN(wait, (sh_ms)50));
 }

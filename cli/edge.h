@@ -63,9 +63,6 @@ enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause);
 /* The link of a Simhop__LinkKind; NULL: there is none. */
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind);
 
-/* Milliseconds of CLOCK_BOOTTIME. */
-sh_ms sh_edge_now(void);
-
 /* Simhop__LinkKind of "ble", "lan", "wifi-direct", 0 for another; and back ("" for none). */
 int sh_link_kind_by_name(const char *name, size_t len);
 const char *sh_link_kind_name(int kind);

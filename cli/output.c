@@ -5,11 +5,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/output_form.h"
 #include "cli/safe.h"
+#include "system/clock.h"
 
 /* Four lines a second and the last one make at most five. */
 #define PROGRESS_MS 250
@@ -18,9 +18,7 @@
 static sh_ms boottime(void *user)
 {
     (void)user;
-    struct timespec now = {0};
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (sh_ms)now.tv_sec * 1000 + (sh_ms)now.tv_nsec / 1000000;
+    return sh_now();
 }
 
 struct sh_output *sh_output_new_on(const struct sh_output_target *target)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/log.h"
+#include "system/clock.h"
 
 #define PSM 0x80
 
@@ -85,7 +86,7 @@ static unsigned running(const struct share *share)
 
 static sh_ms on_now(void *user SH_UNUSED)
 {
-    return sh_edge_now();
+    return sh_now();
 }
 
 static void on_wake(void *user)
@@ -156,14 +157,14 @@ static void on_link(int kind, const char *state, enum sh_cause cause, void *user
 static void on_progress(const struct sh_session_progress *progress, void *user)
 {
     struct visitor *visitor = user;
-    sh_events_progress(&visitor->events, progress, sh_edge_now());
+    sh_events_progress(&visitor->events, progress, sh_now());
 }
 
 static void on_done(const struct sh_session_summary *summary, void *user)
 {
     struct visitor *visitor = user;
     visitor->share->done++;
-    sh_events_done(&visitor->events, summary, sh_edge_now());
+    sh_events_done(&visitor->events, summary, sh_now());
 }
 
 /* Whose end is worth a word. A peer that did not hear our greeting says so, connects again, and is no visitor yet. */
@@ -269,7 +270,7 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
         return;
     }
     fill_config(share, &config);
-    *visitor = (struct visitor){.share = share, .stream = stream, .since = sh_edge_now()};
+    *visitor = (struct visitor){.share = share, .stream = stream, .since = sh_now()};
     visitor->events =
         (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
     enum sh_cause cause = sh_session_new(&config, &session_ops, visitor, stream, &visitor->session);
@@ -403,7 +404,7 @@ static void on_accepted(struct sh_link *link, struct sh_stream *stream, void *us
     guest_leave(guest);
     guest->share = share;
     guest->kind = link->driver->kind;
-    guest->since = sh_edge_now();
+    guest->since = sh_now();
     enum sh_cause cause = sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
     if (cause != SH_OK)
         sh_log("share: connection: %s", sh_cause_info(cause)->name);
@@ -488,7 +489,7 @@ static enum sh_cause start(struct share *share)
         if (cause != SH_OK) /* ble carries it all the same */
             sh_output_link(config->out, "lan", "failed", cause);
     }
-    SH_TRY(advertise(share, sh_edge_now()));
+    SH_TRY(advertise(share, sh_now()));
     sh_output_phase(config->out, SH_PHASE_DISCOVER, "anchor", NULL);
     return sh_edge_run(&share->edge);
 }

@@ -8,6 +8,7 @@
 #include "cli/ask.h"
 #include "cli/nearby.h"
 #include "proto/log.h"
+#include "system/clock.h"
 
 struct sync {
     const struct sh_sync_config *config;
@@ -71,7 +72,7 @@ static const struct sh_ask_ops ask_ops = {
 
 static sh_ms on_now(void *user SH_UNUSED)
 {
-    return sh_edge_now();
+    return sh_now();
 }
 
 static void on_wake(void *user)
@@ -144,7 +145,7 @@ static void on_link(int kind, const char *state, enum sh_cause cause, void *user
 static void on_progress(const struct sh_session_progress *progress, void *user)
 {
     struct sync *sync = user;
-    sh_events_progress(&sync->events, progress, sh_edge_now());
+    sh_events_progress(&sync->events, progress, sh_now());
 }
 
 static void on_done(const struct sh_session_summary *summary, void *user)
@@ -170,7 +171,7 @@ static void connect_begin(struct sync *sync, enum sh_cause cause, bool anew)
     const struct sh_device *linked = sync->picked.linked;
     sync->phase = SH_PHASE_CONNECT;
     sync->connect_cause = cause;
-    sync->connect_deadline = sh_edge_now() + SH_SYNC_CONNECT_MS;
+    sync->connect_deadline = sh_now() + SH_SYNC_CONNECT_MS;
     sh_events_phase(&sync->events, SH_PHASE_CONNECT, linked ? linked->name : NULL);
     connect_picked(sync, anew);
 }
@@ -202,7 +203,7 @@ static void on_ended(enum sh_cause cause, void *user)
     sync->connect_deadline = SH_NEVER;
     /* Somebody else than --anchor asked for: look on. */
     if (cause == SH_NEAR_NO_ANCHOR && !sync->quitting) {
-        sh_nearby_again(sync->nearby, sync->picked.address, sh_edge_now());
+        sh_nearby_again(sync->nearby, sync->picked.address, sh_now());
         if (sync->edge.ble->driver->scan(sync->edge.ble, true) != SH_OK)
             quit(sync, SH_ENV_RADIO_FAILED);
     } else {
@@ -274,7 +275,7 @@ static const struct sh_nearby_ops nearby_ops = {
 static void on_heard(const struct sh_ble_heard *heard, void *user)
 {
     struct sync *sync = user;
-    sh_nearby_heard(sync->nearby, heard, sh_edge_now());
+    sh_nearby_heard(sync->nearby, heard, sh_now());
 }
 
 static void fill_config(const struct sync *sync, struct sh_session_config *config)
@@ -465,7 +466,7 @@ static enum sh_cause start(struct sync *sync)
     SH_TRY(load_linked(sync));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
     SH_TRY(sh_nearby_new(sync->linked, sync->linked_count, config->anchor, &nearby_ops, sync,
-                         sh_edge_now(), &sync->nearby));
+                         sh_now(), &sync->nearby));
     SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
     return sh_edge_run(&sync->edge);
 }

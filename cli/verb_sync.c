@@ -13,6 +13,7 @@
 #include "cli/sync.h"
 #include "cli/verb.h"
 #include "profile/activation_code.h"
+#include "system/clock.h"
 
 struct values {
     struct sh_common common;
@@ -120,7 +121,7 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
                                     .dir = dir,
                                     .pair = v->pair,
                                     .take_wifi = v->take_wifi,
-                                    .started = sh_edge_now(),
+                                    .started = sh_now(),
                                     .arrived = arrived_copy,
                                     .user = &arrived};
     SH_TRY(check_options(v, argc, argv, &config));
@@ -133,7 +134,7 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     struct sh_events events = {.out = out, .role = "secondary", .started = config.started};
     SH_TRY(install(v, &arrived, out, &events));
     sh_events_phase(&events, SH_PHASE_LINKED, NULL);
-    sh_events_done(&events, &arrived.summary, sh_edge_now());
+    sh_events_done(&events, &arrived.summary, sh_now());
     return SH_OK;
 }
 

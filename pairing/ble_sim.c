@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pairing/sim_radio.h"
 #include "proto/log.h"
+#include "system/clock.h"
 
 #define WATCH_MS        45  /* with the 40 ms of air_files.h a change counts within 100 ms */
 #define HEARERS_MAX     256 /* *.air files that one advertisement is sent to */
@@ -20,13 +20,6 @@
 #define ADVERT_CHANNELS 3
 
 static const struct sh_ble_driver driver;
-
-sh_ms sh_sim_now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
 
 bool sh_sim_in_range(const struct sh_sim_radio *radio, const char *peer)
 {
@@ -199,7 +192,7 @@ static void arm_ms(struct event *event, unsigned ms)
 static void on_advert(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_sim_radio *radio = user;
-    sh_air_files_refresh(radio->files, sh_sim_now());
+    sh_air_files_refresh(radio->files, sh_now());
     arm_ms(radio->advert, sh_air_files_air(radio->files)->interval_ms);
     struct sh_fault fault = sh_air_files_fault(radio->files, SH_FAULT_ADVERT);
     uint64_t number = radio->advert_number++;
@@ -252,7 +245,7 @@ static void on_hearing(evutil_socket_t fd, short what SH_UNUSED, void *user)
 static void on_watch(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_sim_radio *radio = user;
-    sh_ms now = sh_sim_now();
+    sh_ms now = sh_now();
     sh_sim_enter(radio);
     sh_air_files_refresh(radio->files, now);
     if (!event_pending(radio->listening, EV_READ, NULL))
@@ -319,7 +312,7 @@ static enum sh_cause sim_connect(struct sh_ble *ble, const char *address, uint8_
         if (!s->incoming && s->state < SH_SIM_UP)
             sh_sim_stream_drop(s);
     }
-    sh_air_files_refresh(radio->files, sh_sim_now());
+    sh_air_files_refresh(radio->files, sh_now());
     return sh_sim_stream_call(radio, address, psm);
 }
 

@@ -7,32 +7,12 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pairing/hci_packet.h"
+#include "pairing/hci_socket.h"
 #include "pairing/mgmt_packet.h"
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts = {0};
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static int open_hci(uint16_t index, uint16_t channel)
-{
-    int fd = socket(AF_BLUETOOTH, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, BTPROTO_HCI);
-    const struct sockaddr_hci address = {
-        .hci_family = AF_BLUETOOTH, .hci_dev = index, .hci_channel = channel};
-    if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
+#include "system/clock.h"
 
 static enum sh_cause opening_failed(uint16_t index, enum sh_cause otherwise)
 {
@@ -45,7 +25,7 @@ static enum sh_cause opening_failed(uint16_t index, enum sh_cause otherwise)
 static size_t receive(int fd, uint64_t until, uint8_t *bytes, size_t size)
 {
     for (;;) {
-        uint64_t now = now_ms();
+        uint64_t now = sh_now();
         struct pollfd waits = {.fd = fd, .events = POLLIN};
         ssize_t n = recv(fd, bytes, size, 0);
         if (n > 0)
@@ -65,14 +45,14 @@ enum sh_cause sh_hci_probe_rssi(uint16_t index, unsigned limit_ms)
         .event_mask = {1U << EVT_CMD_COMPLETE | 1U << EVT_CMD_STATUS},
         .opcode = htobs(SH_HCI_READ_RSSI),
     };
-    sh_autoclose int fd = open_hci(index, HCI_CHANNEL_RAW);
+    sh_autoclose int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
     if (fd < 0)
         return opening_failed(index, SH_NEAR_NO_SIGNAL);
     sh_hci_read_rssi(SH_HCI_HANDLE_MAX, packet);
     if (setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0 ||
         send(fd, packet, SH_HCI_READ_RSSI_SIZE, MSG_NOSIGNAL) != SH_HCI_READ_RSSI_SIZE)
         return sh_fail(SH_NEAR_NO_SIGNAL, "hci%u: Read RSSI: %s", index, strerror(errno));
-    uint64_t until = now_ms() + limit_ms;
+    uint64_t until = sh_now() + limit_ms;
     for (;;) {
         size_t n = receive(fd, until, packet, sizeof(packet));
         if (n == 0)
@@ -89,13 +69,13 @@ enum sh_cause sh_hci_probe_settings(uint16_t index, unsigned limit_ms, uint32_t 
 {
     uint8_t packet[SH_MGMT_EVENT_MAX];
     struct sh_mgmt_answer answer;
-    sh_autoclose int fd = open_hci(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
+    sh_autoclose int fd = sh_hci_socket(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
     if (fd < 0)
         return opening_failed(index, SH_ENV_RADIO_FAILED);
     size_t size = sh_mgmt_ask_info(index, packet);
     if (send(fd, packet, size, MSG_NOSIGNAL) != (ssize_t)size)
         return sh_fail(SH_ENV_RADIO_FAILED, "hci%u: %s", index, strerror(errno));
-    uint64_t until = now_ms() + limit_ms;
+    uint64_t until = sh_now() + limit_ms;
     for (;;) {
         size_t n = receive(fd, until, packet, sizeof(packet));
         if (n == 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "pairing/hci_packet.h"
+#include "pairing/hci_socket.h"
 #include "pairing/mgmt_packet.h"
 #include "proto/log.h"
 #include "proto/slow.h"
@@ -64,20 +65,6 @@ static struct target *by_handle(struct sh_rssi *rssi, uint16_t handle)
 
 /* ---- the sources ---- */
 
-static int open_hci(uint16_t index, uint16_t channel)
-{
-    int fd = socket(AF_BLUETOOTH, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, BTPROTO_HCI);
-    const struct sockaddr_hci address = {
-        .hci_family = AF_BLUETOOTH, .hci_dev = index, .hci_channel = channel};
-    if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
 static int raw_open(uint16_t index)
 {
     const struct hci_filter filter = {
@@ -85,7 +72,7 @@ static int raw_open(uint16_t index)
         .event_mask = {1u << EVT_CMD_COMPLETE | 1u << EVT_CMD_STATUS},
         .opcode = htobs(SH_HCI_READ_RSSI),
     };
-    sh_autoclose int fd = open_hci(index, HCI_CHANNEL_RAW);
+    sh_autoclose int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
     if (fd < 0 || setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0)
         return -1;
     int opened = fd;
@@ -115,7 +102,7 @@ static bool raw_read(struct sh_rssi *rssi, struct sh_bytes packet, struct answer
 
 static int mgmt_open(uint16_t index SH_UNUSED)
 {
-    return open_hci(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
+    return sh_hci_socket(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
 }
 
 static size_t mgmt_ask(uint16_t index, const struct target *target, uint8_t *out)

@@ -70,7 +70,6 @@ struct sh_sim_stream {
     uint64_t samples;
 };
 
-sh_ms sh_sim_now(void);
 void sh_sim_enter(struct sh_sim_radio *radio);
 void sh_sim_leave(struct sh_sim_radio *radio);
 /* Within earshot of each other now. */

@@ -6,6 +6,7 @@
 
 #include "pairing/sim_radio.h"
 #include "proto/log.h"
+#include "system/clock.h"
 
 #define CONNECT_MS    5000
 #define GREETING_MS   2000
@@ -130,7 +131,7 @@ enum sh_cause sh_sim_stream_accept(struct sh_sim_radio *radio, int fd)
     }
     stream->incoming = true;
     stream->state = SH_SIM_GREETING;
-    stream->deadline = sh_sim_now() + GREETING_MS;
+    stream->deadline = sh_now() + GREETING_MS;
     if (!socket_set(stream, fd)) {
         sh_sim_stream_free(stream);
         return SH_ENV_NO_MEMORY;
@@ -149,7 +150,7 @@ enum sh_cause sh_sim_stream_call(struct sh_sim_radio *radio, const char *peer, u
         return sh_fail(SH_CONNECT_FAILED, "%s is no address", peer);
     }
     struct sh_fault fault = sh_air_files_fault(radio->files, SH_FAULT_CONNECT);
-    sh_ms now = sh_sim_now();
+    sh_ms now = sh_now();
     stream->state = SH_SIM_CALLING;
     stream->psm = psm;
     stream->start_at = now + fault.delay_ms;
@@ -260,7 +261,7 @@ static enum sh_cause move(struct sh_sim_stream *stream, sh_ms now)
 
 static void pump_up(struct sh_sim_stream *stream)
 {
-    sh_ms now = sh_sim_now();
+    sh_ms now = sh_now();
     if (!stream->broken && sh_sim_in_range(stream->radio, stream->peer)) {
         enum sh_cause cause = move(stream, now);
         if (cause != SH_OK) {
@@ -355,7 +356,7 @@ static void on_pump(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
     struct sh_sim_stream *stream = user;
     struct sh_sim_radio *radio = stream->radio;
     sh_sim_enter(radio);
-    sh_ms now = sh_sim_now();
+    sh_ms now = sh_now();
     if (stream->state == SH_SIM_CALLING && now < stream->start_at) {
         arm(stream->pump, stream->start_at - now);
     } else if (stream->state == SH_SIM_CALLING) {
@@ -478,7 +479,7 @@ static void stream_close(struct sh_stream *stream)
         return;
     sim->closing = true;
     sim->sampling = false;
-    sim->deadline = sh_sim_now() + CLOSE_MS;
+    sim->deadline = sh_now() + CLOSE_MS;
     /* Freed by the next handler of the radio. */
     if (sim->state != SH_SIM_UP)
         sim->state = SH_SIM_GONE;

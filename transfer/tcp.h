@@ -52,8 +52,6 @@ void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause);
 void sh_tcp_socket_options(int fd);
 /* What a failure of connect means; quick: an answer came in less than a second. */
 enum sh_cause sh_tcp_connect_cause(int error, bool quick);
-/* Milliseconds of CLOCK_BOOTTIME. */
-sh_ms sh_tcp_now(void);
 
 /* ---- Listening and dialling ---- */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "system/clock.h"
 #include "transfer/tcp.h"
 
 #define QUICK_MS 1000
@@ -72,7 +73,7 @@ static enum sh_cause dial_result(const struct sh_tcp_dial *dial, short what)
     if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
         error = errno;
     if (error != 0)
-        return sh_tcp_connect_cause(error, sh_tcp_now() - dial->started < QUICK_MS);
+        return sh_tcp_connect_cause(error, sh_now() - dial->started < QUICK_MS);
     return is_own(dial->fd) ? SH_LINK_REFUSED : SH_OK;
 }
 
@@ -142,7 +143,7 @@ enum sh_cause sh_tcp_dial(struct sh_tcp_dials *dials, const struct sh_attempt *a
                                  .next = dials->first,
                                  .attempt = attempt->id,
                                  .fd = -1,
-                                 .started = sh_tcp_now()};
+                                 .started = sh_now()};
     dials->first = dial;
     begin_dial(dial, attempt, local);
     dial->event =

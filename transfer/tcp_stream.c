@@ -5,9 +5,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "system/clock.h"
 #include "transfer/tcp.h"
 
 #define READ_MAX   65536 /* octets an event: streams take turns */
@@ -47,13 +47,6 @@ struct sh_tcp_stream {
     struct delayed delays[DELAYS_MAX]; /* a ring, the last one takes what finds no room */
     unsigned delay_first, delay_count;
 };
-
-sh_ms sh_tcp_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (sh_ms)now.tv_sec * 1000 + (sh_ms)now.tv_nsec / 1000000;
-}
 
 static void set_option(int fd, int level, int name, int value)
 {
@@ -164,7 +157,7 @@ static void delay_add(struct sh_tcp_stream *s, size_t octets)
 {
     if (s->shape.delay_ms == 0)
         return;
-    struct delayed entry = {.due = sh_tcp_now() + s->shape.delay_ms, .octets = octets};
+    struct delayed entry = {.due = sh_now() + s->shape.delay_ms, .octets = octets};
     if (s->delay_count == DELAYS_MAX) {
         struct delayed *last = &s->delays[(s->delay_first + s->delay_count - 1) % DELAYS_MAX];
         entry.octets += last->octets;
@@ -202,7 +195,7 @@ static size_t allowance(struct sh_tcp_stream *s)
     size_t queued = evbuffer_get_length(s->out);
     if (!s->shape_fn)
         return SH_MIN(queued, (size_t)WRITE_MAX);
-    sh_ms now = sh_tcp_now();
+    sh_ms now = sh_now();
     uint64_t most = SH_MIN(released(s, now), allowed_by_rate(s, now));
     most = SH_MIN(most, up_to(s->shape.cut_after, s->sent));
     most = SH_MIN(most, up_to(s->shape.blackhole_after, s->sent));
@@ -389,7 +382,7 @@ struct sh_tcp_stream *sh_tcp_stream_new(struct sh_tcp_owner *owner, int fd, bool
     s->was_low = true;
     s->shape_fn = owner->shape;
     s->shape_user = owner->shape_user;
-    s->refilled = sh_tcp_now();
+    s->refilled = sh_now();
     if (!make_events(s)) {
         stream_free(s);
         return NULL;

@@ -5,6 +5,7 @@
 #include "crypto/keys.h"
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "system/clock.h"
 #include "transfer/wifi_internal.h"
 
 #define BACKOFF_MS     1000
@@ -122,7 +123,7 @@ static void on_up(const struct sh_wifi_up *up, void *user)
         return;
     }
     sh_log("wifi: group on %s up after %llu ms", up->iface,
-           (unsigned long long)(sh_tcp_now() - a->started));
+           (unsigned long long)(sh_now() - a->started));
     a->told = SH_OK;
     a->backoff_ms = BACKOFF_MS;
     fill_offer(a, up);
@@ -144,7 +145,7 @@ static enum sh_cause start(struct sh_wifi_anchor *a)
     struct sh_wifi_radio radio;
     const struct sh_wifi_iface *station = NULL;
     struct sh_wifi_run_config config;
-    a->started = sh_tcp_now();
+    a->started = sh_now();
     SH_TRY(sh_wifi_look(wifi, &radio, &station, &config));
     SH_TRY(sh_wifi_group_frequency(&radio, station, &a->group.frequency_mhz));
     config.kind = SH_WPA_OWN;

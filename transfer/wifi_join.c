@@ -5,6 +5,7 @@
 #include "crypto/secret.h"
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "system/clock.h"
 #include "transfer/wifi_internal.h"
 
 #define BUDGET_MS (SH_JOIN_MS - 2000) /* ways that begin later would not come to an end */
@@ -71,7 +72,7 @@ static void on_dialled(unsigned attempt, struct sh_stream *stream, enum sh_cause
         return;
     }
     sh_log("wifi: connected %llu ms after it was asked",
-           (unsigned long long)(sh_tcp_now() - j->started));
+           (unsigned long long)(sh_now() - j->started));
     link->ops->dialled(link, attempt, stream, link->user);
 }
 
@@ -103,7 +104,7 @@ static void remember(struct sh_wifi_join *j, enum sh_cause cause, bool tried)
 static void on_up(const struct sh_wifi_up *up, void *user)
 {
     struct sh_wifi_join *j = user;
-    sh_ms now = sh_tcp_now();
+    sh_ms now = sh_now();
     j->state = JOINED;
     j->up = *up;
     sh_wifi_note(j->wifi, "Wi-Fi Direct: joined on %s (%s) in %llu ms.", up->iface,
@@ -167,7 +168,7 @@ static enum sh_cause try_way(struct sh_wifi_join *j, const struct sh_wifi_radio 
                  sh_wifi_way_name(j->way));
     config->kind = kinds[j->way];
     config->group = j->group;
-    j->way_started = sh_tcp_now();
+    j->way_started = sh_now();
     enum sh_cause cause = sh_wifi_run_new(config, &run_ops, j, &j->run);
     sh_wipe(&config->group, sizeof(config->group));
     return cause;
@@ -183,7 +184,7 @@ static void try_ways(struct sh_wifi_join *j)
         fail_all(j, cause);
         return;
     }
-    for (; j->way < SH_WIFI_WAYS && sh_tcp_now() - j->started < BUDGET_MS; j->way++) {
+    for (; j->way < SH_WIFI_WAYS && sh_now() - j->started < BUDGET_MS; j->way++) {
         cause = try_way(j, &radio, station, &config);
         if (cause == SH_OK) {
             j->state = JOINING;
@@ -238,7 +239,7 @@ enum sh_cause sh_wifi_join_dial(struct sh_wifi_join *j, const struct sh_attempt 
         leave(j, SH_WIFI_GROUP_LOST);
         j->group = attempt->group;
         j->state = WAITING;
-        j->started = sh_tcp_now();
+        j->started = sh_now();
     }
     j->attempts[j->count++] = *attempt;
     return SH_OK;

@@ -8,6 +8,7 @@
 #include "crypto/secret.h"
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "system/clock.h"
 #include "transfer/netif.h"
 #include "transfer/wifi_internal.h"
 #include "transfer/wifi_mark.h"
@@ -68,7 +69,7 @@ static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 
 static void tick(struct sh_wifi_run *run)
 {
-    sh_ms now = sh_tcp_now(), next = sh_wpa_task_tick(run->task, now);
+    sh_ms now = sh_now(), next = sh_wpa_task_tick(run->task, now);
     sh_ms wait = next > now ? next - now : 0;
     if (next == SH_NEVER)
         wait = ALIVE_MS;
@@ -97,7 +98,7 @@ static void hear(struct sh_wifi_run *run, struct sh_bytes datagram, bool own)
     struct sh_wpa_event event;
     if (!run->task || !sh_wpa_event_parse(datagram, &event))
         return;
-    sh_wpa_task_event(run->task, &event, own, sh_tcp_now());
+    sh_wpa_task_event(run->task, &event, own, sh_now());
     tick(run);
 }
 
@@ -167,7 +168,7 @@ static void note_enabled(struct sh_wifi_run *run)
 static void on_reply(struct sh_bytes reply, void *user)
 {
     struct sh_wifi_run *run = user;
-    sh_wpa_task_reply(run->task, reply, sh_tcp_now());
+    sh_wpa_task_reply(run->task, reply, sh_now());
     note_enabled(run);
     tick(run);
 }
@@ -262,7 +263,7 @@ static const struct sh_wpa_task_ops task_ops = {
 
 static enum sh_cause begin_task(struct sh_wifi_run *run)
 {
-    SH_TRY(sh_wpa_task_new(run->config.kind, &run->config.group, &task_ops, run, sh_tcp_now(),
+    SH_TRY(sh_wpa_task_new(run->config.kind, &run->config.group, &task_ops, run, sh_now(),
                            &run->task));
     tick(run);
     return SH_OK;

@@ -174,14 +174,16 @@ static void signal_message(const struct bus_build *build, struct sh_bluez *bluez
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
-    struct sh_bluez *bluez = NULL;
     const struct sh_bluez_adapter *adapter = NULL;
-    static struct bus_build build; /* one for all: making it takes longest */
+    /* One of each for all inputs: to make them takes longer than to read what comes. */
+    static struct bus_build build;
+    static struct sh_bluez *bluez;
     char words[SH_BLUEZ_WORDS];
     if (!build.bus)
         build = bus_build_open();
-    if (sh_bluez_new(&bluez) != SH_OK)
+    if (!bluez && sh_bluez_new(&bluez) != SH_OK)
         return 0;
+    sh_bluez_clear(bluez);
     for (unsigned i = 0; i < 32 && in.n > 0; i++) {
         unsigned kind = next(&in);
         if (kind % 4 == 3)
@@ -193,6 +195,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_assert(sh_bluez_device_count(bluez) <= SH_BLUEZ_DEVICES);
     if (sh_bluez_choose(bluez, NULL, SH_BLUEZ_PERIPHERAL, &adapter) == SH_OK)
         sh_bluez_describe(adapter, words);
-    sh_bluez_free(bluez);
     return 0;
 }

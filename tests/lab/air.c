@@ -29,6 +29,7 @@
 #include "air_hci.h"
 #include "pairing/air_files.h"
 #include "proto/log.h"
+#include "system/clock.h"
 
 #define VENDOR_PACKET   0xff
 #define OPEN_TRIES      100
@@ -60,13 +61,6 @@ static struct air_hci *air;
 static int wishes = -1;
 static bool strict_duplicates, verbose;
 
-static sh_ms now_ms(void)
-{
-    struct timespec ts = {0};
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
-
 static void pause_ms(unsigned ms)
 {
     const struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
@@ -81,7 +75,7 @@ static void trace(const char *way, unsigned c, struct sh_bytes packet)
         (packet.p[0] == 4 && packet.p[1] == 0x3e && packet.p[3] == 2))
         return;
     sh_hex(packet.p, SH_MIN(packet.n, (size_t)TRACED), hex);
-    fprintf(stderr, "%llu %s %s %s\n", (unsigned long long)now_ms(), devices[c].name, way, hex);
+    fprintf(stderr, "%llu %s %s %s\n", (unsigned long long)sh_now(), devices[c].name, way, hex);
 }
 
 /* ---- what the engine asks for ---- */
@@ -162,7 +156,7 @@ static bool open_host(unsigned c)
             return true;
         }
         if (n > 0)
-            air_hci_from_host(air, c, SH_BYTES(packet, n), now_ms());
+            air_hci_from_host(air, c, SH_BYTES(packet, n), sh_now());
         else
             pause_ms(OPEN_PAUSE_MS);
     }
@@ -283,7 +277,7 @@ static void from_host(unsigned c)
     uint8_t packet[AIR_HCI_PACKET_MAX];
     ssize_t n = 0;
     while ((n = read(devices[c].host, packet, sizeof(packet))) > 0)
-        air_hci_from_host(air, c, SH_BYTES(packet, n), now_ms());
+        air_hci_from_host(air, c, SH_BYTES(packet, n), sh_now());
 }
 
 static void from_controller(unsigned c)
@@ -304,7 +298,7 @@ static void from_controller(unsigned c)
         }
         if (size == 0 || size > device->n - at)
             break;
-        air_hci_from_controller(air, c, SH_BYTES(device->buffer + at, size), now_ms());
+        air_hci_from_controller(air, c, SH_BYTES(device->buffer + at, size), sh_now());
         at += size;
     }
     memmove(device->buffer, device->buffer + at, device->n - at);
@@ -316,7 +310,7 @@ static void pump(void)
     struct pollfd fds[2 * AIR_HCI_CONTROLLERS];
     for (;;) {
         plug();
-        sh_ms now = now_ms();
+        sh_ms now = sh_now();
         settle(now);
         sh_ms due = air_hci_tick(air, now);
         sh_ms wait = due <= now ? 0 : SH_MIN(due - now, (sh_ms)LOOK_MS);

@@ -18,12 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "crypto/secret.h"
 #include "pairing/handshake.h"
 #include "pairing/l2cap_socket.h"
+#include "system/clock.h"
 
 #define CHANNELS_MAX 64
 #define CONNECT_MS   5000
@@ -39,13 +39,6 @@ struct peer {
     unsigned up; /* channels that were */
     int error;   /* why the last of the others was not */
 };
-
-static sh_ms now_ms(void)
-{
-    struct timespec ts = {0};
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
 
 /* A channel that is up, or -1. */
 static int call(struct peer *peer)
@@ -78,10 +71,10 @@ static unsigned hold(int *fds, unsigned n)
 {
     struct pollfd wait[CHANNELS_MAX];
     unsigned closed = 0;
-    sh_ms end = now_ms() + HOLD_MS;
+    sh_ms end = sh_now() + HOLD_MS;
     for (unsigned i = 0; i < n; i++)
         wait[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-    while (closed < n && now_ms() < end) {
+    while (closed < n && sh_now() < end) {
         if (poll(wait, n, 100) <= 0)
             continue;
         for (unsigned i = 0; i < n; i++) {
@@ -132,7 +125,7 @@ static bool greet(struct greeting *ret_greeting)
         .role = SH_SECONDARY, .name = "mallory", .ref1m_dbm = (double)NAN};
     ret_greeting->n = 0;
     if (sh_random(config.device_id, sizeof(config.device_id)) != SH_OK ||
-        sh_handshake_new(&config, &ops, ret_greeting, now_ms(), &handshake) != SH_OK)
+        sh_handshake_new(&config, &ops, ret_greeting, sh_now(), &handshake) != SH_OK)
         return false;
     sh_handshake_free(handshake);
     return ret_greeting->n > 0;
@@ -153,12 +146,12 @@ static void many(struct peer *peer, bool greets)
             perror("lab_l2cap_peer: send");
         fds[n++] = fd;
     }
-    sh_ms from = now_ms();
+    sh_ms from = sh_now();
     printf("%u of %u channels up\n", n, peer->n);
     fflush(stdout);
     unsigned closed = hold(fds, n);
     printf("%u closed by the anchor, the last after %.1f s\n", closed,
-           (double)(now_ms() - from) / 1000.0);
+           (double)(sh_now() - from) / 1000.0);
 }
 
 static void silent(struct peer *peer)
@@ -178,11 +171,11 @@ static void half(struct peer *peer)
         int fd = call(peer);
         if (fd < 0 || !greet(&greeting))
             continue;
-        sh_ms from = now_ms();
+        sh_ms from = sh_now();
         ssize_t sent = send(fd, greeting.bytes, greeting.n / 2, MSG_NOSIGNAL);
         unsigned closed = hold(&fd, 1);
         printf("%zd of %zu octets, %s after %.1f s\n", sent, greeting.n,
-               closed ? "closed by the anchor" : "still open", (double)(now_ms() - from) / 1000.0);
+               closed ? "closed by the anchor" : "still open", (double)(sh_now() - from) / 1000.0);
     }
 }
 
@@ -190,9 +183,9 @@ static void half(struct peer *peer)
 static size_t pour(int fd, const uint8_t *octets, size_t size)
 {
     size_t sent = 0;
-    sh_ms end = now_ms() + FLOOD_MS;
+    sh_ms end = sh_now() + FLOOD_MS;
     struct pollfd wait = {.fd = fd, .events = POLLOUT};
-    while (now_ms() < end) {
+    while (sh_now() < end) {
         ssize_t n = send(fd, octets, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             break;
@@ -223,14 +216,14 @@ static void flood(struct peer *peer)
 
 static void storm(struct peer *peer)
 {
-    sh_ms from = now_ms();
+    sh_ms from = sh_now();
     for (unsigned i = 0; i < peer->n; i++) {
         int fd = call(peer);
         if (fd >= 0)
             close(fd);
     }
     printf("%u of %u channels up and closed in %.1f s\n", peer->up, peer->n,
-           (double)(now_ms() - from) / 1000.0);
+           (double)(sh_now() - from) / 1000.0);
 }
 
 static const struct {

@@ -221,11 +221,12 @@ static inline void fake_slots(unsigned free_slots)
 }
 
 /* A device that is heard for the first time, with our data. */
-static inline void fake_device(const char *address, const char *uuid, int rssi)
+static inline void fake_device_of(const char *adapter, const char *address, const char *uuid,
+                                  int rssi)
 {
     static const uint8_t data[] = {1, 0x93, 127, 1, 2, 3, 4, 5, 6, 7};
     char path[64];
-    snprintf(path, sizeof(path), "%s/dev_%s", FAKE_ADAPTER, address);
+    snprintf(path, sizeof(path), "%s/dev_%s", adapter, address);
     for (char *c = path; *c; c++)
         *c = *c == ':' ? '_' : *c;
     sd_bus_message *m = fake_signal("/", "org.freedesktop.DBus.ObjectManager", "InterfacesAdded");
@@ -239,6 +240,23 @@ static inline void fake_device(const char *address, const char *uuid, int rssi)
                                     data[6], data[7], data[8], data[9]));
     fake_must(sd_bus_message_close_container(m));
     fake_must(sd_bus_message_close_container(m));
+    fake_send(m);
+}
+
+static inline void fake_device(const char *address, const char *uuid, int rssi)
+{
+    fake_device_of(FAKE_ADAPTER, address, uuid, rssi);
+}
+
+/* Its data once more, without a word of its signal. */
+static inline void fake_data(const char *device)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/%s", FAKE_ADAPTER, device);
+    sd_bus_message *m = fake_signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
+    fake_must(sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_DEVICE, 1, "ServiceData", "a{sv}", 1,
+                                    sh_advert_uuid_text, "ay", 10, 1, 0x93, 127, 1, 2, 3, 4, 5, 6,
+                                    7, 0));
     fake_send(m);
 }
 

@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pairing/ble_sim.h"
+#include "system/clock.h"
 
 /* One stream as its user sees it. */
 struct end {
@@ -187,13 +187,6 @@ static inline void device_close(struct device *device)
         free(device->end[i].got);
 }
 
-static inline sh_ms test_now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
-
 /* Runs the loop for so long. */
 static inline void world_run(struct world *world, unsigned ms)
 {
@@ -205,9 +198,9 @@ static inline void world_run(struct world *world, unsigned ms)
 /* Runs the loop until the condition holds; fails after 20 s. */
 #define WORLD_UNTIL(world, condition)                                                              \
     do {                                                                                           \
-        sh_ms until_end_ = test_now() + 20000;                                                     \
+        sh_ms until_end_ = sh_now() + 20000;                                                       \
         while (!(condition)) {                                                                     \
-            if (test_now() > until_end_)                                                           \
+            if (sh_now() > until_end_)                                                             \
                 fail_msg("never: %s", #condition);                                                 \
             world_run((world), 5);                                                                 \
         }                                                                                          \

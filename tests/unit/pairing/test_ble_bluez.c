@@ -421,8 +421,14 @@ static void the_adapter_is_switched_off_and_on(void **state SH_UNUSED)
     fake_run(20);
     fake_power(false);
     FAKE_UNTIL(strstr(notes, "switched off"));
+    /* The scan is lost with it: what is still said of devices is old. */
+    fake_device("4A:00:00:00:00:01", sh_advert_uuid_text, -50);
+    fake_run(50);
+    assert_int_equal(heard, 0);
     fake_power(true);
     FAKE_UNTIL(fake.registered == 2 && fake.started == 2);
+    /* It began anew at once, not because nothing was heard for long, for then it would have been stopped first. */
+    assert_int_equal(fake.stopped, 0);
     assert_int_equal(fails, 0);
 }
 
@@ -465,6 +471,7 @@ static void hears(void **state SH_UNUSED)
     assert_int_equal(last_heard.rssi_dbm, -60);
     fake_device("4A:00:00:00:00:02", OTHER_UUID, -50);
     fake_rssi("dev_4A_00_00_00_00_02", -55);
+    fake_device_of(FAKE_ADAPTER "0", "4A:00:00:00:00:03", sh_advert_uuid_text, -50);
     fake_run(50);
     assert_int_equal(heard, 2);
     assert_int_equal(ble->driver->scan(ble, false), SH_OK);
@@ -472,6 +479,15 @@ static void hears(void **state SH_UNUSED)
     fake_rssi("dev_4A_00_00_00_00_01", -61);
     fake_run(50);
     assert_int_equal(heard, 2);
+    /* A level of an earlier scan is none of this one. */
+    assert_int_equal(ble->driver->scan(ble, true), SH_OK);
+    FAKE_UNTIL(fake.started == 2);
+    fake_run(20);
+    fake_data("dev_4A_00_00_00_00_01");
+    fake_run(50);
+    assert_int_equal(heard, 2);
+    fake_rssi("dev_4A_00_00_00_00_01", -62);
+    FAKE_UNTIL(heard == 3);
 }
 
 static void may_be_freed_when_it_hears(void **state SH_UNUSED)

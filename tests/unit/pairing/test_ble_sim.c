@@ -193,11 +193,11 @@ static void rate_holds_back(void **state SH_UNUSED)
     struct world world;
     struct device anchor, tablet;
     open_pair(&world, &anchor, &tablet, "ble_rate 20000\n", "");
-    sh_ms start = test_now();
+    sh_ms start = sh_now();
     sh_stream_send(tablet.end[0].stream, SH_BYTES(opaque, 100000));
     WORLD_UNTIL(&world, anchor.end[0].got_n >= 3000);
     /* Twenty octets a millisecond, and the twentieth of a second that may go at once. */
-    assert_true(anchor.end[0].got_n <= 20 * (test_now() - start) + 1000);
+    assert_true(anchor.end[0].got_n <= 20 * (sh_now() - start) + 1000);
     /* What went and has not come yet is in the socket; there is a moment in which nothing is. */
     WORLD_UNTIL(&world, sh_stream_pending(tablet.end[0].stream) + anchor.end[0].got_n == 100000);
     /* A change of the file lets it go. */
@@ -258,7 +258,7 @@ static void delays_in_order(void **state SH_UNUSED)
     struct world world;
     struct device anchor, tablet;
     open_pair(&world, &anchor, &tablet, "", "delay ble 150\n");
-    sh_ms sent = test_now();
+    sh_ms sent = sh_now();
     sh_stream_send(tablet.end[0].stream, SH_BYTES("first ", 6));
     world_run(&world, 10);
     world_file(&world, "faults", "delay ble 0\n");
@@ -266,7 +266,7 @@ static void delays_in_order(void **state SH_UNUSED)
     sh_stream_send(tablet.end[0].stream, SH_BYTES("second", 6));
     WORLD_UNTIL(&world, anchor.end[0].got_n == 12);
     assert_memory_equal(anchor.end[0].got, "first second", 12);
-    assert_true(test_now() - sent >= 150);
+    assert_true(sh_now() - sent >= 150);
     close_pair(&world, &anchor, &tablet);
 }
 

@@ -177,6 +177,15 @@ static void reads_devices(void **state)
     assert_true(change.rssi);
     assert_false(change.service_data);
     assert_int_equal(device->rssi_dbm, -51);
+
+    /* Less than before is all there is; an address of another form is none. */
+    m = changed(DEV, SH_BLUEZ_DEVICE);
+    bus_build_must(sd_bus_message_append(m, "a{sv}as", 2, "Address", "s", "4A-00:00:00:00:02",
+                                         "ServiceData", "a{sv}", 1, UUID, "ay", 2, 5, 6, 0));
+    assert_true(take(m).service_data);
+    assert_int_equal(device->service_data_len, 2);
+    assert_memory_equal(device->service_data, "\5\6", 2);
+    assert_string_equal(device->address, "4A:00:00:00:00:01");
 }
 
 static void data_of_others_is_not_ours(void **state)
@@ -261,6 +270,16 @@ static void what_is_removed_is_gone(void **state)
     assert_true(take(m).adapter_gone);
     assert_null(sh_bluez_adapter_find(bluez, "hci0"));
     assert_non_null(sh_bluez_adapter_find(bluez, "hci1"));
+    m = bus_build_signal(&build, "/", "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved");
+    bus_build_must(sd_bus_message_append(m, "oas", "/org/bluez/hci1", 1, SH_BLUEZ_ADAPTER));
+    assert_true(take(m).adapter_gone);
+    assert_int_equal(sh_bluez_adapter_count(bluez), 0);
+
+    /* A late word of it does not bring it back: it would be one without abilities. */
+    m = changed("/org/bluez/hci1", SH_BLUEZ_ADAPTER);
+    bus_build_must(sd_bus_message_append(m, "a{sv}as", 1, "Powered", "b", 1, 0));
+    assert_null(take(m).adapter);
+    assert_int_equal(sh_bluez_adapter_count(bluez), 0);
 }
 
 static void told_twice_is_one(void **state)
@@ -295,6 +314,28 @@ static void thousands_of_objects(void **state)
     assert_int_equal(sh_bluez_device_count(bluez), SH_BLUEZ_DEVICES);
     assert_int_equal(sh_bluez_adapter_count(bluez), SH_BLUEZ_ADAPTERS);
     assert_string_equal(sh_bluez_device_at(bluez, 0)->path, DEV);
+}
+
+/* Among strangers the one heard of longest ago goes. */
+static void who_is_heard_again_stays(void **state)
+{
+    (void)state;
+    char text[64];
+    sd_bus_message *m = begin_managed();
+    for (unsigned i = 0; i < SH_BLUEZ_DEVICES; i++) {
+        snprintf(text, sizeof(text), "/org/bluez/hci1/dev_%u", i);
+        add_device(m, text, "0000fe2c-0000-1000-8000-00805f9b34fb", (const uint8_t *)"x", 1);
+    }
+    assert_int_equal(end_managed(m), SH_OK);
+    static const char *const heard[] = {"/org/bluez/hci1/dev_0", DEV};
+    for (size_t i = 0; i < SH_COUNT(heard); i++) {
+        m = changed(heard[i], SH_BLUEZ_DEVICE);
+        bus_build_must(sd_bus_message_append(m, "a{sv}as", 1, "RSSI", "n", -51, 0));
+        assert_non_null(take(m).device);
+    }
+    assert_int_equal(sh_bluez_device_count(bluez), SH_BLUEZ_DEVICES);
+    assert_string_equal(sh_bluez_device_at(bluez, 0)->path, heard[0]);
+    assert_string_equal(sh_bluez_device_at(bluez, 1)->path, DEV);
 }
 
 static void long_paths_are_not_kept(void **state)
@@ -375,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_removed_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(told_twice_is_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(thousands_of_objects, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_heard_again_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_paths_are_not_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(chooses_by_ability, set_up, tear_down),
         cmocka_unit_test_setup_teardown(says_what_is_nearest, set_up, tear_down),

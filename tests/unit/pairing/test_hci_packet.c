@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -86,6 +87,10 @@ static void cut_events_are_not_read(void **state SH_UNUSED)
         shorter[2] = (uint8_t)(n - 3);
         assert_false(sh_hci_rssi_answer(SH_BYTES(shorter, n), &answer));
     }
+    uint8_t says_less[sizeof(packet)];
+    memcpy(says_less, packet, sizeof(packet));
+    says_less[2] = 6; /* what stands behind its parameters is none of them */
+    assert_false(sh_hci_rssi_answer(SH_BYTES(says_less, sizeof(says_less)), &answer));
 }
 
 /* ---- management ---- */

@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pairing/bdaddr.h"
 #include "pairing/l2cap.h"
+#include "system/clock.h"
 
 #define MIB (1024 * 1024)
 
@@ -135,16 +135,9 @@ static int tear_down(void **state SH_UNUSED)
     return 0;
 }
 
-static sh_ms now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
-
 static void run_ms(unsigned ms)
 {
-    for (sh_ms until = now_ms() + ms; now_ms() < until;) {
+    for (sh_ms until = sh_now() + ms; sh_now() < until;) {
         event_base_loop(base, EVLOOP_NONBLOCK);
         usleep(500);
     }
@@ -153,7 +146,7 @@ static void run_ms(unsigned ms)
 /* The limit is for a machine that is busy with something else; nothing is measured by it. */
 #define UNTIL(condition)                                                                           \
     do {                                                                                           \
-        for (sh_ms until_ = now_ms() + 20000; !(condition) && now_ms() < until_;) {                \
+        for (sh_ms until_ = sh_now() + 20000; !(condition) && sh_now() < until_;) {                \
             event_base_loop(base, EVLOOP_NONBLOCK);                                                \
             usleep(200);                                                                           \
         }                                                                                          \
@@ -240,7 +233,7 @@ static void sdus_are_bounded(void **state SH_UNUSED)
     static uint8_t data[40000], sdu[65536];
     size_t got = 0;
     sh_stream_send(near.end[0].stream, SH_BYTES(data, sizeof(data)));
-    for (sh_ms until = now_ms() + 20000; got < sizeof(data) && now_ms() < until;) {
+    for (sh_ms until = sh_now() + 20000; got < sizeof(data) && sh_now() < until;) {
         event_base_loop(base, EVLOOP_NONBLOCK);
         ssize_t n = recv(fd, sdu, sizeof(sdu), MSG_DONTWAIT);
         assert_true(n <= SH_L2CAP_SDU_OUT);

@@ -30,7 +30,8 @@ static int setup(void **state SH_UNUSED)
 static int teardown(void **state SH_UNUSED)
 {
     char command[128];
-    close(writer);
+    if (writer >= 0)
+        close(writer);
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);
     return system(command);
 }
@@ -178,12 +179,12 @@ static void test_many_switches(void **state SH_UNUSED)
 
 static void test_hostile_name(void **state SH_UNUSED)
 {
-    name_switch(0, "a\033[2Jb c\nd");
+    name_switch(0, "a\033[2Jb c\x7f\xc3\nd");
     name_switch(1, "\n");
     tell(0, RFKILL_TYPE_WLAN, RFKILL_OP_ADD, 1, 0);
     tell(1, RFKILL_TYPE_WLAN, RFKILL_OP_ADD, 1, 0);
     look();
-    assert_string_equal(states[SH_RFKILL_WIFI].blocked, "a?[2Jb?c, rfkill1");
+    assert_string_equal(states[SH_RFKILL_WIFI].blocked, "a?[2Jb?c??, rfkill1");
 }
 
 static void test_no_device(void **state SH_UNUSED)
@@ -236,15 +237,19 @@ static void test_watch(void **state SH_UNUSED)
     turn(base);
     assert_int_equal(changes, 2);
     assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, NULL), SH_BLUETOOTH_RFKILL_SOFT);
+    tell(4, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_CHANGE, 1, 1);
+    turn(base);
+    assert_int_equal(changes, 3);
+    assert_cause(sh_rfkill_cause(states, SH_RFKILL_BLUETOOTH, NULL), SH_BLUETOOTH_RFKILL_HARD);
     free_it = true;
     tell(4, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_DEL, 1, 0);
     turn(base);
-    assert_int_equal(changes, 3);
+    assert_int_equal(changes, 4);
     assert_int_equal(states[SH_RFKILL_BLUETOOTH].switches, 0);
     assert_null(watch);
     tell(4, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_ADD, 1, 0);
     turn(base);
-    assert_int_equal(changes, 3);
+    assert_int_equal(changes, 4);
     event_base_free(base);
 }
 
@@ -270,6 +275,28 @@ static void test_watch_nothing(void **state SH_UNUSED)
     sh_rfkill_watch_free(NULL);
 }
 
+/* One that ends later is not looked at again and again. */
+static void test_watch_ends(void **state SH_UNUSED)
+{
+    static const struct timeval moment = {.tv_usec = 200000};
+    struct event_base *base = event_base_new();
+    free_it = false;
+    changes = 0;
+    tell(4, RFKILL_TYPE_BLUETOOTH, RFKILL_OP_ADD, 1, 0);
+    assert_ok(sh_rfkill_watch_at(base, device, folder, on_changed, states, &watch));
+    turn(base);
+    assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
+    close(writer);
+    writer = -1;
+    /* It stays readable: who went on reading would keep the loop for ever. */
+    assert_int_equal(event_base_loopexit(base, &moment), 0);
+    event_base_dispatch(base);
+    assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
+    assert_int_equal(changes, 1);
+    sh_rfkill_watch_free(watch);
+    event_base_free(base);
+}
+
 /* The real one, whatever it has to say here. */
 static void test_this_machine(void **state SH_UNUSED)
 {
@@ -291,7 +318,8 @@ int main(void)
         WITH(test_states),        WITH(test_one_is_free),   WITH(test_each_cause),
         WITH(test_own_switch),    WITH(test_odd_events),    WITH(test_long_event),
         WITH(test_many_switches), WITH(test_hostile_name),  WITH(test_no_device),
-        WITH(test_watch),         WITH(test_watch_nothing), WITH(test_this_machine),
+        WITH(test_watch),         WITH(test_watch_nothing), WITH(test_watch_ends),
+        WITH(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

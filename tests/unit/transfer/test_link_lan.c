@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 
+#include "system/clock.h"
 #include "transfer/link.h"
 #include "unit/transfer/util.h"
 
@@ -149,18 +149,11 @@ static int set_up(void **state SH_UNUSED)
     return anchor->driver->listen(anchor, SH_BYTES(NULL, 0)) == SH_OK ? 0 : -1;
 }
 
-static sh_ms now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (sh_ms)t.tv_sec * 1000 + (sh_ms)t.tv_nsec / 1000000;
-}
-
 /* Runs the loop until the condition holds, for at most so long. */
 #define run_until(condition, ms)                                                                   \
     do {                                                                                           \
-        sh_ms limit_ = now() + (ms);                                                               \
-        while (!(condition) && now() < limit_)                                                     \
+        sh_ms limit_ = sh_now() + (ms);                                                            \
+        while (!(condition) && sh_now() < limit_)                                                  \
             run_a_little();                                                                        \
     } while (0)
 
@@ -445,24 +438,24 @@ static void test_rate(void **state SH_UNUSED)
 {
     shape.rate = 1000000;
     connect_both();
-    sh_ms start = now();
+    sh_ms start = sh_now();
     ends[1].to_send = 500000;
     pump(&ends[1]);
     run_until(ends[0].received == 500000, 20000);
     assert_int_equal(ends[0].received, 500000);
     assert_false(ends[0].wrong);
-    assert_true(now() - start >= 450);
+    assert_true(sh_now() - start >= 450);
 }
 
 static void test_delay(void **state SH_UNUSED)
 {
     shape.delay_ms = 300;
     connect_both();
-    sh_ms start = now();
+    sh_ms start = sh_now();
     ends[1].to_send = 100000;
     pump(&ends[1]);
     run_until(ends[0].received > 0, 5000);
-    assert_true(now() - start >= 299);
+    assert_true(sh_now() - start >= 299);
     run_until(ends[0].received == 100000, 5000);
     assert_int_equal(ends[0].received, 100000);
     assert_false(ends[0].wrong);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "system/clock.h"
 #include "transfer/wifi_internal.h"
 #include "transfer/wifi_mark.h"
 #include "unit/transfer/fake_wpa.h"
@@ -132,16 +133,16 @@ static struct sh_link *new_link(const char *control_dir, const char *run)
 /* Until it is so, at most ten seconds. */
 #define until(condition)                                                                           \
     do {                                                                                           \
-        sh_ms end_ = sh_tcp_now() + 10000;                                                         \
-        while (!(condition) && sh_tcp_now() < end_)                                                \
+        sh_ms end_ = sh_now() + 10000;                                                             \
+        while (!(condition) && sh_now() < end_)                                                    \
             event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);                                  \
         assert_true(condition);                                                                    \
     } while (0)
 
 static void run_for(unsigned ms)
 {
-    sh_ms end = sh_tcp_now() + ms;
-    while (sh_tcp_now() < end)
+    sh_ms end = sh_now() + ms;
+    while (sh_now() < end)
         event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 

@@ -89,6 +89,15 @@ static void test_file(void **state SH_UNUSED)
     closedir(dir);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+    off_t size = st.st_size;
+    strcpy(text.control, "/run/wpa_supplicant");
+    assert_ok(sh_wifi_mark_set(marks[0], &text));
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size > size);
+    text.control[0] = '\0'; /* less than before: nothing of that is left */
+    assert_ok(sh_wifi_mark_set(marks[0], &text));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, size);
     int fd = open(path, O_RDWR);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1); /* somebody works on it */
     sh_wifi_mark_free(marks[0]);

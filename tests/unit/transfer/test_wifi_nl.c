@@ -150,6 +150,13 @@ static void test_iface(void **state SH_UNUSED)
     assert_int_equal(radio.ifaces[1].type, SH_WIFI_P2P_DEVICE);
     assert_null(sh_wifi_iface_by_name(&radio, ""));
     assert_null(sh_wifi_iface_by_index(&radio, 0));
+
+    begin(); /* half an address makes it no interface */
+    nla_put_u32(msg, NL80211_ATTR_WIPHY, 0);
+    nla_put_u32(msg, NL80211_ATTR_IFTYPE, NL80211_IFTYPE_STATION);
+    nla_put(msg, NL80211_ATTR_MAC, 5, "short");
+    sh_wifi_nl_parse_iface(attributes(), &radio);
+    assert_int_equal(radio.iface_count, 2);
 }
 
 static void test_country(void **state SH_UNUSED)

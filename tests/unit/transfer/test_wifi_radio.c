@@ -100,6 +100,19 @@ static void test_no_group(void **state SH_UNUSED)
     assert_cause(sh_wifi_group_frequency(&r, &r.ifaces[0], &mhz), SH_WIFI_ABSENT);
 }
 
+/* What shares a limit shares what it allows. */
+static void test_shared_limit(void **state SH_UNUSED)
+{
+    struct sh_wifi_radio r = laptop();
+    uint32_t mhz = 0;
+    r.phys[0].combinations[0].total = 4;
+    r.ifaces[r.iface_count++] =
+        (struct sh_wifi_iface){.ifindex = 3, .type = SH_WIFI_P2P_CLIENT, .up = true};
+    assert_cause(sh_wifi_group_frequency(&r, &r.ifaces[0], &mhz), SH_WIFI_NO_P2P);
+    r.phys[0].combinations[0].limits[1].max = 2;
+    assert_int_equal(group_mhz(&r), 2412);
+}
+
 static void test_join(void **state SH_UNUSED)
 {
     struct sh_wifi_radio r = laptop();
@@ -152,8 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frequency), cmocka_unit_test(test_one_channel),
-        cmocka_unit_test(test_no_group),  cmocka_unit_test(test_join),
-        cmocka_unit_test(test_station),
+        cmocka_unit_test(test_no_group),  cmocka_unit_test(test_shared_limit),
+        cmocka_unit_test(test_join),      cmocka_unit_test(test_station),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,18 @@ static const char status[] = "bssid=46:00:00:00:00:00\nfreq=2437\nssid=DIRECT-ab
                              "mode=P2P GO\nwpa_state=COMPLETED\n"
                              "p2p_device_address=42:00:00:00:00:00\naddress=46:00:00:00:00:00\n";
 
+/* A key is a whole word; a value that does not fit is none. */
+static void test_keys(void **state SH_UNUSED)
+{
+    char out[8] = "before";
+    struct sh_bytes reply = TEXT("statex=1\nkeys\nstate=1234567\nlong=12345678\n");
+    assert_false(sh_wpa_value(reply, "key", out, sizeof(out)));
+    assert_false(sh_wpa_value(reply, "long", out, sizeof(out)));
+    assert_string_equal(out, "before");
+    assert_true(sh_wpa_value(reply, "state", out, sizeof(out)));
+    assert_string_equal(out, "1234567");
+}
+
 static void test_replies(void **state SH_UNUSED)
 {
     unsigned number = 7;
@@ -191,10 +203,15 @@ static void test_huge_and_binary(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies),         cmocka_unit_test(test_values),
-        cmocka_unit_test(test_networks),        cmocka_unit_test(test_many_networks),
-        cmocka_unit_test(test_group_events),    cmocka_unit_test(test_station_events),
-        cmocka_unit_test(test_no_events),       cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_many_networks),
+        cmocka_unit_test(test_group_events),
+        cmocka_unit_test(test_station_events),
+        cmocka_unit_test(test_no_events),
+        cmocka_unit_test(test_cut),
         cmocka_unit_test(test_huge_and_binary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ watch_tablet() {
     after=$(seconds_since "$from")
     if is_alive "${pid_of[tablet]}"; then
         ended='no end'
-        kill -ABRT "${pid_of[tablet]}"
+        kill -TERM "${pid_of[tablet]}"
         wait "${pid_of[tablet]}"
         waited[tablet]=$?
         return

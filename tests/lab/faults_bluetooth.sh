@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # limit: 900
-# by name only: the Bluetooth half of the matrix is not right yet; scripts/test lab faults_bluetooth runs it
 # What happens to Bluetooth, and what the session makes of it.
 # shellcheck source=faults.bash
 . "$(dirname "$(realpath "$0")")/faults.bash"
@@ -41,28 +40,28 @@ heal_daemon_restarted() { :; }
 hurt_gone_far() { place anchor 0 tablet 40; }
 heal_gone_far() { place anchor 0 tablet 0.25; }
 
-row switch-tablet discover 'bluetooth.rfkill-soft' always
-row switch-tablet measure 'bluetooth.rfkill-soft'
-row switch-tablet confirm '.*' always
-row switch-tablet ble '.*'
-row switch-tablet wifi '.*'
-row switch-anchor discover '.*'
-row switch-anchor measure '.*' always
-row switch-anchor confirm '.*'
-row switch-anchor ble '.*' always
-row switch-anchor wifi '.*'
-row off-tablet discover '.*'
-row off-anchor ble '.*'
-row off-tablet wifi '.*' always
-row daemon-killed discover '.*' always
-row daemon-killed measure '.*'
-row daemon-killed ble '.*' always
-row daemon-restarted discover '.*' always
-row daemon-restarted measure '.*'
+row switch-tablet discover 'bluetooth\.rfkill-soft'
+row switch-tablet measure 'bluetooth\.rfkill-soft'
+row switch-tablet confirm 'bluetooth\.rfkill-soft' always
+row switch-tablet ble 'bluetooth\.rfkill-soft'
+row switch-tablet wifi 'done .*wifi-direct' always
+row switch-anchor discover 'no end' # nobody shares: it looks on, and says so every 10 s
+row switch-anchor measure 'connect\.lost' always
+row switch-anchor confirm 'connect\.lost'
+row switch-anchor ble 'transfer\.stalled' always
+row switch-anchor wifi 'done .*wifi-direct'
+row off-tablet discover 'bluetooth\.off'
+row off-anchor ble 'transfer\.stalled'
+row off-tablet wifi 'done .*wifi-direct'
+row daemon-killed discover 'bluetooth\.no-daemon'
+row daemon-killed measure 'done .*ble'
+row daemon-killed ble '.*'
+row daemon-restarted discover 'done .*ble'
+row daemon-restarted measure 'done .*ble'
 row daemon-restarted confirm '.*'
-row daemon-restarted ble '.*'
-row gone-far measure '.*'
-row gone-far ble '.*' always
-row gone-far wifi '.*'
+row daemon-restarted ble 'done .*ble'
+row gone-far measure 'connect\.lost'
+row gone-far ble 'transfer\.stalled'
+row gone-far wifi 'done .*wifi-direct'
 
 run_rows

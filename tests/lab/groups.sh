@@ -207,7 +207,7 @@ the_station_is_not_taken_unasked() {
     up
     wpa_anew tablet p2p_disabled=1
     only_way station
-    begin 300000
+    begin 1000000
     names_link tablet wifi.no-p2p
     both_end
     by_ble_alone
@@ -371,13 +371,18 @@ without_permission() {
     up
     chmod 755 "$work" "$dir"
     chmod 1777 "$dir" "$shared_air"
+    mkdir -p "$run_dir/anchor" && chown 991 "$run_dir/anchor"
     bound=(setpriv --reuid 991 --regid 991 --clear-groups "${bound[@]}")
     place anchor 0 tablet 0.25
     random_file file 300000
     share anchor --once -v --item "file=$dir/file"
     bound=("${bound[@]:4}")
+    sync tablet -v
+    code_if_wanted
     names_link anchor wifi.permission
-    end_of anchor TERM
+    both_end
+    by_ble_alone
+    rm -rf "$run_dir/anchor"
 }
 # wifi.regulatory is not here: no country leaves the virtual radios without a channel of 2.4 GHz.
 always without_p2p without_a_supplicant
@@ -395,10 +400,10 @@ one_that_hangs_at_the_start_is_named() {
     local from
     up
     hang anchor
+    begin 2500000
     from=$(now_ms)
-    begin 1500000
-    names_link anchor wifi.no-supplicant
-    told 'named after' "$(seconds_since "$from") s"
+    names_link anchor wifi.no-supplicant &&
+        told 'named after' "$(seconds_since "$from") s"
     both_end
     by_ble_alone
     go_on anchor

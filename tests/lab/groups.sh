@@ -376,7 +376,7 @@ without_permission() {
     place anchor 0 tablet 0.25
     random_file file 300000
     share anchor --once -v --item "file=$dir/file"
-    bound=("${bound[@]:4}")
+    bound=("${bound[@]:6}")
     sync tablet -v
     code_if_wanted
     names_link anchor wifi.permission

@@ -186,7 +186,9 @@ static void on_ended(enum sh_cause cause, void *user)
         sh_log("share: a connection that came to nothing: %s", sh_cause_info(cause)->name);
     else if (cause != SH_OK && !share->stopping)
         sh_output_cause(share->config->out, cause);
-    if (counts && share->config->once && !share->stopping)
+    /* One that failed leaves it to those that go on: it may be the same device that has come again. */
+    bool last = cause == SH_OK || running(share) == 0;
+    if (counts && last && share->config->once && !share->stopping)
         quit(share, cause);
     sh_edge_wake(&share->edge);
 }

@@ -48,7 +48,7 @@ row switch-tablet wifi 'done .*wifi-direct' always
 row switch-anchor discover 'no end' # nobody shares: it looks on, and says so every 10 s
 row switch-anchor measure 'connect\.lost' always
 row switch-anchor confirm 'connect\.lost'
-row switch-anchor ble 'transfer\.stalled' always
+row switch-anchor ble 'transfer\.stalled'
 row switch-anchor wifi 'done .*wifi-direct'
 row off-tablet discover 'bluetooth\.off'
 row off-anchor ble 'transfer\.stalled'

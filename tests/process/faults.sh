@@ -175,6 +175,20 @@ a_lost_hello_is_said_again() {
     same "$dir/file" "$dir/tablet.dir/file"
     never_says anchor '"event":"cause"'
 }
+# The one that was killed is still waited for, ten seconds; its end is not that of the sync that took its place.
+a_killed_sync_comes_back_to_an_anchor_with_once() {
+    random_file file 3000000
+    air_is 'ble_rate 150000'
+    share anchor --once --links ble --item "file=$dir/file"
+    sync tablet --links ble
+    type_code tablet anchor
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    kill -KILL "${pid_of[tablet]}"
+    wait "${pid_of[tablet]}"
+    sync tablet --links ble
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+}
 message_proximity_is_lost() { lost proximity 3 'near\.timeout' 3; }
 message_pake_share_v_is_lost() { lost pake-share-v 5 'connect\.(lost|timeout)' 5; }
 message_pake_done_is_lost() { lost pake-done 5 'connect\.(lost|timeout)' 5; }
@@ -207,5 +221,5 @@ nobody_is_heard() {
 run_tests both_go_silent both_are_cut ble_is_cut_after_a_while lan_goes_silent_after_a_while lan_is_cut_after_a_while \
     lan_is_not_there lan_never_answers ble_goes_silent_in_the_transfer both_are_slow_and_late ble_goes_silent_while_it_is_measured \
     ble_goes_silent_while_a_code_is_wanted \
-    message_hello_is_lost a_lost_hello_is_said_again message_proximity_is_lost message_pake_share_v_is_lost message_pake_done_is_lost nobody_can_connect \
+    message_hello_is_lost a_lost_hello_is_said_again a_killed_sync_comes_back_to_an_anchor_with_once message_proximity_is_lost message_pake_share_v_is_lost message_pake_done_is_lost nobody_can_connect \
     nobody_is_heard

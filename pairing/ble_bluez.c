@@ -18,6 +18,7 @@
 #define WATCH_S        2
 #define SILENT_WATCHES 8   /* scanning without hearing anything: begin again */
 #define PING_WATCHES   2   /* ... does bluetoothd live? */
+#define IDLE_WATCHES   5   /* advertising without a visitor: tell it again */
 #define SLEPT_MS       500 /* less is the clocks' own */
 
 static const struct sh_ble_driver driver;
@@ -214,7 +215,7 @@ static void on_grace(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
     radio->over = true;
-    radio->call.state = SH_BLUEZ_NO_CALL;
+    sh_bluez_link_call_stop(radio);
     unusable(radio);
     if (radio->ble.ops->failed)
         radio->ble.ops->failed(repeat_trouble(&radio->trouble), radio->ble.user);
@@ -377,12 +378,18 @@ static void on_switches(const struct sh_rfkill states[SH_RFKILL_TYPES], void *us
     sh_bluez_kick(radio);
 }
 
+static void advertise_again(struct sh_bluez_radio *radio)
+{
+    radio->idle_watches = 0;
+    if (radio->usable && radio->advertising)
+        sh_bluez_advert_again(radio->advert);
+}
+
 static void on_reassert(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     SH_SLOW("bluez reassert");
     struct sh_bluez_radio *radio = user;
-    if (radio->usable && radio->advertising)
-        sh_bluez_advert_again(radio->advert);
+    advertise_again(radio);
 }
 
 /* How long the machine has slept since it started. */
@@ -396,6 +403,8 @@ static sh_ms asleep(void)
     return (sh_ms)SH_MAX(ms, (int64_t)0);
 }
 
+/* Not everything that stops a controller's advertising is told: a connection that bluetoothd did not know of when it was started
+ * ends without a word. */
 static void on_watch(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     SH_SLOW("bluez watch");
@@ -410,8 +419,9 @@ static void on_watch(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
         sh_bluez_daemon_ping(radio->daemon);
     if (woke)
         sh_log("bluez: the machine has slept");
-    if (woke && radio->usable && radio->advertising)
-        sh_bluez_advert_again(radio->advert);
+    radio->idle_watches = radio->visitors > 0 ? 0 : radio->idle_watches + 1;
+    if (woke || radio->idle_watches == IDLE_WATCHES)
+        advertise_again(radio);
     if (woke || radio->silent_watches == SILENT_WATCHES) {
         radio->silent_watches = 0;
         sh_bluez_scan_again(radio->scan);

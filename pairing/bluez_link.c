@@ -23,12 +23,19 @@ static void arm(struct event *event, unsigned ms)
 
 /* ---- calling ---- */
 
+void sh_bluez_link_call_stop(struct sh_bluez_radio *radio)
+{
+    struct sh_bluez_call *call = &radio->call;
+    call->state = SH_BLUEZ_NO_CALL;
+    sh_l2cap_call_stop(radio->l2cap);
+    sh_l2cap_spares_close(&call->spares);
+    call->ending = sd_bus_slot_unref(call->ending);
+    event_del(call->timer);
+}
+
 static void call_end(struct sh_bluez_radio *radio)
 {
-    radio->call.state = SH_BLUEZ_NO_CALL;
-    sh_l2cap_spares_close(&radio->call.spares);
-    radio->call.ending = sd_bus_slot_unref(radio->call.ending);
-    event_del(radio->call.timer);
+    sh_bluez_link_call_stop(radio);
     sh_bluez_kick(radio);
 }
 
@@ -74,7 +81,7 @@ static void call_out(struct sh_bluez_radio *radio)
     struct sh_bluez_call *call = &radio->call;
     struct sh_bdaddr own;
     int fd = -1;
-    call->made = !connected_peer(radio);
+    call->made = call->made || !connected_peer(radio);
     call->tries++;
     call->state = SH_BLUEZ_CALL_OUT;
     call->ending = sd_bus_slot_unref(call->ending);
@@ -183,13 +190,16 @@ enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *addre
     struct sh_bdaddr peer;
     if (!sh_bdaddr_read(address, &peer))
         return sh_fail(SH_CONNECT_FAILED, "%s is no address", address);
-    sh_l2cap_call_stop(radio->l2cap);
-    struct event *timer = call->timer;
-    sd_bus_slot_unref(call->ending);
-    sh_l2cap_spares_close(&call->spares);
-    *call = (struct sh_bluez_call){
-        .state = SH_BLUEZ_CALL_WAITS, .peer = peer, .psm = psm, .anew = anew, .timer = timer};
-    arm(timer, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS);
+    sh_bluez_link_call_stop(radio);
+    /* What an earlier call made, and came to nothing, may be up still. */
+    bool made = call->made && memcmp(&peer, &call->peer, sizeof(peer)) == 0;
+    *call = (struct sh_bluez_call){.state = SH_BLUEZ_CALL_WAITS,
+                                   .peer = peer,
+                                   .psm = psm,
+                                   .anew = anew,
+                                   .made = made,
+                                   .timer = call->timer};
+    arm(call->timer, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS);
     sh_bluez_kick(radio);
     return SH_OK;
 }
@@ -206,6 +216,7 @@ static void call_done(struct sh_bluez_radio *radio)
         snprintf(radio->hang_up, sizeof(radio->hang_up), "%s/dev_%s", radio->adapter.path, text);
     if (!radio->call.made || n >= (int)sizeof(radio->hang_up))
         radio->hang_up[0] = '\0';
+    radio->call.made = false;
     call_end(radio);
 }
 
@@ -213,10 +224,12 @@ static void on_stream(struct sh_stream *stream, bool incoming, void *user)
 {
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
-    if (incoming)
+    if (incoming) {
+        radio->visitors++;
         arm(radio->reassert, REASSERT_MS); /* the controller stopped for the connection */
-    else
+    } else {
         call_done(radio);
+    }
     radio->ble.ops->stream(stream, incoming, radio->ble.user);
     sh_bluez_radio_leave(radio);
 }
@@ -233,10 +246,12 @@ static void on_ended(struct sh_stream *stream, bool incoming, void *user)
 {
     struct sh_bluez_radio *radio = user;
     sh_bluez_link_sample(radio, stream, false);
-    if (incoming)
+    if (incoming) {
+        radio->visitors--;
         arm(radio->reassert, REASSERT_MS);
-    else
+    } else {
         hang_up(radio);
+    }
 }
 
 /* Linux 6.1 goes on advertising then as somebody who takes no connections, until it is told again. */
@@ -338,13 +353,13 @@ void sh_bluez_link_close(struct sh_bluez_radio *radio)
 {
     if (radio->daemon)
         hang_up(radio);
+    if (radio->l2cap)
+        sh_bluez_link_call_stop(radio);
     sh_rssi_free(radio->rssi);
     radio->rssi = NULL;
     radio->sampled_count = 0;
     sh_l2cap_free(radio->l2cap);
     radio->l2cap = NULL;
-    radio->call.ending = sd_bus_slot_unref(radio->call.ending);
-    sh_l2cap_spares_close(&radio->call.spares);
     if (radio->call.timer)
         event_free(radio->call.timer);
     radio->call.timer = NULL;

@@ -47,7 +47,7 @@ struct sh_bluez_call {
     bool patience_over;
     bool anew;           /* end what connects us first */
     sd_bus_slot *ending; /* ENDS: bluetoothd's answer, if we asked */
-    bool made;           /* nothing connected us before */
+    bool made;           /* nothing connected us before it */
     struct sh_l2cap_spares spares;
 };
 
@@ -89,6 +89,8 @@ struct sh_bluez_radio {
     struct sh_bdaddr listens_as;
     unsigned heard; /* since the last watch */
     unsigned silent_watches;
+    unsigned visitors;     /* incoming streams */
+    unsigned idle_watches; /* without one, since the advertisement was told */
 
     unsigned depth; /* handlers that run now */
     bool freed;
@@ -113,6 +115,7 @@ SH_MUST_USE enum sh_cause sh_bluez_link_listen(struct sh_bluez_radio *radio);
 void sh_bluez_link_unlisten(struct sh_bluez_radio *radio);
 SH_MUST_USE enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *address,
                                              uint8_t psm, bool anew);
+void sh_bluez_link_call_stop(struct sh_bluez_radio *radio);
 /* Goes on with a call that waits, if it may. */
 void sh_bluez_link_review(struct sh_bluez_radio *radio);
 /* Some connection of the adapter ended, and not only a channel. */

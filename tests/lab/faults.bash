@@ -69,6 +69,8 @@ watch_tablet() {
     after=$(seconds_since "$from")
     if is_alive "${pid_of[tablet]}"; then
         ended='no end'
+        # One that looks for an anchor has no deadline, but says so every 10 s.
+        [ "$(grep -c '"event":"note".*"text":"Nobody is sharing' "$dir/tablet.out")" -lt $(($1 / 20)) ] || ended='looks on'
         kill -TERM "${pid_of[tablet]}"
         wait "${pid_of[tablet]}"
         waited[tablet]=$?
@@ -106,8 +108,7 @@ keep_first() {
         names+=("first-$name")
     done
 }
-# Nothing was put right but what the fault itself was. An adapter that is blocked keeps its connection until it is used again, so only
-# then may the other end notice.
+# Nothing was put right but what the fault itself was. An anchor that was in a session may need a moment to notice that it is over.
 second_sync() {
     local ended after again=()
     ! grep -q '"phase":"measure"' "$dir/anchor.out" || until_true 8 anchor_is_gone || true

@@ -45,7 +45,7 @@ row switch-tablet measure 'bluetooth\.rfkill-soft'
 row switch-tablet confirm 'bluetooth\.rfkill-soft' always
 row switch-tablet ble 'bluetooth\.rfkill-soft'
 row switch-tablet wifi 'done .*wifi-direct' always
-row switch-anchor discover 'no end' # nobody shares: it looks on, and says so every 10 s
+row switch-anchor discover 'looks on'
 row switch-anchor measure 'connect\.lost' always
 row switch-anchor confirm 'connect\.lost'
 row switch-anchor ble 'transfer\.stalled'
@@ -55,10 +55,10 @@ row off-anchor ble 'transfer\.stalled'
 row off-tablet wifi 'done .*wifi-direct'
 row daemon-killed discover 'bluetooth\.no-daemon'
 row daemon-killed measure 'done .*ble'
-row daemon-killed ble '.*'
+row daemon-killed ble 'done .*ble'
 row daemon-restarted discover 'done .*ble'
 row daemon-restarted measure 'done .*ble'
-row daemon-restarted confirm '.*'
+row daemon-restarted confirm 'done .*ble'
 row daemon-restarted ble 'done .*ble'
 row gone-far measure 'connect\.lost'
 row gone-far ble 'transfer\.stalled'

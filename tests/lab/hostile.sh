@@ -71,7 +71,7 @@ channels_that_mean_no_good() {
     honest_sync || return
     before=$(rss_of anchor)
     told 'VmRSS before' "$before KiB"
-    for each in 'flood 5' 'storm 200' 'silent 40' 'half 1'; do
+    for each in 'flood 5' 'storm 200' 'silent 40' 'half 1' 'greet 4'; do
         # shellcheck disable=SC2086 # two words
         attack $each
         survives "$each" || return

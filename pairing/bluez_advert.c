@@ -180,7 +180,8 @@ static int on_registered(sd_bus_message *answer, void *user, sd_bus_error *error
         sh_log("bluez: %s", sh_detail());
         if (other_form)
             advert->form = entry->form + 1;
-        entry_clear(entry);
+        unregister(
+            entry); /* a bluetoothd that hung may still do it, of an object that is not there any more */
         if (full)
             unregister(other); /* ours is what fills them */
         if (full || other_form) {

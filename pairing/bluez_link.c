@@ -5,12 +5,15 @@
 #include "pairing/bluez_radio.h"
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "system/clock.h"
 
-#define PATIENCE_MS   1500 /* for the scan to end */
-#define CONNECT_MS    4000
-#define ONCE_MORE_MS  3500
-#define END_MS        3000 /* bluetoothd waits 2 s before it ends a connection */
-#define PAUSE_MS      200  /* between two tries */
+#define PATIENCE_MS 1500 /* for the scan to end */
+#define CONNECT_MS                                                                                 \
+    3500 /* below the 4 s after which Linux gives up: it may not outlast that (see given_up) */
+#define END_MS   3000 /* bluetoothd waits 2 s before it ends a connection */
+#define PAUSE_MS 200  /* between two tries */
+#define BLOCKED_MS                                                                                 \
+    4300 /* what a call that was given up may block Linux for: its own 4 s, and some more */
 #define TRIES         2
 #define NO_ADAPTER_MS 5000
 #define REASSERT_MS   300
@@ -22,42 +25,6 @@ static void arm(struct event *event, unsigned ms)
 }
 
 /* ---- calling ---- */
-
-void sh_bluez_link_call_stop(struct sh_bluez_radio *radio)
-{
-    struct sh_bluez_call *call = &radio->call;
-    call->state = SH_BLUEZ_NO_CALL;
-    sh_l2cap_call_stop(radio->l2cap);
-    sh_l2cap_spares_close(&call->spares);
-    call->ending = sd_bus_slot_unref(call->ending);
-    event_del(call->timer);
-}
-
-static void call_end(struct sh_bluez_radio *radio)
-{
-    sh_bluez_link_call_stop(radio);
-    sh_bluez_kick(radio);
-}
-
-/* A try is over: another one, with everything else off, or that was it. */
-static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
-{
-    struct sh_bluez_call *call = &radio->call;
-    sh_log("bluez: connecting, try %u: %s: %s", call->tries, sh_cause_info(cause)->name,
-           sh_detail());
-    sh_l2cap_spares_close(&call->spares);
-    if (call->tries < TRIES) {
-        call->state = SH_BLUEZ_CALL_WAITS;
-        call->patience_over = false;
-        call->anew = cause == SH_CONNECT_FAILED; /* refused */
-        arm(call->timer, PAUSE_MS);
-        sh_bluez_kick(radio);
-        return;
-    }
-    call_end(radio);
-    if (radio->ble.ops->connect_failed)
-        radio->ble.ops->connect_failed(cause, radio->ble.user);
-}
 
 /* The peer as bluetoothd shows it, if it is connected. */
 static const struct sh_bluez_device *connected_peer(const struct sh_bluez_radio *radio)
@@ -76,6 +43,61 @@ static const struct sh_bluez_device *connected_peer(const struct sh_bluez_radio 
     return NULL;
 }
 
+/* A call whose connection was not up. Linux 6.1 does not notice when it cancels one in the moment in which the controller makes it: for
+ * 4 s it then does nothing else, and fails whatever connection is being made after that, with our sockets on it. Closing a socket
+ * after its connection failed is what some of its releases do not survive (6.1.192, hci_chan_del). So: not one that fails there. */
+static void given_up(struct sh_bluez_radio *radio)
+{
+    if (!radio->daemon || !connected_peer(radio))
+        radio->blocked_until = sh_now() + BLOCKED_MS;
+}
+
+/* How long a call has to wait, at least ms. */
+static unsigned blocked_ms(const struct sh_bluez_radio *radio, unsigned ms)
+{
+    sh_ms now = sh_now(), left = radio->blocked_until > now ? radio->blocked_until - now : 0;
+    return SH_MAX(ms, (unsigned)left);
+}
+
+void sh_bluez_link_call_stop(struct sh_bluez_radio *radio)
+{
+    struct sh_bluez_call *call = &radio->call;
+    if (call->state == SH_BLUEZ_CALL_OUT)
+        given_up(radio);
+    call->state = SH_BLUEZ_NO_CALL;
+    sh_l2cap_call_stop(radio->l2cap);
+    sh_l2cap_spares_close(&call->spares);
+    call->ending = sd_bus_slot_unref(call->ending);
+    event_del(call->timer);
+}
+
+static void call_end(struct sh_bluez_radio *radio)
+{
+    radio->call.state = SH_BLUEZ_NO_CALL;
+    sh_bluez_link_call_stop(radio);
+    sh_bluez_kick(radio);
+}
+
+/* A try is over: another one, with everything else off, or that was it. */
+static void call_failed(struct sh_bluez_radio *radio, enum sh_cause cause)
+{
+    struct sh_bluez_call *call = &radio->call;
+    sh_log("bluez: connecting, try %u: %s: %s", call->tries, sh_cause_info(cause)->name,
+           sh_detail());
+    sh_l2cap_spares_close(&call->spares);
+    if (call->tries < TRIES) {
+        call->state = SH_BLUEZ_CALL_WAITS;
+        call->patience_over = false;
+        call->anew = cause == SH_CONNECT_FAILED; /* refused */
+        arm(call->timer, blocked_ms(radio, PAUSE_MS));
+        sh_bluez_kick(radio);
+        return;
+    }
+    call_end(radio);
+    if (radio->ble.ops->connect_failed)
+        radio->ble.ops->connect_failed(cause, radio->ble.user);
+}
+
 static void call_out(struct sh_bluez_radio *radio)
 {
     struct sh_bluez_call *call = &radio->call;
@@ -92,7 +114,7 @@ static void call_out(struct sh_bluez_radio *radio)
     if (cause == SH_OK && call->made)
         sh_l2cap_socket_spare(&own, &call->peer, &call->spares);
     if (cause == SH_OK)
-        cause = sh_l2cap_call(radio->l2cap, fd, call->tries == 1 ? CONNECT_MS : ONCE_MORE_MS);
+        cause = sh_l2cap_call(radio->l2cap, fd, CONNECT_MS);
     if (cause != SH_OK)
         call_failed(radio, cause);
 }
@@ -160,7 +182,7 @@ void sh_bluez_link_review(struct sh_bluez_radio *radio)
         call_out(radio);
     if (call->state != SH_BLUEZ_CALL_WAITS || !radio->usable)
         return;
-    bool pausing = call->tries > 0 && !call->patience_over;
+    bool pausing = (call->tries > 0 && !call->patience_over) || blocked_ms(radio, 0) > 0;
     if (!pausing && (sh_bluez_scan_idle(radio->scan) || call->patience_over))
         call_anew(radio);
 }
@@ -199,7 +221,7 @@ enum sh_cause sh_bluez_link_call(struct sh_bluez_radio *radio, const char *addre
                                    .anew = anew,
                                    .made = made,
                                    .timer = call->timer};
-    arm(call->timer, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS);
+    arm(call->timer, blocked_ms(radio, radio->usable ? PATIENCE_MS : NO_ADAPTER_MS));
     sh_bluez_kick(radio);
     return SH_OK;
 }
@@ -238,6 +260,8 @@ static void on_connect_failed(enum sh_cause cause, void *user)
 {
     struct sh_bluez_radio *radio = user;
     sh_bluez_radio_enter(radio);
+    if (cause == SH_CONNECT_TIMEOUT)
+        given_up(radio);
     call_failed(radio, cause);
     sh_bluez_radio_leave(radio);
 }

@@ -75,6 +75,7 @@ struct sh_bluez_radio {
     bool advertising, scanning;
     struct sh_advert payload;
     struct sh_bluez_call call;
+    sh_ms blocked_until; /* no call goes out before */
     struct sh_bluez_sampled sampled[SH_RSSI_TARGETS];
     size_t sampled_count;
     char hang_up[SH_BLUEZ_PATH]; /* the device whose connection ends with our stream; "": none */

@@ -6,13 +6,18 @@
 #include "fake_bluez.h"
 
 #include "pairing/ble_bluez.h"
+#include "system/clock.h"
 
 /* ---- sockets in place of those of pairing/l2cap_socket.c ---- */
 
 static struct sockaddr_un listens_at, peer_at;
 static socklen_t listens_size, peer_size;
 static unsigned calls, calls_while_scanning;
-static int call_error; /* errno of connecting */
+static int call_error;  /* errno of connecting */
+static bool call_hangs; /* nobody answers it */
+static sh_ms called_at;
+static int others[4]; /* the other ends of those that hang; kept open */
+static size_t others_n;
 static enum sh_cause supported = SH_OK;
 
 #define PSM 0x91
@@ -35,6 +40,19 @@ static inline int reach(const struct sockaddr_un *address, socklen_t size)
     return fd;
 }
 
+static inline int never_writable(void)
+{
+    int fds[2];
+    const int small = 1;
+    uint8_t octet = 0;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    while (send(fds[0], &octet, 1, MSG_DONTWAIT) > 0) {
+    }
+    others[others_n++ % SH_COUNT(others)] = fds[1];
+    return fds[0];
+}
+
 enum sh_cause sh_l2cap_supported(void)
 {
     return supported;
@@ -54,9 +72,10 @@ enum sh_cause sh_l2cap_socket_call(const struct sh_bdaddr *own SH_UNUSED,
 {
     calls++;
     calls_while_scanning += fake.started > fake.stopped;
+    called_at = sh_now();
     if (call_error)
         return sh_l2cap_cause(call_error);
-    *ret_fd = reach(&peer_at, peer_size);
+    *ret_fd = call_hangs ? never_writable() : reach(&peer_at, peer_size);
     return SH_OK;
 }
 
@@ -148,6 +167,7 @@ static inline int set_up(void **state SH_UNUSED)
 {
     fake_set_up();
     heard = streams = connect_fails = fails = calls = calls_while_scanning = 0;
+    call_hangs = false;
     call_error = 0;
     supported = SH_OK;
     notes[0] = '\0';

@@ -35,6 +35,11 @@
 #define FAKE_ADAPTER "/org/bluez/hci0"
 #define FAKE_ADDRESS "00:AA:01:00:00:42"
 
+struct fake_advert {
+    char path[64]; /* "": none */
+    bool up;
+};
+
 /* What bluetoothd does, and what it was asked. */
 struct fake {
     struct event_base *base;
@@ -54,9 +59,10 @@ struct fake {
     bool old;        /* it cannot report a device again and again */
     bool only_plain; /* an advertisement with more than is needed is refused */
 
-    unsigned registered, unregistered, started, stopped, filtered;
+    unsigned registered, started, stopped, filtered;
     unsigned pinged, disconnected;
     char disconnected_path[64];
+    struct fake_advert adverts[8];
     unsigned up; /* registered and not unregistered */
     uint8_t data[64];
     size_t data_n;
@@ -300,12 +306,49 @@ static inline void fake_read_data(sd_bus_message *m)
         fake_must(sd_bus_message_exit_container(m));
 }
 
-/* The properties of the advertisement are there: the answer to RegisterAdvertisement. */
+static inline struct fake_advert *fake_advert(const char *path)
+{
+    for (size_t i = 0; i < SH_COUNT(fake.adverts); i++) {
+        if (strcmp(fake.adverts[i].path, path) == 0)
+            return &fake.adverts[i];
+    }
+    return NULL;
+}
+
+static inline void fake_unregister(sd_bus_message *call)
+{
+    const char *path = NULL;
+    fake_must(sd_bus_message_read(call, "o", &path));
+    struct fake_advert *advert = fake_advert(path);
+    if (!advert)
+        return;
+    fake.up -= advert->up;
+    *advert = (struct fake_advert){.up = false};
+}
+
+static inline void fake_advert_up(sd_bus_message *call)
+{
+    const char *path = NULL;
+    fake_must(sd_bus_message_rewind(call, true));
+    fake_must(sd_bus_message_read(call, "o", &path));
+    struct fake_advert *advert = fake_advert(path);
+    if (!advert)
+        return; /* unregistered meanwhile */
+    advert->up = true;
+    fake.up++;
+}
+
+/* The properties of the advertisement are there: the answer to RegisterAdvertisement. Of an object that is not there any more
+ * bluetoothd makes an empty one. */
 static inline int fake_got_all(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
 {
     sd_bus_message *call = user;
     bool discoverable = false, interval = false;
-    assert_null(sd_bus_message_get_error(answer));
+    if (sd_bus_message_get_error(answer)) {
+        fake_advert_up(call);
+        sd_bus_message_unref(call);
+        return 1;
+    }
     fake_must(sd_bus_message_enter_container(answer, 'a', "{sv}"));
     while (sd_bus_message_enter_container(answer, 'e', "sv") > 0) {
         const char *key = NULL;
@@ -327,7 +370,7 @@ static inline int fake_got_all(sd_bus_message *answer, void *user, sd_bus_error 
         fake.discoverable = discoverable;
         fake.interval = interval;
         fake.registered++;
-        fake.up++;
+        fake_advert_up(call);
         fake_must(sd_bus_reply_method_return(call, ""));
     }
     sd_bus_message_unref(call);
@@ -340,6 +383,9 @@ static inline void fake_register(sd_bus_message *call)
     const char *path = NULL;
     sd_bus_message *m = NULL;
     fake_must(sd_bus_message_read(call, "o", &path));
+    struct fake_advert *advert = fake_advert("");
+    assert_non_null(advert);
+    snprintf(advert->path, sizeof(advert->path), "%s", path);
     fake_must(sd_bus_message_new_method_call(sh_bus_sd(fake.bus), &m,
                                              sd_bus_message_get_sender(call), path,
                                              "org.freedesktop.DBus.Properties", "GetAll"));
@@ -386,8 +432,8 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
     } else if (strcmp(member, "RegisterAdvertisement") == 0) {
         fake_register(m);
     } else {
-        fake.unregistered += strcmp(member, "UnregisterAdvertisement") == 0;
-        fake.up -= strcmp(member, "UnregisterAdvertisement") == 0;
+        if (strcmp(member, "UnregisterAdvertisement") == 0)
+            fake_unregister(m);
         fake.filtered += strcmp(member, "SetDiscoveryFilter") == 0;
         fake.started += strcmp(member, "StartDiscovery") == 0;
         fake.stopped += strcmp(member, "StopDiscovery") == 0;
@@ -430,6 +476,7 @@ static inline void fake_start(void)
 {
     fake.named = false;
     fake.up = 0;
+    memset(fake.adverts, 0, sizeof(fake.adverts));
     assert_int_equal(sh_bus_open(fake.base, fake_lost, NULL, &fake.bus), SH_OK);
     fake_must(sd_bus_add_filter(sh_bus_sd(fake.bus), NULL, fake_called, NULL));
     fake_must(

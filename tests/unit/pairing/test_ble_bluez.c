@@ -228,6 +228,22 @@ static void one_that_hung_goes_on(void **state SH_UNUSED)
     assert_int_equal(fails, 0);
 }
 
+/* What was asked of it meanwhile, and given up, it does now. */
+static void one_that_hung_advertises_once(void **state SH_UNUSED)
+{
+    all_up();
+    advertise(7);
+    FAKE_UNTIL(fake.up == 1);
+    fake.hangs = true;
+    advertise(8);
+    FAKE_UNTIL(strstr(notes, "Waiting") != NULL);
+    fake_goes_on();
+    FAKE_UNTIL(strstr(notes, "Bluetooth is back.") != NULL);
+    fake_run(300);
+    assert_int_equal(fake.up, 1);
+    assert_int_equal(fails, 0);
+}
+
 static void bluetoothd_starts_again(void **state SH_UNUSED)
 {
     all_up();
@@ -366,6 +382,7 @@ int main(void)
         TEST(an_answer_that_never_comes),
         TEST(one_that_hangs),
         TEST(one_that_hung_goes_on),
+        TEST(one_that_hung_advertises_once),
         TEST(bluetoothd_starts_again),
         TEST(the_adapter_is_switched_off_and_on),
         TEST(the_bus_starts_again),

@@ -48,6 +48,45 @@ static void tries_twice_then_says_why(void **state SH_UNUSED)
     assert_int_equal(connect_cause, SH_CONNECT_TIMEOUT);
 }
 
+#define LINUX_GIVES_UP_MS 4000
+
+/* A call that was given up may keep Linux busy until it gives up too, and then takes the next one along. */
+static void the_next_call_waits_for_linux(void **state SH_UNUSED)
+{
+    all_up();
+    call_hangs = true;
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:01/random", 0x93, false), SH_OK);
+    FAKE_UNTIL(calls == 1);
+    sh_ms first = called_at;
+    FAKE_UNTIL(calls == 2);
+    sh_ms second = called_at;
+    assert_true(second - first > 3000 + LINUX_GIVES_UP_MS);
+    /* Given up by whoever calls. */
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:02/random", 0x93, false), SH_OK);
+    FAKE_UNTIL(calls == 3);
+    assert_true(called_at - second > LINUX_GIVES_UP_MS);
+    assert_int_equal(connect_fails, 0);
+}
+
+/* A connection that is up does not block anything: only our channel did not come up. */
+static void a_call_over_a_connection_does_not_wait(void **state SH_UNUSED)
+{
+    all_up();
+    assert_int_equal(ble->driver->scan(ble, true), SH_OK);
+    FAKE_UNTIL(fake.started == 1);
+    fake_device("4A:00:00:00:00:01", sh_advert_uuid_text, -40);
+    FAKE_UNTIL(heard == 1);
+    call_hangs = true;
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:01/random", 0x93, false), SH_OK);
+    FAKE_UNTIL(calls == 1);
+    fake_connected("dev_4A_00_00_00_00_01", true);
+    fake_run(100);
+    sh_ms given_up = sh_now();
+    assert_int_equal(ble->driver->connect(ble, "4A:00:00:00:00:01/random", 0x93, true), SH_OK);
+    FAKE_UNTIL(fake.disconnected == 1);
+    assert_true(sh_now() - given_up < LINUX_GIVES_UP_MS);
+}
+
 static void what_we_connected_we_end(void **state SH_UNUSED)
 {
     int listener = bound(&peer_at, &peer_size);
@@ -193,6 +232,8 @@ int main(void)
         TEST(does_not_scan_while_it_connects),
         TEST(connects_though_the_scan_does_not_stop),
         TEST(tries_twice_then_says_why),
+        TEST(the_next_call_waits_for_linux),
+        TEST(a_call_over_a_connection_does_not_wait),
         TEST(the_second_try_has_a_connection_of_its_own),
         TEST(what_we_connected_we_end),
         TEST(what_the_first_try_connected_we_end),

@@ -459,6 +459,7 @@ static void write_mark(enum sh_wpa_task_kind kind, uint32_t ifindex)
 static void test_sweep_client(void **state SH_UNUSED)
 {
     need_air();
+    static const uint8_t seed[32] = {1, 2, 3};
     static const struct {
         enum sh_wpa_task_kind kind;
         uint32_t type;
@@ -473,9 +474,10 @@ static void test_sweep_client(void **state SH_UNUSED)
         fake_open(&wa, "p2p-a-0");
         show_group(cases[i].type);
         write_mark(cases[i].kind, shown.ifindex + cases[i].off);
-        wa.log_count = offers = 0;
+        wa.log_count = 0;
         anchor = new_link(wa.dir, run_dir);
-        listen_up();
+        assert_ok(anchor->driver->listen(anchor, SH_BYTES(seed, sizeof(seed))));
+        until(fake_count(&wa, "LIST_NETWORKS") == 1); /* the sweep's, after what it removes */
         assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0"), cases[i].removed);
         assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE"), cases[i].removed);
     }

@@ -73,9 +73,11 @@ names_link() {
 marks() {
     find "$run_dir" -name 'wifi-*.mark' -printf '%P\n'
 }
-# groups_of DEVICE: its interfaces in groups, with names; networks_of DEVICE: what wpa_supplicant has stored.
+# groups_of DEVICE: its interfaces in groups, with names; networks_of DEVICE: what wpa_supplicant has stored. The kernel tells no
+# name of what a client is in.
 groups_of() {
-    in_ns "$1" iw dev | awk '/Interface/ { name = $2 } /ssid DIRECT-/ { print name, $2 }'
+    in_ns "$1" iw dev | awk '/nterface/ { name = $2; ssid = "-" } /ssid / { ssid = $2 }
+        /type/ && ($2 ~ /^P2P-(GO|client)$/ || ssid ~ /^DIRECT-/) { print name, ssid }'
 }
 networks_of() {
     local interface
@@ -168,7 +170,7 @@ tell_times() {
     dialled=$(number_of tablet 'connected [0-9]+ ms after it was asked')
     byte=$(($(first_t '"event":"progress".*"link":"wifi-direct"') - $(first_t '"event":"link".*"wifi-direct".*"up"')))
     told "$1" "group ${group:=9999} ms, join ${joined:=9999} ms, asked to connected ${dialled:=9999} ms, up to first progress $byte ms"
-    [ "$1" != second-station ] || [ $((group + dialled + byte)) -lt 8000 ] || fail 'slower than 8 s in all'
+    [ "$1" != second-station ] || [ $((group + dialled + byte)) -lt 3000 ] || fail 'slower than 3 s in all'
 }
 # joins_by WAY OPTIONS...
 joins_by() {
@@ -303,9 +305,10 @@ ended_by() {
 }
 a_terminated_share_leaves_nothing() { ended_by TERM anchor; }
 an_interrupted_sync_leaves_nothing() { ended_by INT tablet; }
-always a_killed_share_is_swept_and_a_foreign_group_is_not a_killed_sync_with_the_station_is_swept \
-    a_killed_sync_with_a_second_station_is_swept a_terminated_share_leaves_nothing
-rarely a_killed_sync_with_a_p2p_client_is_swept
+always a_killed_share_is_swept_and_a_foreign_group_is_not a_killed_sync_with_a_p2p_client_is_swept \
+    a_killed_sync_with_the_station_is_swept
+rarely a_killed_sync_with_a_second_station_is_swept
+rarely a_terminated_share_leaves_nothing
 rarely an_interrupted_sync_leaves_nothing
 
 # ---- A station link beside it ------------------------------------------------------------------
@@ -367,25 +370,26 @@ without_a_supplicant() {
     stop wpa-anchor KILL
     no_group wifi.no-supplicant
 }
+# The sockets are somebody else's, and the anchor may not pass over that. It stays the same user: the air of the simulated BLE is
+# closed to others.
 without_permission() {
     up
-    chmod 755 "$work" "$dir"
-    chmod 1777 "$dir" "$shared_air"
-    mkdir -p "$run_dir/anchor" && chown 991 "$run_dir/anchor"
-    bound=(setpriv --reuid 991 --regid 991 --clear-groups "${bound[@]}")
+    chown 991 /run/wpa_supplicant
+    bound=(setpriv --bounding-set '-dac_override,-dac_read_search' "${bound[@]}")
     place anchor 0 tablet 0.25
     random_file file 300000
     share anchor --once -v --item "file=$dir/file"
-    bound=("${bound[@]:6}")
+    bound=("${bound[@]:3}")
     sync tablet -v
     code_if_wanted
     names_link anchor wifi.permission
     both_end
     by_ble_alone
-    rm -rf "$run_dir/anchor"
+    chown root /run/wpa_supplicant
 }
 # wifi.regulatory is not here: no country leaves the virtual radios without a channel of 2.4 GHz.
-always without_p2p without_a_supplicant
+always without_a_supplicant
+rarely without_p2p
 rarely without_permission
 
 # ---- A wpa_supplicant that hangs ---------------------------------------------------------------
@@ -400,7 +404,7 @@ one_that_hangs_at_the_start_is_named() {
     local from
     up
     hang anchor
-    begin 2500000
+    begin 1200000
     from=$(now_ms)
     names_link anchor wifi.no-supplicant &&
         told 'named after' "$(seconds_since "$from") s"
@@ -450,6 +454,6 @@ without_ipv6() {
     ipv6_disabled 0
     is_tidy 'it'
 }
-always without_ipv6
+rarely without_ipv6
 
 run_tests "${tests[@]}"

@@ -222,7 +222,10 @@ static void open_group(struct sh_wifi_run *run)
 static void task_group(void *user)
 {
     struct sh_wifi_run *run = user;
-    if (find_group(run))
+    const char *told = sh_wpa_task_group_iface(run->task); /* by an event that came first */
+    if (told[0] && sh_strcopy(run->text.iface, sizeof(run->text.iface), told))
+        run->text.ifindex = if_nametoindex(told);
+    if (told[0] || find_group(run))
         mark(run);
     open_group(run);
 }

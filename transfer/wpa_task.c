@@ -215,7 +215,7 @@ static bool is_our_name(const struct sh_wpa_task *t, const char *text)
 static bool is_our_group(const struct sh_wpa_task *t, const struct sh_wpa_event *event)
 {
     if (event->kind != SH_WPA_GROUP_STARTED)
-        return t->started && (!t->iface[0] || strcmp(t->iface, event->iface) == 0);
+        return t->started && t->iface[0] && strcmp(t->iface, event->iface) == 0;
     return event->owner == (t->kind == SH_WPA_OWN) &&
            (!has_plain_name(t) || is_our_name(t, event->ssid));
 }

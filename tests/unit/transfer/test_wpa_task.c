@@ -361,6 +361,8 @@ static void test_others(void **state SH_UNUSED)
     event("<3>P2P-GROUP-STARTED p2p-wlan0-7 client ssid=\"" NAME "\" freq=2412", false);
     event("<3>P2P-GROUP-REMOVED p2p-wlan0-7 GO reason=REQUESTED", false);
     event("<3>CTRL-EVENT-DISCONNECTED bssid=1 reason=3", false);
+    sh_wpa_task_iface(task, ""); /* ours was not found yet */
+    event("<3>P2P-GROUP-REMOVED p2p-wlan0-7 GO reason=REQUESTED", false);
     assert_int_equal(ups + ends, 0);
     until_waiting(SH_WPA_CLIENT);
     event("<3>CTRL-EVENT-CONNECTED - the station's own", false);

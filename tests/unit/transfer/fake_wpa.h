@@ -114,6 +114,7 @@ static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const 
         return "PONG\n";
     if (strcmp(command, "ADD_NETWORK") == 0) {
         w->network = true;
+        w->ssid[0] = '\0';
         return "4\n";
     }
     if (begins(command, "SET_NETWORK 4 ssid "))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The link with both its sides, against a scripted wpa_supplicant each; a pair of virtual interfaces is the air. */
+#include <errno.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -532,6 +533,31 @@ static void test_group_not_found(void **state SH_UNUSED)
     anchor = new_link(wa.dir, run_dir);
 }
 
+/* What could not be said at the end, its queue being full, is left to a sweep. */
+static void test_unsaid(void **state SH_UNUSED)
+{
+    need_air();
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    snprintf(to.sun_path, sizeof(to.sun_path), "%s/p2p-dev-wlan0", wa.dir);
+    listen_up();
+    assert_int_equal(offers, 1);
+    while (sendto(fd, "PING", 4, 0, (const struct sockaddr *)&to, sizeof(to)) >= 0) {
+    }
+    assert_int_equal(errno, EAGAIN);
+    close(fd);
+    anchor->driver->free(anchor);
+    settle();
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE"), 0);
+    assert_int_equal(marks(), 1);
+    show_group(SH_WIFI_P2P_GO);
+    anchor = new_link(wa.dir, run_dir);
+    offers = 0;
+    listen_up();
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0"), 1);
+    assert_int_equal(fake_count(&wa, "REMOVE_NETWORK 4"), 1);
+}
+
 /* It hangs over the command for a group, and makes that later: named in time, and what came is removed before the next try. */
 static void test_hangs(void **state SH_UNUSED)
 {
@@ -560,7 +586,7 @@ int main(void)
         TEST(test_full),         TEST(test_terminated),       TEST(test_no_supplicant),
         TEST(test_cancelled),    TEST(test_free_at_any_time), TEST(test_sweep),
         TEST(test_sweep_client), TEST(test_no_event),         TEST(test_group_not_found),
-        TEST(test_hangs),
+        TEST(test_hangs),        TEST(test_unsaid),
     };
     have_air = unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0 &&
                system("ip link add p2p-x-0 type veth peer name p2p-y-0 2>/dev/null && "

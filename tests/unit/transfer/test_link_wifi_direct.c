@@ -161,9 +161,9 @@ static void settle(void)
         event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-static unsigned marks(void)
+static unsigned marks_in(const char *path)
 {
-    DIR *dir = opendir(run_dir);
+    DIR *dir = opendir(path);
     const struct dirent *entry;
     unsigned count = 0;
     while (dir && (entry = readdir(dir)) != NULL)
@@ -171,6 +171,11 @@ static unsigned marks(void)
     if (dir)
         closedir(dir);
     return count;
+}
+
+static unsigned marks(void)
+{
+    return marks_in(run_dir);
 }
 
 static bool have_air;
@@ -389,6 +394,26 @@ static void show_group(uint32_t type)
     memcpy(shown.ssid, ssid_text(&wa), shown.ssid_len);
 }
 
+/* While the command for a group is on its way: what that leaves is swept before the next attempt. */
+static void test_cancelled_late(void **state SH_UNUSED)
+{
+    need_air();
+    char its_run_dir[sizeof(run_dir) + 1];
+    snprintf(its_run_dir, sizeof(its_run_dir), "%sb", run_dir);
+    listen_up();
+    wb.hangs = true;
+    struct sh_attempt attempt = {.id = 7, .address_len = 16, .port = 1, .group = group};
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    until(fake_count(&wb, "P2P_GROUP_ADD") == 1);
+    secondary->driver->cancel(secondary, 7);
+    settle();
+    assert_int_equal(marks_in(its_run_dir), 1);
+    wb.hangs = wb.mute = false;
+    dial();
+    assert_int_equal(dialled, 1);
+    assert_int_equal(marks_in(its_run_dir), 1); /* that of what is up */
+}
+
 /* Freed in the middle of everything: what was made is said to be removed, without waiting. */
 static void test_free_at_any_time(void **state SH_UNUSED)
 {
@@ -586,7 +611,7 @@ int main(void)
         TEST(test_full),         TEST(test_terminated),       TEST(test_no_supplicant),
         TEST(test_cancelled),    TEST(test_free_at_any_time), TEST(test_sweep),
         TEST(test_sweep_client), TEST(test_no_event),         TEST(test_group_not_found),
-        TEST(test_hangs),        TEST(test_unsaid),
+        TEST(test_hangs),        TEST(test_unsaid),           TEST(test_cancelled_late),
     };
     have_air = unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0 &&
                system("ip link add p2p-x-0 type veth peer name p2p-y-0 2>/dev/null && "

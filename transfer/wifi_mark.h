@@ -4,7 +4,7 @@
  * run_dir; the process that works on it holds its lock (flock), which ends with the process.
  *
  * A sweep reads the marks whose lock is free, of this boot, and removes what they name, but only what is still ours: a group owner that has
- * the mark's network name, a P2P client of the mark's name and number (the kernel tells no network of a client, and gives no number twice
+ * the mark's network name, a P2P client of the mark's name and number (Linux 6.1 tells no network of a client, and gives no number twice
  * in a boot), a station interface that has the mark's random address, networks of that name, addresses of the mark.
  */
 #ifndef SIMHOP_TRANSFER_WIFI_MARK_H

@@ -70,9 +70,10 @@ enum sh_cause sh_wifi_name_cause(const struct sh_wifi *wifi, enum sh_cause cause
 
 /* ---- Left-overs first ---- */
 
+/* What is up is not swept under: then it waits until that is over. */
 static bool is_ready(const struct sh_wifi *wifi)
 {
-    return wifi->swept && wifi->asked;
+    return wifi->asked && (wifi->swept || sh_wifi_join_runs(wifi->join));
 }
 
 static void begin(struct sh_wifi *wifi)

@@ -169,7 +169,7 @@ static void on_again(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 {
     SH_SLOW("wifi anchor");
     struct sh_wifi_anchor *a = user;
-    if (a->wifi->swept) {
+    if (a->wifi->swept || sh_wifi_join_runs(a->wifi->join)) {
         try(a);
         return;
     }

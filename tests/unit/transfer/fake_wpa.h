@@ -118,7 +118,7 @@ static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const 
         return "4\n";
     }
     if (begins(command, "SET_NETWORK 4 ssid "))
-        snprintf(w->ssid, sizeof(w->ssid), "%s", command + strlen("SET_NETWORK 4 ssid "));
+        snprintf(w->ssid, sizeof(w->ssid), "%.64s", command + strlen("SET_NETWORK 4 ssid "));
     if (begins(command, "REMOVE_NETWORK"))
         w->network = false;
     if (begins(command, "BSS "))
@@ -185,7 +185,8 @@ static void fake_open(struct fake_wpa *w, const char *name)
         return;
     for (size_t i = 0; i < FAKE_SOCKETS && !s; i++)
         s = w->sockets[i].fd <= 0 ? &w->sockets[i] : NULL;
-    assert_non_null(s);
+    if (!s)
+        fail_msg("more than %d sockets", FAKE_SOCKETS);
     *s = (struct fake_socket){.wpa = w};
     snprintf(s->name, sizeof(s->name), "%s", name);
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", w->dir, name);

@@ -3,7 +3,7 @@
 # limit: 900
 # Wi-Fi Direct on the real wpa_supplicant: the ways into a group, what a sudden end leaves and the next run removes, the station's own
 # link beside it, and what is said where it cannot be. BLE is simulated here: none of this is about Bluetooth.
-# With LAB_MATRIX=all also what is rarely needed; the limit is for that, the others take 200 s.
+# With LAB_MATRIX=all also what is rarely needed, which the limit is for: the others take some 120 s of it.
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"
 
@@ -284,7 +284,7 @@ a_killed_sync_with_the_station_is_swept() {
     wpa_anew tablet p2p_disabled=1 "${home[@]}"
     until_true "$limit" is_at_home tablet || fail 'the tablet is not at home'
     only_way station
-    begin 1572864 --take-wifi
+    begin 2621440 --take-wifi
     in_transfer
     end_of tablet KILL
     tell_times station
@@ -433,7 +433,7 @@ one_that_hangs_in_the_transfer_is_named() {
     both_end 150
     is_tidy 'a transfer in which it hung'
 }
-always one_that_hangs_at_the_start_is_named
+rarely one_that_hangs_at_the_start_is_named
 rarely one_that_hangs_in_the_transfer_is_named
 
 # ---- IPv4 alone --------------------------------------------------------------------------------

@@ -70,9 +70,10 @@ enum sh_cause sh_wifi_name_cause(const struct sh_wifi *wifi, enum sh_cause cause
 
 /* ---- Left-overs first ---- */
 
+/* What is up is not swept under: then it waits until that is over. */
 static bool is_ready(const struct sh_wifi *wifi)
 {
-    return wifi->swept && wifi->asked;
+    return wifi->asked && (wifi->swept || sh_wifi_join_runs(wifi->join));
 }
 
 static void begin(struct sh_wifi *wifi)
@@ -105,11 +106,11 @@ static void on_swept(unsigned count, void *user)
     begin(wifi);
 }
 
-static enum sh_cause prepare(struct sh_wifi *wifi)
+enum sh_cause sh_wifi_prepare(struct sh_wifi *wifi)
 {
     if (!wifi->asked && !wifi->owner_asked)
         SH_TRY(sh_wifi_owner_ask(wifi->base, on_owner, wifi, &wifi->owner_asked));
-    if (wifi->swept || wifi->sweep)
+    if (wifi->swept || wifi->sweep || sh_wifi_join_runs(wifi->join))
         return SH_OK;
     return sh_wifi_sweep_new(wifi->base, wifi->run_dir, wifi->read, on_swept, wifi, &wifi->sweep);
 }
@@ -151,7 +152,7 @@ static enum sh_cause direct_listen(struct sh_link *link, struct sh_bytes seed)
     event_del(direct->leaving);
     if (wifi->anchor)
         return SH_OK;
-    SH_TRY(prepare(wifi));
+    SH_TRY(sh_wifi_prepare(wifi));
     SH_TRY(sh_wifi_anchor_new(wifi, seed, &wifi->anchor));
     begin(wifi);
     return SH_OK;
@@ -168,10 +169,13 @@ static enum sh_cause direct_dial(struct sh_link *link, const struct sh_attempt *
     struct direct *direct = (struct direct *)link;
     struct sh_wifi *wifi = &direct->wifi;
     event_del(direct->leaving);
-    SH_TRY(prepare(wifi));
     SH_TRY(sh_wifi_join_dial(wifi->join, attempt));
-    begin(wifi);
-    return SH_OK;
+    enum sh_cause cause = sh_wifi_prepare(wifi); /* after it left what is of no use */
+    if (cause != SH_OK)
+        sh_wifi_join_cancel(wifi->join, attempt->id);
+    else
+        begin(wifi);
+    return cause;
 }
 
 static void direct_cancel(struct sh_link *link, unsigned attempt)

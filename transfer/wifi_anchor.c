@@ -60,7 +60,8 @@ static void take_down(struct sh_wifi_anchor *a, enum sh_cause cause)
     sh_tcp_listener_free(a->listener);
     a->listener = NULL;
     sh_tcp_streams_cut(&a->wifi->owner, cause);
-    sh_wifi_run_free(a->run);
+    if (!sh_wifi_run_free(a->run))
+        a->wifi->swept = false;
     a->run = NULL;
 }
 
@@ -167,7 +168,15 @@ static void try(struct sh_wifi_anchor *a)
 static void on_again(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     SH_SLOW("wifi anchor");
-    try(user);
+    struct sh_wifi_anchor *a = user;
+    if (a->wifi->swept || sh_wifi_join_runs(a->wifi->join)) {
+        try(a);
+        return;
+    }
+    a->begun = false; /* begins again when what was left is gone */
+    enum sh_cause cause = sh_wifi_prepare(a->wifi);
+    if (cause != SH_OK)
+        fail(a, cause);
 }
 
 void sh_wifi_anchor_begin(struct sh_wifi_anchor *a)

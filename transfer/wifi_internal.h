@@ -45,8 +45,9 @@ struct sh_wifi_run_ops {
 SH_MUST_USE enum sh_cause sh_wifi_run_new(const struct sh_wifi_run_config *config,
                                           const struct sh_wifi_run_ops *ops, void *user,
                                           struct sh_wifi_run **ret_run);
-/* Undoes it without waiting: what has to be said to wpa_supplicant is sent, interfaces are removed. NULL is fine; also from a callback. */
-void sh_wifi_run_free(struct sh_wifi_run *run);
+/* Undoes it without waiting: what has to be said to wpa_supplicant is sent, interfaces are removed. NULL is fine; also from a callback.
+ * false: something may be left, and its mark is, for a sweep. */
+bool sh_wifi_run_free(struct sh_wifi_run *run);
 
 /* ---- The link ---- */
 
@@ -65,11 +66,15 @@ struct sh_wifi {
     struct sh_tcp_owner owner;
     struct sh_wifi_anchor *anchor;
     struct sh_wifi_join *join;
-    bool swept, asked, iwd; /* left-overs are gone; iwd was asked for, and is there */
+    bool swept, asked,
+        iwd; /* left-overs are gone, as far as is known; iwd was asked for, and is there */
     struct sh_wifi_sweep *sweep;
     struct sh_wifi_owner *owner_asked;
     char said[256]; /* the last note */
 };
+
+/* Asks for what has to be known and sweeps what is left, if that is yet to do, before the anchor or the join begins. Fails with env.no-memory. */
+SH_MUST_USE enum sh_cause sh_wifi_prepare(struct sh_wifi *wifi);
 
 /* Says it once; the same again only after another. */
 SH_PRINTF(2, 3) void sh_wifi_note(struct sh_wifi *wifi, const char *format, ...);
@@ -98,5 +103,7 @@ void sh_wifi_join_cancel(struct sh_wifi_join *join, unsigned attempt);
 /* Leaves the group; attempts that wait are forgotten. */
 void sh_wifi_join_rest(struct sh_wifi_join *join);
 void sh_wifi_join_begin(struct sh_wifi_join *join);
+/* It joins, or has joined. */
+bool sh_wifi_join_runs(const struct sh_wifi_join *join);
 
 #endif

@@ -37,7 +37,8 @@ static void schedule(struct sh_wifi_join *j)
 static void leave(struct sh_wifi_join *j, enum sh_cause cause)
 {
     sh_tcp_streams_cut(&j->wifi->owner, cause);
-    sh_wifi_run_free(j->run);
+    if (!sh_wifi_run_free(j->run))
+        j->wifi->swept = false;
     j->run = NULL;
     j->state = IDLE;
 }
@@ -218,6 +219,11 @@ void sh_wifi_join_begin(struct sh_wifi_join *j)
 {
     if (j->state == WAITING)
         schedule(j);
+}
+
+bool sh_wifi_join_runs(const struct sh_wifi_join *j)
+{
+    return j->run != NULL;
 }
 
 static bool same_group(const struct sh_wifi_group *a, const struct sh_wifi_group *b)

@@ -43,6 +43,8 @@ size_t sh_wifi_mark_write_text(const struct sh_wifi_mark_text *text, char out[SH
     add(out, &at, "kind=%s\nboot=%s\nssid=%s\n", kinds[text->kind], text->boot_id, hex);
     if (text->iface[0])
         add(out, &at, "iface=%s\n", text->iface);
+    if (text->iface[0] && text->ifindex != 0)
+        add(out, &at, "ifindex=%u\n", text->ifindex);
     if (text->kind == SH_WPA_SECOND)
         add(out, &at, "address=%02x:%02x:%02x:%02x:%02x:%02x\n", text->address[0], text->address[1],
             text->address[2], text->address[3], text->address[4], text->address[5]);
@@ -113,6 +115,9 @@ bool sh_wifi_mark_read_text(struct sh_bytes bytes, struct sh_wifi_mark_text *ret
         return false;
     if (!sh_wpa_value(bytes, "iface", text.iface, sizeof(text.iface)) || strchr(text.iface, '/'))
         text.iface[0] = '\0';
+    if (!text.iface[0] || !sh_wpa_value(bytes, "ifindex", value, sizeof(value)) ||
+        !sh_wpa_number(SH_BYTES(value, strlen(value)), &text.ifindex))
+        text.ifindex = 0;
     if (text.kind == SH_WPA_SECOND && (!sh_wpa_value(bytes, "address", value, sizeof(value)) ||
                                        !sh_wpa_address(value, text.address)))
         return false;
@@ -191,11 +196,17 @@ enum sh_cause sh_wifi_mark_set(struct sh_wifi_mark *mark, struct sh_wifi_mark_te
     return SH_OK;
 }
 
-void sh_wifi_mark_free(struct sh_wifi_mark *mark)
+void sh_wifi_mark_leave(struct sh_wifi_mark *mark)
 {
     if (!mark)
         return;
-    (void)unlink(mark->path);
     sh_closep(&mark->fd);
     free(mark);
+}
+
+void sh_wifi_mark_free(struct sh_wifi_mark *mark)
+{
+    if (mark)
+        (void)unlink(mark->path);
+    sh_wifi_mark_leave(mark);
 }

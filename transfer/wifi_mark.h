@@ -3,8 +3,9 @@
  * Marks of what we changed on the Wi-Fi of this machine, so that it is undone after a sudden end too. A mark is a file in
  * run_dir; the process that works on it holds its lock (flock), which ends with the process.
  *
- * A sweep reads the marks whose lock is free, of this boot, and removes what they name, but only what is still ours: a group's interface that
- * has the mark's network name, a station interface that has the mark's random address, networks of that name, addresses of the mark.
+ * A sweep reads the marks whose lock is free, of this boot, and removes what they name, but only what is still ours: a group owner that has
+ * the mark's network name, a P2P client of the mark's name and number (Linux 6.1 tells no network of a client, and gives no number twice
+ * in a boot), a station interface that has the mark's random address, networks of that name, addresses of the mark.
  */
 #ifndef SIMHOP_TRANSFER_WIFI_MARK_H
 #define SIMHOP_TRANSFER_WIFI_MARK_H
@@ -19,6 +20,7 @@ struct sh_wifi_mark_text {
     enum sh_wpa_task_kind kind;
     char boot_id[40];
     char iface[SH_WPA_NAME]; /* the group's, or our second station; "": none yet */
+    uint32_t ifindex;        /* of a group's; 0: not known */
     uint8_t address[6];      /* of the second station */
     uint8_t ssid[32];
     size_t ssid_len;
@@ -44,6 +46,8 @@ SH_MUST_USE enum sh_cause sh_wifi_mark_set(struct sh_wifi_mark *mark,
                                            struct sh_wifi_mark_text *text);
 /* All is undone: the file is removed. NULL is fine. */
 void sh_wifi_mark_free(struct sh_wifi_mark *mark);
+/* Not all is: the file stays for a sweep. NULL is fine. */
+void sh_wifi_mark_leave(struct sh_wifi_mark *mark);
 
 struct sh_wifi_sweep;
 /* read: sh_wifi_nl_read. */

@@ -63,7 +63,7 @@ struct sh_wifi_iface {
     char name[SH_WIFI_NAME]; /* "" with ifindex 0 */
     uint32_t type;           /* enum sh_wifi_type or another number of the kernel's */
     uint8_t address[6];
-    uint8_t ssid[32]; /* of a group owner, or of what a station is connected to */
+    uint8_t ssid[32]; /* of a group owner; some kernels also tell what a client is connected to */
     size_t ssid_len;
     uint32_t mhz; /* its channel now; 0: none or not told */
     bool up;

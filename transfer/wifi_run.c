@@ -38,6 +38,8 @@ struct sh_wifi_run {
     uint32_t second; /* our own station interface; 0: none */
     struct sh_wifi_up up;
     bool is_up, answered;
+    bool looking; /* a STATUS is on its way */
+    bool unsaid;  /* a last word was not sent */
     enum news news;
     enum sh_cause cause;
     char detail[160];
@@ -65,6 +67,11 @@ static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
     } else if (news == IS_OVER) {
         run->ops->ended(sh_fail(run->cause, "%s", run->detail), run->user);
     }
+}
+
+static bool is_p2p(const struct sh_wifi_run *run)
+{
+    return run->config.kind == SH_WPA_OWN || run->config.kind == SH_WPA_CLIENT;
 }
 
 static void tick(struct sh_wifi_run *run)
@@ -128,6 +135,7 @@ static void on_group_lost(enum sh_cause cause SH_UNUSED, void *user)
     struct sh_wifi_run *run = user;
     sh_wpa_control_free(run->group);
     run->group = NULL;
+    run->looking = false;
 }
 
 static const struct sh_wpa_control_ops station_ops = {.event = on_station_event,
@@ -181,32 +189,77 @@ static void task_ask(bool p2p, const char *command, void *user)
 
 /* wpa_supplicant has made the group's interface and its control socket before it answered; which one it is shows by its number.
  * The kernel is not asked more than that: while an access point starts, the lock over interfaces may be held for long. A driver
- * that has no interface to spare makes the group on the station's own. */
-static void find_group(const struct sh_wifi_run *run, char out[SH_WPA_NAME])
+ * that has no interface to spare makes the group on the station's own, which is never guessed: removing it would take the person's own
+ * link. */
+static bool find_group(struct sh_wifi_run *run)
 {
     char path[SOCKET_PATH], name[IF_NAMESIZE];
-    memcpy(out, run->config.station.name, SH_WPA_NAME);
     for (uint32_t i = run->config.newest + 1; i <= run->config.newest + NEW_IFACES; i++) {
         if (!if_indextoname(i, name) || strncmp(name, "p2p-", 4) != 0 ||
             snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, name) >=
                 (int)sizeof(path))
             continue;
-        if (access(path, F_OK) == 0 && !sh_strcopy(out, SH_WPA_NAME, name))
-            return;
+        if (access(path, F_OK) == 0 && sh_strcopy(run->text.iface, SH_WPA_NAME, name)) {
+            run->text.ifindex = i;
+            sh_wpa_task_iface(run->task, name);
+            return true;
+        }
     }
+    return false;
+}
+
+/* Its own events: what becomes of it. */
+static void open_group(struct sh_wifi_run *run)
+{
+    char path[SOCKET_PATH];
+    if (!run->group && run->text.iface[0] &&
+        snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, run->text.iface) <
+            (int)sizeof(path) &&
+        sh_wpa_control_open(run->config.base, path, true, &group_ops, run, &run->group) != SH_OK)
+        sh_log("wifi: %s", sh_detail());
 }
 
 static void task_group(void *user)
 {
     struct sh_wifi_run *run = user;
-    char path[SOCKET_PATH];
-    find_group(run, run->text.iface);
-    sh_wpa_task_iface(run->task, run->text.iface);
-    mark(run);
-    if (snprintf(path, sizeof(path), "%s/%s", run->config.control_dir, run->text.iface) <
-            (int)sizeof(path) &&
-        sh_wpa_control_open(run->config.base, path, true, &group_ops, run, &run->group) != SH_OK)
-        sh_log("wifi: %s", sh_detail());
+    const char *told = sh_wpa_task_group_iface(run->task); /* by an event that came first */
+    if (told[0] && sh_strcopy(run->text.iface, sizeof(run->text.iface), told))
+        run->text.ifindex = if_nametoindex(told);
+    if (told[0] || find_group(run))
+        mark(run);
+    open_group(run);
+}
+
+static void on_group_status(struct sh_bytes reply, void *user)
+{
+    struct sh_wifi_run *run = user;
+    run->looking = false;
+    sh_wpa_task_status(run->task, run->text.iface, reply);
+    tick(run);
+}
+
+static void on_station_status(struct sh_bytes reply, void *user)
+{
+    struct sh_wifi_run *run = user;
+    run->looking = false;
+    sh_wpa_task_status(run->task, run->config.station.name, reply);
+    tick(run);
+}
+
+static void task_look(void *user)
+{
+    struct sh_wifi_run *run = user;
+    struct sh_wpa_control *control = run->station;
+    if (is_p2p(run) && !run->group)
+        task_group(run);
+    if (run->group)
+        control = run->group;
+    else if (run->config.kind == SH_WPA_CLIENT)
+        control = NULL; /* a station's own link looks the same */
+    if (run->looking || !control)
+        return;
+    run->looking = true;
+    sh_wpa_control_ask(control, "STATUS", run->group ? on_group_status : on_station_status, run);
 }
 
 static void on_gone(void *user)
@@ -227,6 +280,21 @@ static void note_addresses(struct sh_wifi_run *run)
     mark(run);
 }
 
+/* What wpa_supplicant told counts more than what was found. */
+static void name_group(struct sh_wifi_run *run, const char *iface)
+{
+    if (strcmp(run->text.iface, iface) != 0) {
+        on_group_lost(SH_OK, run);
+        if (!sh_strcopy(run->text.iface, sizeof(run->text.iface), iface))
+            run->text.iface[0] = '\0';
+    }
+    if (run->text.ifindex != run->up.ifindex) {
+        run->text.ifindex = run->up.ifindex;
+        mark(run);
+    }
+    open_group(run);
+}
+
 static void task_up(const char *iface, void *user)
 {
     struct sh_wifi_run *run = user;
@@ -240,6 +308,8 @@ static void task_up(const char *iface, void *user)
         end(run, sh_fail(SH_WIFI_GROUP_LOST, "%s is not there", name));
         return;
     }
+    if (iface[0])
+        name_group(run, iface);
     up->address_count = sh_netif_add_addresses(name, up->ifindex, up->addresses, &cause);
     note_addresses(run);
     if (up->address_count > 0)
@@ -259,7 +329,7 @@ static void task_ended(enum sh_cause cause, void *user)
 }
 
 static const struct sh_wpa_task_ops task_ops = {
-    .ask = task_ask, .group = task_group, .up = task_up, .ended = task_ended};
+    .ask = task_ask, .group = task_group, .look = task_look, .up = task_up, .ended = task_ended};
 
 static enum sh_cause begin_task(struct sh_wifi_run *run)
 {
@@ -317,7 +387,6 @@ static enum sh_cause open_controls(struct sh_wifi_run *run)
 {
     const struct sh_wifi_run_config *config = &run->config;
     char path[SOCKET_PATH] = "";
-    bool p2p = config->kind == SH_WPA_OWN || config->kind == SH_WPA_CLIENT;
     if (snprintf(path, sizeof(path), "%s/p2p-dev-%s", config->control_dir, config->station.name) >=
         (int)sizeof(path))
         return sh_fail(SH_WIFI_NO_SUPPLICANT, "%s: too long", config->control_dir);
@@ -325,7 +394,7 @@ static enum sh_cause open_controls(struct sh_wifi_run *run)
     size_t most = strlen(config->control_dir) + 1 + IF_NAMESIZE - 1;
     if (strlen(path) > most)
         path[most] = '\0';
-    bool device = p2p && access(path, F_OK) == 0;
+    bool device = is_p2p(run) && access(path, F_OK) == 0;
     if (device) {
         SH_TRY(sh_wpa_control_open(config->base, path, true, &p2p_ops, run, &run->p2p));
         memcpy(run->text.control, path, sizeof(path));
@@ -370,7 +439,7 @@ enum sh_cause sh_wifi_run_new(const struct sh_wifi_run_config *config,
     run->user = user;
     enum sh_cause cause = begin(run);
     if (cause != SH_OK) {
-        sh_wifi_run_free(run);
+        (void)sh_wifi_run_free(run);
         return cause;
     }
     *ret_run = run;
@@ -379,17 +448,29 @@ enum sh_cause sh_wifi_run_new(const struct sh_wifi_run_config *config,
 
 static void last_word(bool p2p, const char *command, void *user)
 {
-    struct sh_wpa_control *control = control_for(user, p2p);
-    if (control)
-        sh_wpa_control_say(control, command);
+    struct sh_wifi_run *run = user;
+    struct sh_wpa_control *control = control_for(run, p2p);
+    if (control && !sh_wpa_control_say(control, command))
+        run->unsaid = true;
 }
 
-void sh_wifi_run_free(struct sh_wifi_run *run)
+/* false: not all of it. */
+static bool undo_task(struct sh_wifi_run *run)
+{
+    if (is_p2p(run) && !sh_wpa_task_group_iface(run->task)[0])
+        (void)find_group(run); /* it may have come meanwhile */
+    if (sh_wpa_task_undo(run->task, last_word, run) && !run->unsaid)
+        return true;
+    sh_log("wifi: something may be left, for a sweep");
+    mark(run);
+    return false;
+}
+
+bool sh_wifi_run_free(struct sh_wifi_run *run)
 {
     if (!run)
-        return;
-    if (run->task)
-        sh_wpa_task_undo(run->task, last_word, run);
+        return true;
+    bool all = !run->task || undo_task(run);
     if (run->text.address_count > 0)
         sh_netif_remove_addresses(run->up.ifindex, run->text.addresses, run->text.address_count);
     sh_netif_watch_free(run->watch);
@@ -400,11 +481,15 @@ void sh_wifi_run_free(struct sh_wifi_run *run)
     if (run->second != 0 && sh_wifi_nl_remove(run->second) != SH_OK)
         sh_log("wifi: %s", sh_detail());
     sh_wpa_task_free(run->task);
-    sh_wifi_mark_free(run->mark);
+    if (all)
+        sh_wifi_mark_free(run->mark);
+    else
+        sh_wifi_mark_leave(run->mark);
     if (run->timer)
         event_free(run->timer);
     if (run->tell)
         event_free(run->tell);
     sh_wipe(&run->config.group, sizeof(run->config.group));
     free(run);
+    return all;
 }

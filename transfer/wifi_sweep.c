@@ -167,10 +167,25 @@ static void on_lost(enum sh_cause cause, void *user)
 
 static const struct sh_wpa_control_ops control_ops = {.event = on_event, .lost = on_lost};
 
-static bool has_name(const struct sh_wifi_iface *iface, const struct sh_wifi_mark_text *text)
+static bool is_group(const struct sh_wifi_iface *iface, const struct sh_wifi_mark_text *text)
 {
-    return iface->ssid_len == text->ssid_len &&
+    if (text->kind == SH_WPA_CLIENT)
+        return iface->type == SH_WIFI_P2P_CLIENT && iface->ifindex == text->ifindex;
+    return iface->type == SH_WIFI_P2P_GO && iface->ssid_len == text->ssid_len &&
            memcmp(iface->ssid, text->ssid, text->ssid_len) == 0;
+}
+
+/* One that was asked for and not seen any more has no name in the mark: an owner is known by its network. */
+static const struct sh_wifi_iface *find_group(const struct sh_wifi_radio *radio,
+                                              const struct sh_wifi_mark_text *text)
+{
+    for (size_t i = 0; i < radio->iface_count; i++) {
+        const struct sh_wifi_iface *iface = &radio->ifaces[i];
+        if (iface->name[0] && (!text->iface[0] || strcmp(iface->name, text->iface) == 0) &&
+            is_group(iface, text))
+            return iface;
+    }
+    return NULL;
 }
 
 static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
@@ -182,10 +197,13 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
         return;
     }
     const struct sh_wifi_mark_text *text = &s->left[s->at].text;
-    struct sh_wifi_radio radio;
-    const struct sh_wifi_iface *iface = NULL;
-    if (s->read(&radio) == SH_OK)
-        iface = sh_wifi_iface_by_name(&radio, text->iface);
+    struct sh_wifi_radio radio = {.iface_count = 0};
+    if (s->read(&radio) != SH_OK)
+        sh_log("wifi: sweep: %s", sh_detail());
+    const struct sh_wifi_iface *iface = sh_wifi_iface_by_name(&radio, text->iface);
+    const struct sh_wifi_iface *group = NULL;
+    if (text->kind == SH_WPA_OWN || text->kind == SH_WPA_CLIENT)
+        group = find_group(&radio, text);
     if (text->kind == SH_WPA_SECOND && iface)
         remove_interface(s, text, iface);
     else if (iface && text->address_count > 0)
@@ -195,9 +213,9 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
         advance(s);
         return;
     }
-    if (iface && text->kind != SH_WPA_STATION && has_name(iface, text)) {
-        sh_log("wifi: sweep group %s", text->iface);
-        ask(s, "P2P_GROUP_REMOVE %s", text->iface);
+    if (group) {
+        sh_log("wifi: sweep group %s", group->name);
+        ask(s, "P2P_GROUP_REMOVE %s", group->name);
     }
     sh_wpa_control_ask(s->control, "LIST_NETWORKS", on_networks, s);
 }

@@ -115,10 +115,13 @@ void sh_wpa_control_ask(struct sh_wpa_control *c, const char *command, sh_wpa_an
     send_next(c);
 }
 
-void sh_wpa_control_say(struct sh_wpa_control *c, const char *command)
+bool sh_wpa_control_say(struct sh_wpa_control *c, const char *command)
 {
-    if (send(c->fd, command, strlen(command), MSG_NOSIGNAL) < 0)
-        sh_log("wpa: a last word could not be sent: %s", strerror(errno));
+    if (send(c->fd, command, strlen(command), MSG_NOSIGNAL) >= 0)
+        return true;
+    int error = errno;
+    sh_log("wpa: a last word could not be sent: %s", strerror(error));
+    return error != EAGAIN && error != ENOBUFS;
 }
 
 /* ---- Hearing ---- */
@@ -223,7 +226,7 @@ void sh_wpa_control_free(struct sh_wpa_control *c)
     if (c->freed)
         *c->freed = true;
     if (c->attached && c->cause == SH_OK)
-        sh_wpa_control_say(c, "DETACH");
+        (void)sh_wpa_control_say(c, "DETACH");
     struct event *events[] = {c->readable, c->timer, c->lost};
     for (size_t i = 0; i < SH_COUNT(events); i++) {
         if (events[i])

@@ -41,7 +41,8 @@ void sh_wpa_control_free(struct sh_wpa_control *control);
 void sh_wpa_control_ask(struct sh_wpa_control *control, const char *command,
                         sh_wpa_answer_fn answered, void *user);
 
-/* Sends now and does not wait for an answer, for an end that cannot wait. Only free may follow. */
-void sh_wpa_control_say(struct sh_wpa_control *control, const char *command);
+/* Sends now and does not wait for an answer, for an end that cannot wait. Only free may follow. false: it could not be
+ * sent, and whoever should hear it is still there. */
+bool sh_wpa_control_say(struct sh_wpa_control *control, const char *command);
 
 #endif

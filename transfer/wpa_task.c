@@ -21,6 +21,11 @@ static bool is_up(const struct sh_wpa_task *t)
     return t->step == sh_wpa_step_count;
 }
 
+static bool is_p2p(const struct sh_wpa_task *t)
+{
+    return t->kind == SH_WPA_OWN || t->kind == SH_WPA_CLIENT;
+}
+
 static bool is_at(const struct sh_wpa_task *t, const char *name)
 {
     return !is_up(t) && strcmp(sh_wpa_steps[t->step].name, name) == 0;
@@ -51,6 +56,11 @@ static enum sh_cause refused(const struct sh_wpa_task *t)
     if (t->kind == SH_WPA_CLIENT && is_at(t, "group"))
         return sh_fail(SH_WIFI_NO_P2P, "wpa_supplicant refused: %s", step);
     return sh_fail(or_else(t, SH_WIFI_JOIN_REFUSED), "wpa_supplicant refused: %s", step);
+}
+
+static bool is_waiting(const struct sh_wpa_task *t)
+{
+    return !is_up(t) && !sh_wpa_steps[t->step].build;
 }
 
 /* ---- Steps ---- */
@@ -111,6 +121,35 @@ void sh_wpa_task_reply(struct sh_wpa_task *t, struct sh_bytes reply, sh_ms now S
         go_to(t, t->step + 1);
 }
 
+/* One that does not answer is named as that: whoever asks it may have less time than its socket gives it. */
+static void late(struct sh_wpa_task *t)
+{
+    const char *step = sh_wpa_steps[t->step].name;
+    enum sh_cause cause = t->kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT;
+    if (t->asked)
+        finish(t,
+               sh_fail(SH_WIFI_NO_SUPPLICANT, "wpa_supplicant did not answer in time: %s", step));
+    else
+        finish(t, sh_fail(or_else(t, cause), "time is up at step %s", step));
+}
+
+/* What is waited for takes so long that something else is to be done. */
+static void waited(struct sh_wpa_task *t, sh_ms now)
+{
+    bool scan = is_at(t, "scanned");
+    if (t->wait_until == SH_NEVER)
+        t->wait_until = now + (scan ? SH_WPA_SCAN_MS : SH_WPA_LOOK_MS);
+    if (now < t->wait_until)
+        return;
+    t->wait_until = SH_NEVER;
+    if (scan) {
+        go_to(t, t->step + 1);
+        return;
+    }
+    t->wait_until = now + SH_WPA_LOOK_MS;
+    t->ops->look(t->user);
+}
+
 sh_ms sh_wpa_task_tick(struct sh_wpa_task *t, sh_ms now)
 {
     if (t->over)
@@ -123,17 +162,13 @@ sh_ms sh_wpa_task_tick(struct sh_wpa_task *t, sh_ms now)
         t->deadline = now + limits[t->kind];
     if (t->over || is_up(t))
         return SH_NEVER;
-    if (is_at(t, "scanned") && t->wait_until == SH_NEVER)
-        t->wait_until = now + SH_WPA_SCAN_MS;
-    if (is_at(t, "scanned") && now >= t->wait_until) {
-        go_to(t, t->step + 1);
-    } else if (now >= t->deadline) {
-        enum sh_cause late = t->kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT;
-        finish(t, sh_fail(or_else(t, late), "time is up at step %s", sh_wpa_steps[t->step].name));
-    }
+    if (now >= t->deadline)
+        late(t);
+    else if (is_waiting(t))
+        waited(t, now);
     if (t->over || is_up(t))
         return SH_NEVER;
-    return is_at(t, "scanned") ? SH_MIN(t->deadline, t->wait_until) : t->deadline;
+    return is_waiting(t) ? SH_MIN(t->deadline, t->wait_until) : t->deadline;
 }
 
 /* ---- Events ---- */
@@ -161,17 +196,28 @@ static enum sh_cause reason_cause(const struct sh_wpa_event *event, enum sh_caus
     return otherwise;
 }
 
-static bool is_our_group(const struct sh_wpa_task *t, const struct sh_wpa_event *event)
+/* wpa_supplicant escapes the others. */
+static bool has_plain_name(const struct sh_wpa_task *t)
 {
-    if (event->kind != SH_WPA_GROUP_STARTED)
-        return t->started && (!t->iface[0] || strcmp(t->iface, event->iface) == 0);
     for (size_t i = 0; i < t->group.ssid_len; i++) {
         uint8_t c = t->group.ssid[i];
         if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-            return event->owner == (t->kind == SH_WPA_OWN); /* was escaped */
+            return false;
     }
-    return event->owner == (t->kind == SH_WPA_OWN) && strlen(event->ssid) == t->group.ssid_len &&
-           memcmp(event->ssid, t->group.ssid, t->group.ssid_len) == 0;
+    return true;
+}
+
+static bool is_our_name(const struct sh_wpa_task *t, const char *text)
+{
+    return strlen(text) == t->group.ssid_len && memcmp(text, t->group.ssid, t->group.ssid_len) == 0;
+}
+
+static bool is_our_group(const struct sh_wpa_task *t, const struct sh_wpa_event *event)
+{
+    if (event->kind != SH_WPA_GROUP_STARTED)
+        return t->started && t->iface[0] && strcmp(t->iface, event->iface) == 0;
+    return event->owner == (t->kind == SH_WPA_OWN) &&
+           (!has_plain_name(t) || is_our_name(t, event->ssid));
 }
 
 /* Over by this event. */
@@ -241,9 +287,11 @@ static void group_event(struct sh_wpa_task *t, const struct sh_wpa_event *event)
             go_to(t, t->step + 1);
         break;
     case SH_WPA_GROUP_REMOVED:
-        if (is_our_group(t, event))
-            finish_by(t, event,
-                      reason_cause(event, is_up(t) ? SH_WIFI_GROUP_LOST : or_else(t, failed)));
+        if (!is_our_group(t, event))
+            break;
+        t->started = false; /* its interface may be a station's again */
+        finish_by(t, event,
+                  reason_cause(event, is_up(t) ? SH_WIFI_GROUP_LOST : or_else(t, failed)));
         break;
     case SH_WPA_GROUP_FORMATION_FAILURE:
     case SH_WPA_GO_NEG_FAILURE:
@@ -285,8 +333,23 @@ void sh_wpa_task_event(struct sh_wpa_task *t, const struct sh_wpa_event *event, 
                sh_fail(SH_WIFI_GROUP_LOST, "%s %s", sh_wpa_event_name(event->kind), event->reason));
     else if (own && is_at(t, "wait"))
         own_event(t, event);
-    if (!t->over && t->kind != SH_WPA_SECOND && t->kind != SH_WPA_STATION)
+    if (!t->over && is_p2p(t))
         group_event(t, event);
+}
+
+void sh_wpa_task_status(struct sh_wpa_task *t, const char *iface, struct sh_bytes status)
+{
+    char state[32], mode[32], name[33];
+    const char *wanted = t->kind == SH_WPA_OWN ? "P2P GO" : "station"; /* and so a P2P client */
+    if (t->over || !is_at(t, "wait") || !sh_wpa_value(status, "wpa_state", state, sizeof(state)) ||
+        strcmp(state, "COMPLETED") != 0 || !sh_wpa_value(status, "mode", mode, sizeof(mode)) ||
+        strcmp(mode, wanted) != 0 || !sh_wpa_value(status, "ssid", name, sizeof(name)) ||
+        !has_plain_name(t) || !is_our_name(t, name))
+        return;
+    sh_log("wpa %s: up without an event", kind_names[t->kind]);
+    if (is_p2p(t))
+        sh_wpa_task_iface(t, iface);
+    go_to(t, t->step + 1);
 }
 
 void sh_wpa_task_end(struct sh_wpa_task *t, enum sh_cause cause)
@@ -338,12 +401,14 @@ size_t sh_wpa_task_enabled(const struct sh_wpa_task *t, unsigned out[SH_WPA_NETW
     return t->enabled_count;
 }
 
-void sh_wpa_task_undo(struct sh_wpa_task *t,
+bool sh_wpa_task_undo(struct sh_wpa_task *t,
                       void (*tell)(bool p2p, const char *command, void *user), void *user)
 {
     char command[SH_WPA_COMMAND];
+    bool unanswered = t->asked && is_at(t, "group");
+    bool named = !is_p2p(t) || !t->started || t->iface[0];
     t->over = true;
-    if (t->started && t->iface[0]) {
+    if (is_p2p(t) && (t->started || unanswered) && t->iface[0]) {
         sh_wpa_say(command, "P2P_GROUP_REMOVE %s", t->iface);
         tell(true, command, user);
     }
@@ -356,5 +421,6 @@ void sh_wpa_task_undo(struct sh_wpa_task *t,
         tell(true, command, user);
     }
     t->network_count = t->enabled_count = 0;
-    t->started = false;
+    t->started = t->asked = false;
+    return named && !unanswered;
 }

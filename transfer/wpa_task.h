@@ -24,6 +24,7 @@ enum sh_wpa_task_kind {
 #define SH_WPA_OWN_MS    5000
 #define SH_WPA_JOIN_MS   5000
 #define SH_WPA_CLIENT_MS 7000
+#define SH_WPA_LOOK_MS   1000 /* an event that takes longer may be lost */
 
 struct sh_wpa_task_ops {
     /* p2p: to the control socket of the P2P device, which may be that of the station too. The answer goes to
@@ -31,6 +32,8 @@ struct sh_wpa_task_ops {
     void (*ask)(bool p2p, const char *command, void *user);
     /* The group's interface exists now, and its own events are wanted too; perhaps name it by sh_wpa_task_iface. */
     void (*group)(void *user);
+    /* The event that is waited for may have been lost: the STATUS of the interface is wanted, by sh_wpa_task_status. Again and again. */
+    void (*look)(void *user);
     /* Associated, with keys. iface: the group's; "": the one that was given. */
     void (*up)(const char *iface, void *user);
     /* It did not come up, or was up and is over: once, and the last. */
@@ -51,14 +54,18 @@ void sh_wpa_task_reply(struct sh_wpa_task *task, struct sh_bytes reply, sh_ms no
 /* own: it came from the group's own interface (or the one that was given), not from the P2P device. */
 void sh_wpa_task_event(struct sh_wpa_task *task, const struct sh_wpa_event *event, bool own,
                        sh_ms now);
+/* What an interface says of itself: if it is up in the group that is waited for, that is as good as the event. iface: "": the one that
+ * was given. */
+void sh_wpa_task_status(struct sh_wpa_task *task, const char *iface, struct sh_bytes status);
 void sh_wpa_task_iface(struct sh_wpa_task *task, const char *iface);
 /* From outside: the interface is gone, wpa_supplicant does not answer. */
 void sh_wpa_task_end(struct sh_wpa_task *task, enum sh_cause cause);
 /* Returns when it wants to be called again at the latest. */
 sh_ms sh_wpa_task_tick(struct sh_wpa_task *task, sh_ms now);
 
-/* What undoes it, as far as it came: each command goes to say, once; the task is over and tells nothing more. */
-void sh_wpa_task_undo(struct sh_wpa_task *task,
+/* What undoes it, as far as it came: each command goes to say, once; the task is over and tells nothing more. false: a group may be there, or
+ * come into being yet, that could not be named. */
+bool sh_wpa_task_undo(struct sh_wpa_task *task,
                       void (*say)(bool p2p, const char *command, void *user), void *user);
 
 /* For whoever has to undo it later: the group's interface ("" if there is none), and the networks that the station was allowed to connect

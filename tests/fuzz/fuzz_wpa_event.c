@@ -14,6 +14,14 @@ static void on_ask(bool p2p SH_UNUSED, const char *command, void *user SH_UNUSED
 
 static void on_group(void *user SH_UNUSED) {}
 
+static bool looked;
+
+static void on_look(void *user SH_UNUSED)
+{
+    fuzz_assert(over == 0);
+    looked = true;
+}
+
 static void on_up(const char *iface, void *user SH_UNUSED)
 {
     fuzz_assert(over == 0 && strlen(iface) < SH_WPA_NAME);
@@ -32,7 +40,7 @@ static void on_undo(bool p2p SH_UNUSED, const char *command, void *user SH_UNUSE
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct sh_wpa_task_ops ops = {
-        .ask = on_ask, .group = on_group, .up = on_up, .ended = on_ended};
+        .ask = on_ask, .group = on_group, .look = on_look, .up = on_up, .ended = on_ended};
     const struct sh_wifi_group group = {
         .ssid = "DIRECT-ab", .ssid_len = 9, .passphrase = "12345678", .frequency_mhz = 2412};
     struct sh_wpa_task *task = NULL;
@@ -41,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                      &task) != SH_OK)
         return 0;
     over = 0;
+    looked = false;
     (void)sh_wpa_task_tick(task, now);
     for (size_t at = 1; at < size;) {
         const uint8_t *end = memchr(data + at, '\n', size - at);
@@ -52,8 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             sh_wpa_task_reply(task, SH_BYTES(data + at, n), now);
         (void)sh_wpa_task_tick(task, now += 100);
         at += n + 1;
+        if (looked && at < size) /* whatever is left, as a status */
+            sh_wpa_task_status(task, "p2p-x-0", SH_BYTES(data + at, size - at));
     }
-    sh_wpa_task_undo(task, on_undo, NULL);
+    (void)sh_wpa_task_undo(task, on_undo, NULL);
     sh_wpa_task_free(task);
     return 0;
 }

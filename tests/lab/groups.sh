@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# limit: 600
-# by name only: not all of its tests have been seen to pass; scripts/test lab groups runs it
+# limit: 900
 # Wi-Fi Direct on the real wpa_supplicant: the ways into a group, what a sudden end leaves and the next run removes, the station's own
 # link beside it, and what is said where it cannot be. BLE is simulated here: none of this is about Bluetooth.
-# With LAB_MATRIX=all also what is rarely needed.
+# With LAB_MATRIX=all also what is rarely needed, which the limit is for: the others take some 120 s of it.
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"
 
@@ -73,9 +72,11 @@ names_link() {
 marks() {
     find "$run_dir" -name 'wifi-*.mark' -printf '%P\n'
 }
-# groups_of DEVICE: its interfaces in groups, with names; networks_of DEVICE: what wpa_supplicant has stored.
+# groups_of DEVICE: its interfaces in groups, with names; networks_of DEVICE: what wpa_supplicant has stored. The kernel tells no
+# name of what a client is in.
 groups_of() {
-    in_ns "$1" iw dev | awk '/Interface/ { name = $2 } /ssid DIRECT-/ { print name, $2 }'
+    in_ns "$1" iw dev | awk '/nterface/ { name = $2; ssid = "-" } /ssid / { ssid = $2 }
+        /type/ && ($2 ~ /^P2P-(GO|client)$/ || ssid ~ /^DIRECT-/) { print name, ssid }'
 }
 networks_of() {
     local interface
@@ -168,13 +169,13 @@ tell_times() {
     dialled=$(number_of tablet 'connected [0-9]+ ms after it was asked')
     byte=$(($(first_t '"event":"progress".*"link":"wifi-direct"') - $(first_t '"event":"link".*"wifi-direct".*"up"')))
     told "$1" "group ${group:=9999} ms, join ${joined:=9999} ms, asked to connected ${dialled:=9999} ms, up to first progress $byte ms"
-    [ "$1" != second-station ] || [ $((group + dialled + byte)) -lt 8000 ] || fail 'slower than 8 s in all'
+    [ "$1" != second-station ] || [ $((group + dialled + byte)) -lt 3000 ] || fail 'slower than 3 s in all'
 }
 # joins_by WAY OPTIONS...
 joins_by() {
     local way=$1
     shift
-    begin 3145728 "$@"
+    begin 1572864 "$@"
     in_transfer
     grep -qE "joined on .* \($way\)" "$dir/tablet.err" || fail "not joined by $way: $(grep -h 'wifi: ' "$dir/tablet.err" | tail -n 3)"
     both_end
@@ -213,7 +214,10 @@ the_station_is_not_taken_unasked() {
     by_ble_alone
     as_before tablet
 }
-always by_a_second_station by_a_p2p_client by_the_station_itself
+# The other two ways are also those of the killed ones below.
+always by_a_second_station
+rarely by_a_p2p_client
+rarely by_the_station_itself
 rarely the_station_is_not_taken_unasked
 
 # ---- Sudden ends -------------------------------------------------------------------------------
@@ -233,7 +237,7 @@ foreign_is_whole() {
 a_killed_share_is_swept_and_a_foreign_group_is_not() {
     up
     foreign_up
-    begin 6291456
+    begin 3145728
     in_transfer
     end_of anchor KILL
     told 'left by share' "$(left_overs | tr '\n' ';')"
@@ -252,7 +256,7 @@ a_killed_share_is_swept_and_a_foreign_group_is_not() {
 killed_sync() {
     local way=$1
     shift
-    begin 6291456 "$@"
+    begin 3145728 "$@"
     in_transfer
     end_of tablet KILL
     told "left by $way" "$(left_overs | tr '\n' ';')"
@@ -260,6 +264,8 @@ killed_sync() {
     again "$@"
     by_wifi
     grep -q 'removed what an earlier run left' "$dir/tablet.err" || fail 'it does not say that it swept'
+    grep -qE "joined on .* \($way\)" "$dir/tablet.err" || fail "not joined by $way"
+    tell_times "$way"
     is_tidy "the sync after a killed $way"
 }
 a_killed_sync_with_a_second_station_is_swept() {
@@ -278,9 +284,10 @@ a_killed_sync_with_the_station_is_swept() {
     wpa_anew tablet p2p_disabled=1 "${home[@]}"
     until_true "$limit" is_at_home tablet || fail 'the tablet is not at home'
     only_way station
-    begin 6291456 --take-wifi
+    begin 2621440 --take-wifi
     in_transfer
     end_of tablet KILL
+    tell_times station
     told 'left by station' "$(left_overs | tr '\n' ';')"
     told 'networks' "$(networks_of tablet | tr '\t\n' ' ;')"
     networks_of tablet | grep home | grep -q DISABLED || fail 'the own network was not forbidden'
@@ -294,7 +301,7 @@ a_killed_sync_with_the_station_is_swept() {
 # ended_by SIGNAL NAME: in the transfer over Wi-Fi.
 ended_by() {
     up
-    begin 6291456
+    begin 3145728
     in_transfer
     end_of "$2" "$1"
     [ "$status" != 0 ] || fail "$2 ended well"
@@ -303,9 +310,10 @@ ended_by() {
 }
 a_terminated_share_leaves_nothing() { ended_by TERM anchor; }
 an_interrupted_sync_leaves_nothing() { ended_by INT tablet; }
-always a_killed_share_is_swept_and_a_foreign_group_is_not a_killed_sync_with_the_station_is_swept \
-    a_killed_sync_with_a_second_station_is_swept a_terminated_share_leaves_nothing
-rarely a_killed_sync_with_a_p2p_client_is_swept
+always a_killed_share_is_swept_and_a_foreign_group_is_not a_killed_sync_with_a_p2p_client_is_swept \
+    a_killed_sync_with_the_station_is_swept
+rarely a_killed_sync_with_a_second_station_is_swept
+rarely a_terminated_share_leaves_nothing
 rarely an_interrupted_sync_leaves_nothing
 
 # ---- A station link beside it ------------------------------------------------------------------
@@ -317,7 +325,7 @@ both_keep_their_own_network_on_its_channel() {
     wpa_anew tablet "${home[@]}"
     until_true "$limit" is_at_home anchor || fail 'the anchor is not at home'
     until_true "$limit" is_at_home tablet || fail 'the tablet is not at home'
-    begin 3145728
+    begin 1572864
     in_transfer
     stays_at_home anchor 'in the transfer'
     stays_at_home tablet 'in the transfer'
@@ -337,7 +345,7 @@ a_tablet_bound_to_another_channel_says_so() {
     home_up 2437
     wpa_anew tablet "${home[@]}"
     until_true "$limit" is_at_home tablet || fail 'the tablet is not at home'
-    begin 1000000
+    begin 500000
     names_link tablet wifi.channel-conflict
     both_end
     by_ble_alone
@@ -367,25 +375,26 @@ without_a_supplicant() {
     stop wpa-anchor KILL
     no_group wifi.no-supplicant
 }
+# The sockets are somebody else's, and the anchor may not pass over that. It stays the same user: the air of the simulated BLE is
+# closed to others.
 without_permission() {
     up
-    chmod 755 "$work" "$dir"
-    chmod 1777 "$dir" "$shared_air"
-    mkdir -p "$run_dir/anchor" && chown 991 "$run_dir/anchor"
-    bound=(setpriv --reuid 991 --regid 991 --clear-groups "${bound[@]}")
+    chown 991 /run/wpa_supplicant
+    bound=(setpriv --bounding-set '-dac_override,-dac_read_search' "${bound[@]}")
     place anchor 0 tablet 0.25
     random_file file 300000
     share anchor --once -v --item "file=$dir/file"
-    bound=("${bound[@]:6}")
+    bound=("${bound[@]:3}")
     sync tablet -v
     code_if_wanted
     names_link anchor wifi.permission
     both_end
     by_ble_alone
-    rm -rf "$run_dir/anchor"
+    chown root /run/wpa_supplicant
 }
 # wifi.regulatory is not here: no country leaves the virtual radios without a channel of 2.4 GHz.
-always without_p2p without_a_supplicant
+always without_a_supplicant
+rarely without_p2p
 rarely without_permission
 
 # ---- A wpa_supplicant that hangs ---------------------------------------------------------------
@@ -400,7 +409,7 @@ one_that_hangs_at_the_start_is_named() {
     local from
     up
     hang anchor
-    begin 2500000
+    begin 1200000
     from=$(now_ms)
     names_link anchor wifi.no-supplicant &&
         told 'named after' "$(seconds_since "$from") s"
@@ -424,7 +433,7 @@ one_that_hangs_in_the_transfer_is_named() {
     both_end 150
     is_tidy 'a transfer in which it hung'
 }
-always one_that_hangs_at_the_start_is_named
+rarely one_that_hangs_at_the_start_is_named
 rarely one_that_hangs_in_the_transfer_is_named
 
 # ---- IPv4 alone --------------------------------------------------------------------------------
@@ -440,7 +449,7 @@ without_ipv6() {
     local addresses
     up
     ipv6_disabled 1
-    begin 3145728
+    begin 1572864
     in_transfer
     addresses=$(ip -brief address show dev "$(groups_of anchor | sed 's/ .*//')")
     told addresses "$addresses"
@@ -450,6 +459,6 @@ without_ipv6() {
     ipv6_disabled 0
     is_tidy 'it'
 }
-always without_ipv6
+rarely without_ipv6
 
 run_tests "${tests[@]}"

@@ -35,8 +35,11 @@ struct fake_wpa {
     const char *fail;  /* commands that begin so are refused */
     const char *event; /* comes instead of the group's start; from the group's interface */
     bool mute;         /* answers nothing */
-    char ssid[65];     /* of the network that was set, in hexadecimal */
-    bool network;      /* it is there */
+    bool silent;       /* tells of no group; its status does */
+    bool hangs;    /* does not do what it is asked for a group, and answers nothing from then on */
+    bool hidden;   /* a group gets no interface that can be seen */
+    char ssid[65]; /* of the network that was set, in hexadecimal */
+    bool network;  /* it is there */
     char log[FAKE_LOG][96];
     unsigned log_count;
 };
@@ -91,6 +94,8 @@ static const char *ssid_text(const struct fake_wpa *w)
 static void fake_start(struct fake_wpa *w)
 {
     char text[256];
+    if (w->silent)
+        return;
     if (w->event) {
         fake_tell(w, w->group, w->event);
         return;
@@ -109,14 +114,20 @@ static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const 
         return "PONG\n";
     if (strcmp(command, "ADD_NETWORK") == 0) {
         w->network = true;
+        w->ssid[0] = '\0';
         return "4\n";
     }
     if (begins(command, "SET_NETWORK 4 ssid "))
-        snprintf(w->ssid, sizeof(w->ssid), "%s", command + strlen("SET_NETWORK 4 ssid "));
+        snprintf(w->ssid, sizeof(w->ssid), "%.64s", command + strlen("SET_NETWORK 4 ssid "));
     if (begins(command, "REMOVE_NETWORK"))
         w->network = false;
     if (begins(command, "BSS "))
         return "id=0\nbssid=46:00:00:00:00:01\np2p_device_addr=42:00:00:00:00:01\n";
+    if (strcmp(command, "STATUS") == 0 && strcmp(s->name, w->group) == 0) {
+        snprintf(reply, sizeof(reply), "ssid=%s\nmode=%s\nwpa_state=COMPLETED\n", ssid_text(w),
+                 w->owner ? "P2P GO" : "station");
+        return reply;
+    }
     if (strcmp(command, "STATUS") == 0)
         return "wpa_state=DISCONNECTED\np2p_device_address=42:00:00:00:00:00\n";
     if (strcmp(command, "LIST_NETWORKS") == 0) {
@@ -125,7 +136,7 @@ static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const 
                  w->network ? "\tany\t[DISABLED][P2P-PERSISTENT]\n" : "");
         return reply;
     }
-    if (begins(command, "P2P_GROUP_ADD"))
+    if (begins(command, "P2P_GROUP_ADD") && !w->hidden)
         fake_open(w, w->group);
     if (begins(command, "P2P_GROUP_REMOVE") && fake_socket(w, w->group) &&
         fake_socket(w, w->group) != s)
@@ -146,6 +157,7 @@ static void fake_readable(evutil_socket_t fd, short what SH_UNUSED, void *user)
     command[n] = '\0';
     assert_true(w->log_count < FAKE_LOG);
     snprintf(w->log[w->log_count++], sizeof(w->log[0]), "%.95s", command);
+    w->mute = w->mute || (w->hangs && begins(command, "P2P_GROUP_ADD"));
     if (w->mute)
         return;
     if (strcmp(command, "ATTACH") == 0) {
@@ -173,7 +185,8 @@ static void fake_open(struct fake_wpa *w, const char *name)
         return;
     for (size_t i = 0; i < FAKE_SOCKETS && !s; i++)
         s = w->sockets[i].fd <= 0 ? &w->sockets[i] : NULL;
-    assert_non_null(s);
+    if (!s)
+        fail_msg("more than %d sockets", FAKE_SOCKETS);
     *s = (struct fake_socket){.wpa = w};
     snprintf(s->name, sizeof(s->name), "%s", name);
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", w->dir, name);

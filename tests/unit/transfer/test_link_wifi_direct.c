@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The link with both its sides, against a scripted wpa_supplicant each; a pair of virtual interfaces is the air. */
+#include <errno.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -26,6 +28,10 @@ static struct sh_stream *streams[2];
 static unsigned received, closed;
 static unsigned notes;
 
+/* A group's interface that the kernel shows. */
+static struct sh_wifi_iface shown;
+static bool is_shown;
+
 static enum sh_cause fake_read(struct sh_wifi_radio *radio)
 {
     uint32_t p2p = SH_WIFI_BIT(SH_WIFI_P2P_CLIENT) | SH_WIFI_BIT(SH_WIFI_P2P_GO);
@@ -42,6 +48,8 @@ static enum sh_cause fake_read(struct sh_wifi_radio *radio)
                   .combination_count = 1}},
         .ifaces = {{.ifindex = 1, .name = "wlan0", .type = SH_WIFI_STATION, .up = true}},
         .iface_count = 1};
+    if (is_shown)
+        radio->ifaces[radio->iface_count++] = shown;
     return SH_OK;
 }
 
@@ -146,9 +154,16 @@ static void run_for(unsigned ms)
         event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-static unsigned marks(void)
+/* Until what was said is heard, and answered, however slow the machine is. */
+static void settle(void)
 {
-    DIR *dir = opendir(run_dir);
+    for (unsigned i = 0; i < 100; i++)
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static unsigned marks_in(const char *path)
+{
+    DIR *dir = opendir(path);
     const struct dirent *entry;
     unsigned count = 0;
     while (dir && (entry = readdir(dir)) != NULL)
@@ -156,6 +171,11 @@ static unsigned marks(void)
     if (dir)
         closedir(dir);
     return count;
+}
+
+static unsigned marks(void)
+{
+    return marks_in(run_dir);
 }
 
 static bool have_air;
@@ -182,6 +202,7 @@ static int setup(void **state SH_UNUSED)
     run_dir[strlen(run_dir) - 1] = '\0';
     offers = losses = accepted = dialled = failed = received = closed = notes = 0;
     streams[0] = streams[1] = NULL;
+    is_shown = false;
     return 0;
 }
 
@@ -363,6 +384,36 @@ static void test_cancelled(void **state SH_UNUSED)
     assert_int_equal(failed + dialled, 0);
 }
 
+static void show_group(uint32_t type)
+{
+    is_shown = fake_socket(&wa, "p2p-a-0") != NULL;
+    shown = (struct sh_wifi_iface){.ifindex = if_nametoindex("p2p-a-0"),
+                                   .name = "p2p-a-0",
+                                   .type = type,
+                                   .ssid_len = type == SH_WIFI_P2P_GO ? strlen(wa.ssid) / 2 : 0};
+    memcpy(shown.ssid, ssid_text(&wa), shown.ssid_len);
+}
+
+/* While the command for a group is on its way: what that leaves is swept before the next attempt. */
+static void test_cancelled_late(void **state SH_UNUSED)
+{
+    need_air();
+    char its_run_dir[sizeof(run_dir) + 1];
+    snprintf(its_run_dir, sizeof(its_run_dir), "%sb", run_dir);
+    listen_up();
+    wb.hangs = true;
+    struct sh_attempt attempt = {.id = 7, .address_len = 16, .port = 1, .group = group};
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    until(fake_count(&wb, "P2P_GROUP_ADD") == 1);
+    secondary->driver->cancel(secondary, 7);
+    settle();
+    assert_int_equal(marks_in(its_run_dir), 1);
+    wb.hangs = wb.mute = false;
+    dial();
+    assert_int_equal(dialled, 1);
+    assert_int_equal(marks_in(its_run_dir), 1); /* that of what is up */
+}
+
 /* Freed in the middle of everything: what was made is said to be removed, without waiting. */
 static void test_free_at_any_time(void **state SH_UNUSED)
 {
@@ -373,9 +424,11 @@ static void test_free_at_any_time(void **state SH_UNUSED)
         run_for(ms);
         anchor->driver->free(anchor);
         anchor = new_link(wa.dir, run_dir);
-        run_for(5);
-        assert_int_equal(marks(), 0);
-        assert_false(wa.network);
+        settle();
+        /* One that was asked for and not heard of yet is the next one's to remove. */
+        assert_int_equal(marks(), fake_socket(&wa, "p2p-a-0") ? 1 : 0);
+        show_group(SH_WIFI_P2P_GO);
+        assert_false(wa.network && wa.ssid[0]); /* one without a name could be anybody's */
         wa.log_count = 0;
     }
 }
@@ -424,14 +477,141 @@ static void test_sweep(void **state SH_UNUSED)
     assert_int_equal(marks(), 1); /* our own */
 }
 
+static void write_mark(enum sh_wpa_task_kind kind, uint32_t ifindex)
+{
+    struct sh_wifi_mark_text text = {
+        .kind = kind, .iface = "p2p-a-0", .ifindex = ifindex, .ssid = "DIRECT-ab", .ssid_len = 9};
+    struct sh_wifi_mark *mark = NULL;
+    snprintf(text.control, sizeof(text.control), "%s/p2p-dev-wlan0", wa.dir);
+    assert_ok(sh_wifi_mark_new(run_dir, &mark));
+    assert_ok(sh_wifi_mark_set(mark, &text));
+    sh_wifi_mark_leave(mark);
+}
+
+/* The kernel tells no network of a client: its number shows that it is the one that was left. */
+static void test_sweep_client(void **state SH_UNUSED)
+{
+    need_air();
+    static const uint8_t seed[32] = {1, 2, 3};
+    static const struct {
+        enum sh_wpa_task_kind kind;
+        uint32_t type;
+        unsigned off; /* by which the number is another one */
+        unsigned removed;
+    } cases[] = {
+        {SH_WPA_CLIENT, SH_WIFI_P2P_CLIENT, 0, 1}, {SH_WPA_CLIENT, SH_WIFI_P2P_CLIENT, 1, 0},
+        {SH_WPA_CLIENT, SH_WIFI_P2P_GO, 0, 0},     {SH_WPA_CLIENT, SH_WIFI_STATION, 0, 0},
+        {SH_WPA_STATION, SH_WIFI_STATION, 0, 0},   {SH_WPA_OWN, SH_WIFI_P2P_CLIENT, 0, 0}};
+    for (size_t i = 0; i < SH_COUNT(cases); i++) {
+        anchor->driver->free(anchor);
+        settle();
+        remove_tree(run_dir); /* a mark of one that had just begun */
+        fake_open(&wa, "p2p-a-0");
+        show_group(cases[i].type);
+        write_mark(cases[i].kind, shown.ifindex + cases[i].off);
+        wa.log_count = 0;
+        anchor = new_link(wa.dir, run_dir);
+        assert_ok(anchor->driver->listen(anchor, SH_BYTES(seed, sizeof(seed))));
+        until(fake_count(&wa, "LIST_NETWORKS") == 1); /* the sweep's, after what it removes */
+        assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0"), cases[i].removed);
+        assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE"), cases[i].removed);
+    }
+}
+
+/* The event that tells of the group is lost: the link is up all the same, on both sides. */
+static void test_no_event(void **state SH_UNUSED)
+{
+    need_air();
+    wa.silent = wb.silent = true;
+    listen_up();
+    assert_int_equal(offers, 1);
+    dial();
+    assert_int_equal(dialled, 1);
+}
+
+/* A group that cannot be found is not removed by the name of another interface, and its mark stays until one finds it. */
+static void test_group_not_found(void **state SH_UNUSED)
+{
+    need_air();
+    static const uint8_t seed[32] = {1, 2, 3};
+    wa.hidden = true;
+    assert_ok(anchor->driver->listen(anchor, SH_BYTES(seed, sizeof(seed))));
+    until(fake_count(&wa, "P2P_GROUP_ADD") == 1);
+    settle();
+    anchor->driver->free(anchor);
+    settle();
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE"), 0);
+    assert_int_equal(fake_count(&wa, "REMOVE_NETWORK 4"), 1);
+    assert_int_equal(marks(), 1);
+
+    /* One that shows in the meantime is removed. */
+    anchor = new_link(wa.dir, run_dir);
+    wa.log_count = 0;
+    assert_ok(anchor->driver->listen(anchor, SH_BYTES(seed, sizeof(seed))));
+    until(fake_count(&wa, "P2P_GROUP_ADD") == 1);
+    settle();
+    fake_open(&wa, "p2p-a-0");
+    anchor->driver->free(anchor);
+    settle();
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0"), 1);
+    assert_int_equal(marks(), 0);
+    anchor = new_link(wa.dir, run_dir);
+}
+
+/* What could not be said at the end, its queue being full, is left to a sweep. */
+static void test_unsaid(void **state SH_UNUSED)
+{
+    need_air();
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    snprintf(to.sun_path, sizeof(to.sun_path), "%s/p2p-dev-wlan0", wa.dir);
+    listen_up();
+    assert_int_equal(offers, 1);
+    while (sendto(fd, "PING", 4, 0, (const struct sockaddr *)&to, sizeof(to)) >= 0) {
+    }
+    assert_int_equal(errno, EAGAIN);
+    close(fd);
+    anchor->driver->free(anchor);
+    settle();
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE"), 0);
+    assert_int_equal(marks(), 1);
+    show_group(SH_WIFI_P2P_GO);
+    anchor = new_link(wa.dir, run_dir);
+    offers = 0;
+    listen_up();
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0"), 1);
+    assert_int_equal(fake_count(&wa, "REMOVE_NETWORK 4"), 1);
+}
+
+/* It hangs over the command for a group, and makes that later: named in time, and what came is removed before the next try. */
+static void test_hangs(void **state SH_UNUSED)
+{
+    need_air();
+    wa.hangs = true;
+    listen_up();
+    assert_cause(loss_cause, SH_WIFI_NO_SUPPLICANT);
+    assert_int_equal(marks(), 1);
+    wa.hangs = wa.mute = false;
+    fake_open(&wa, "p2p-a-0");
+    show_group(SH_WIFI_P2P_GO);
+    until(fake_count(&wa, "P2P_GROUP_REMOVE p2p-a-0") == 1);
+    is_shown = false;
+    assert_int_equal(fake_count(&wa, "P2P_GROUP_ADD"), 1);
+    until(offers == 1);
+    assert_int_equal(losses, 1);
+    assert_int_equal(marks(), 1); /* its own */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),     TEST(test_same_seed),        TEST(test_interface_gone),
-        TEST(test_refused),   TEST(test_driver_fails),     TEST(test_wrong_key),
-        TEST(test_full),      TEST(test_terminated),       TEST(test_no_supplicant),
-        TEST(test_cancelled), TEST(test_free_at_any_time), TEST(test_sweep),
+        TEST(test_whole),        TEST(test_same_seed),        TEST(test_interface_gone),
+        TEST(test_refused),      TEST(test_driver_fails),     TEST(test_wrong_key),
+        TEST(test_full),         TEST(test_terminated),       TEST(test_no_supplicant),
+        TEST(test_cancelled),    TEST(test_free_at_any_time), TEST(test_sweep),
+        TEST(test_sweep_client), TEST(test_no_event),         TEST(test_group_not_found),
+        TEST(test_hangs),        TEST(test_unsaid),           TEST(test_cancelled_late),
     };
     have_air = unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0 &&
                system("ip link add p2p-x-0 type veth peer name p2p-y-0 2>/dev/null && "

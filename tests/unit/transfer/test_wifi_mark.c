@@ -12,6 +12,7 @@ static void test_round(void **state SH_UNUSED)
     struct sh_wifi_mark_text text = {.kind = SH_WPA_SECOND,
                                      .boot_id = "b05235a7-2598-4516-9323-5d3cf0e4aaaa",
                                      .iface = "hop0",
+                                     .ifindex = 987654321,
                                      .address = {2, 0, 0xab, 0, 0, 1},
                                      .ssid_len = 32,
                                      .control = "/run/wpa_supplicant/p2p-dev-wlan0",
@@ -29,6 +30,7 @@ static void test_round(void **state SH_UNUSED)
     assert_int_equal(again.kind, text.kind);
     assert_string_equal(again.boot_id, text.boot_id);
     assert_string_equal(again.iface, "hop0");
+    assert_int_equal(again.ifindex, 987654321);
     assert_memory_equal(again.address, text.address, 6);
     assert_int_equal(again.ssid_len, 32);
     assert_memory_equal(again.ssid, text.ssid, 32);
@@ -59,6 +61,14 @@ static void test_no_marks(void **state SH_UNUSED)
         sh_wifi_mark_read_text(TEXT("kind=second-station\nboot=x\nssid=44\niface=hop0\n"), &text));
     assert_true(sh_wifi_mark_read_text(TEXT("kind=own\nboot=x\nssid=44\niface=../x\n"), &text));
     assert_string_equal(text.iface, "");
+    /* A number without the name that it had is none, nor is what is no number. */
+    assert_true(
+        sh_wifi_mark_read_text(TEXT("kind=p2p-client\nboot=x\nssid=44\nifindex=7\n"), &text));
+    assert_int_equal(text.ifindex, 0);
+    assert_true(sh_wifi_mark_read_text(
+        TEXT("kind=p2p-client\nboot=x\nssid=44\niface=p2p-wlan0-0\nifindex=7x\n"), &text));
+    assert_int_equal(text.ifindex, 0);
+    assert_string_equal(text.iface, "p2p-wlan0-0");
     /* What is no address is passed over. */
     assert_true(sh_wifi_mark_read_text(
         TEXT("kind=station\nboot=x\nssid=44\nlocal0=fe80\nlocal1=a9fe0102\n"), &text));
@@ -100,9 +110,10 @@ static void test_file(void **state SH_UNUSED)
     assert_int_equal(st.st_size, size);
     int fd = open(path, O_RDWR);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1); /* somebody works on it */
-    sh_wifi_mark_free(marks[0]);
+    sh_wifi_mark_leave(marks[0]);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     close(fd);
+    assert_int_equal(unlink(path), 0);   /* it stayed, for a sweep */
     assert_int_equal(rmdir(run_dir), 0); /* nothing is left */
     assert_int_equal(rmdir(folder), 0);
 }

@@ -15,7 +15,7 @@ static struct sh_wpa_task *task;
 static enum sh_wpa_task_kind kind;
 static sh_ms now;
 static char commands[64][192];
-static unsigned command_count, answered, told, ups, ends, groups;
+static unsigned command_count, answered, told, ups, ends, groups, looks;
 static char up_iface[SH_WPA_NAME];
 static enum sh_cause end_cause;
 static unsigned fault_at;
@@ -38,6 +38,11 @@ static void on_group(void *user SH_UNUSED)
     sh_wpa_task_iface(task, "p2p-wlan0-0");
 }
 
+static void on_look(void *user SH_UNUSED)
+{
+    looks++;
+}
+
 static void on_up(const char *iface, void *user SH_UNUSED)
 {
     ups++;
@@ -51,7 +56,7 @@ static void on_ended(enum sh_cause cause, void *user SH_UNUSED)
 }
 
 static const struct sh_wpa_task_ops ops = {
-    .ask = on_ask, .group = on_group, .up = on_up, .ended = on_ended};
+    .ask = on_ask, .group = on_group, .look = on_look, .up = on_up, .ended = on_ended};
 
 static void begin(enum sh_wpa_task_kind of_kind)
 {
@@ -64,7 +69,7 @@ static void begin(enum sh_wpa_task_kind of_kind)
     task = NULL;
     kind = of_kind;
     now = 1000;
-    command_count = answered = told = ups = ends = groups = 0;
+    command_count = answered = told = ups = ends = groups = looks = 0;
     up_iface[0] = '\0';
     event_fault = false;
     assert_ok(sh_wpa_task_new(kind, &group, &ops, NULL, now, &task));
@@ -111,6 +116,20 @@ static void reply(const char *text)
     sh_wpa_task_reply(task, SH_BYTES(text, strlen(text)), now);
 }
 
+/* What the interface says of itself. */
+static void status(const char *mode, const char *name, const char *state)
+{
+    char text[160];
+    snprintf(text, sizeof(text), "bssid=46:00:00:00:00:01\nssid=%s\nid=3\nmode=%s\nwpa_state=%s\n",
+             name, mode, state);
+    sh_wpa_task_status(task, "p2p-wlan0-0", SH_BYTES(text, strlen(text)));
+}
+
+static const char *own_mode(void)
+{
+    return kind == SH_WPA_OWN ? "P2P GO" : "station";
+}
+
 static unsigned times(unsigned number)
 {
     if (fault == NONE || fault == FAILED || number != fault_at)
@@ -122,10 +141,14 @@ static unsigned times(unsigned number)
 static void run(void)
 {
     sh_ms end = now + 60000;
+    bool linked = false;
     while (now < end && ups == 0 && ends == 0) {
         sh_ms next = sh_wpa_task_tick(task, now);
         if (ups + ends > 0)
             break;
+        if (looks > 0 && linked)
+            status(own_mode(), NAME, "COMPLETED");
+        looks = 0;
         if (answered == command_count) {
             assert_true(next != SH_NEVER); /* no wait without a deadline */
             now = SH_MAX(next, now + 1);
@@ -141,6 +164,7 @@ static void run(void)
         if (!e || !well)
             continue;
         event_fault = event_fault || told == fault_at;
+        linked = strncmp(command, "SCAN", 4) != 0;
         for (unsigned i = times(told++); i > 0; i--)
             event(e, own);
     }
@@ -166,10 +190,10 @@ static void on_undo(bool p2p SH_UNUSED, const char *command, void *user SH_UNUSE
     strcpy(undone[undo_count++], command);
 }
 
-static void undo(void)
+static bool undo(void)
 {
     undo_count = 0;
-    sh_wpa_task_undo(task, on_undo, NULL);
+    return sh_wpa_task_undo(task, on_undo, NULL);
 }
 
 static void test_own(void **state SH_UNUSED)
@@ -185,12 +209,12 @@ static void test_own(void **state SH_UNUSED)
     assert_true(was_asked("SET_NETWORK 3 disabled 2"));
     assert_true(was_asked("SET_NETWORK 3 bssid 42:00:00:00:00:00")); /* else it keeps a copy */
     assert_true(was_asked("P2P_GROUP_ADD persistent=3 freq=2412"));
-    undo();
+    assert_true(undo());
     assert_int_equal(undo_count, 3);
     assert_string_equal(undone[0], "P2P_GROUP_REMOVE p2p-wlan0-0");
     assert_string_equal(undone[1], "REMOVE_NETWORK 3");
     assert_string_equal(undone[2], "REMOVE_NETWORK 5"); /* what wpa_supplicant stored itself */
-    undo();
+    assert_true(undo());
     assert_int_equal(undo_count, 0);
 }
 
@@ -237,7 +261,7 @@ static void test_station(void **state SH_UNUSED)
     assert_int_equal(ups, 1);
     assert_int_equal(sh_wpa_task_enabled(task, enabled), 1);
     assert_int_equal(enabled[0], 0);
-    undo();
+    assert_true(undo());
     assert_string_equal(undone[undo_count - 1],
                         "ENABLE_NETWORK 0"); /* and not the one that was off */
     assert_int_equal(undo_count, 2);
@@ -258,9 +282,9 @@ static void test_faults(void **state SH_UNUSED)
                              (int)fault, fault_at, ups, ends, (unsigned long long)(now - 1000));
                 if (ends > 0)
                     assert_true(end_cause != SH_OK);
-                if (fault == DOUBLED && event_fault)
+                if ((fault == DOUBLED || fault == LOST) && event_fault)
                     assert_int_equal(ups, 1);
-                undo();
+                (void)undo();
             }
         }
     }
@@ -337,6 +361,8 @@ static void test_others(void **state SH_UNUSED)
     event("<3>P2P-GROUP-STARTED p2p-wlan0-7 client ssid=\"" NAME "\" freq=2412", false);
     event("<3>P2P-GROUP-REMOVED p2p-wlan0-7 GO reason=REQUESTED", false);
     event("<3>CTRL-EVENT-DISCONNECTED bssid=1 reason=3", false);
+    sh_wpa_task_iface(task, ""); /* ours was not found yet */
+    event("<3>P2P-GROUP-REMOVED p2p-wlan0-7 GO reason=REQUESTED", false);
     assert_int_equal(ups + ends, 0);
     until_waiting(SH_WPA_CLIENT);
     event("<3>CTRL-EVENT-CONNECTED - the station's own", false);
@@ -399,10 +425,85 @@ static void test_undo(void **state SH_UNUSED)
         for (unsigned i = 0; i < steps && answered < command_count; i++)
             reply(reply_to(commands[answered++]));
         bool added = steps >= 2, started = steps >= 8;
-        undo();
+        assert_true(undo() == (steps != 7)); /* then it may come into being yet */
         assert_int_equal(undo_count, (unsigned)added + (unsigned)started);
         reply("OK\n");
         assert_int_equal(ups + ends, 0);
+    }
+}
+
+/* A group that was not seen is not named, least of all by the station's interface; one that was is, answered or not. */
+static void test_undo_names(void **state SH_UNUSED)
+{
+    until_waiting(SH_WPA_OWN);
+    sh_wpa_task_iface(task, "");
+    assert_false(undo());
+    assert_int_equal(undo_count, 1);
+    assert_string_equal(undone[0], "REMOVE_NETWORK 3");
+
+    begin(SH_WPA_OWN);
+    (void)sh_wpa_task_tick(task, now);
+    while (strncmp(commands[answered], "P2P_GROUP_ADD", 13) != 0)
+        reply(reply_to(commands[answered++]));
+    sh_wpa_task_iface(task, "p2p-wlan0-3");
+    assert_false(undo());
+    assert_int_equal(undo_count, 2);
+    assert_string_equal(undone[0], "P2P_GROUP_REMOVE p2p-wlan0-3");
+
+    /* It was removed already: what has the name now is not ours. */
+    fault = NONE;
+    begin(SH_WPA_OWN);
+    run();
+    event("<3>P2P-GROUP-REMOVED p2p-wlan0-0 GO reason=UNAVAILABLE", false);
+    assert_true(undo());
+    assert_string_equal(undone[0], "REMOVE_NETWORK 3");
+}
+
+/* The event of its link was lost: the interface's status, asked for every second, does as well. */
+static void test_no_event(void **state SH_UNUSED)
+{
+    for (unsigned k = SH_WPA_OWN; k <= SH_WPA_STATION; k++) {
+        until_waiting((enum sh_wpa_task_kind)k);
+        sh_ms from = now;
+        for (unsigned second = 1; second <= 3; second++) {
+            assert_int_equal(looks, second - 1);
+            assert_true(sh_wpa_task_tick(task, now) == from + 1000 * second);
+            now = from + 1000 * second;
+            (void)sh_wpa_task_tick(task, now);
+            assert_int_equal(looks, second);
+        }
+        status(own_mode(), "DIRECT-zz-other", "COMPLETED");
+        status(own_mode(), NAME, "SCANNING");
+        status(k == SH_WPA_OWN ? "station" : "P2P GO", NAME, "COMPLETED");
+        sh_wpa_task_status(task, "p2p-wlan0-0", TEXT("wpa_state=COMPLETED\n"));
+        assert_int_equal(ups + ends, 0);
+        status(own_mode(), NAME, "COMPLETED");
+        if (k == SH_WPA_OWN || k == SH_WPA_CLIENT)
+            reply(reply_to("LIST_NETWORKS"));
+        assert_int_equal(ups, 1);
+        assert_string_equal(up_iface, k == SH_WPA_OWN || k == SH_WPA_CLIENT ? "p2p-wlan0-0" : "");
+    }
+}
+
+/* It takes what it is asked and says nothing, at any step: it is named as what does not answer. */
+static void test_no_answer(void **state SH_UNUSED)
+{
+    for (unsigned k = SH_WPA_OWN; k <= SH_WPA_STATION; k++) {
+        for (unsigned steps = 0; steps < 9; steps++) {
+            begin((enum sh_wpa_task_kind)k);
+            (void)sh_wpa_task_tick(task, now);
+            for (unsigned i = 0; i < steps; i++) {
+                reply(reply_to(commands[answered++]));
+                if (strncmp(commands[answered - 1], "SCAN TYPE", 9) == 0)
+                    event("<3>CTRL-EVENT-SCAN-RESULTS ", false);
+            }
+            if (answered > 0 && strncmp(commands[answered - 1], "P2P_GROUP_ADD", 13) == 0)
+                continue; /* nothing is asked any more */
+            now += 7000;
+            (void)sh_wpa_task_tick(task, now);
+            assert_int_equal(ends, 1);
+            assert_cause(end_cause, SH_WIFI_NO_SUPPLICANT);
+        }
     }
 }
 
@@ -416,12 +517,13 @@ static int teardown(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_own),    cmocka_unit_test(test_second),
-        cmocka_unit_test(test_client), cmocka_unit_test(test_station),
-        cmocka_unit_test(test_faults), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_others), cmocka_unit_test(test_early),
-        cmocka_unit_test(test_no_p2p), cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_undo),
+        cmocka_unit_test(test_own),      cmocka_unit_test(test_second),
+        cmocka_unit_test(test_client),   cmocka_unit_test(test_station),
+        cmocka_unit_test(test_faults),   cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_others),   cmocka_unit_test(test_early),
+        cmocka_unit_test(test_no_p2p),   cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_undo),     cmocka_unit_test(test_undo_names),
+        cmocka_unit_test(test_no_event), cmocka_unit_test(test_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

@@ -6,6 +6,11 @@
 # shellcheck source=faults.bash
 . "$(dirname "$(realpath "$0")")/faults.bash"
 
+quiet_most=20
+# More than BLE carries until a group is joined, so that Wi-Fi matters; the second sync has to use it again.
+size[confirm]=2000000 size[ble]=2000000 again_size=2500000
+second_expected='done .*wifi-direct:'
+
 # switch DEVICE block|unblock: its radio's alone.
 switch() {
     in_ns "$1" sh -c 'rfkill "$1" "$(cat /sys/class/net/"$2"/phy80211/rfkill*/index)"' - "$2" "${wifi[$1]}" || fail 'no switch'
@@ -18,48 +23,106 @@ hurt_supplicant_anchor() { stop wpa-anchor KILL; }
 heal_supplicant_anchor() { wpa_up anchor; }
 hurt_supplicant_tablet() { stop wpa-tablet KILL; }
 heal_supplicant_tablet() { wpa_up tablet; }
+# groups_of DEVICE: what it has in groups; one that only begins is waited for.
+groups_of() {
+    in_ns "$1" iw dev | awk '/Interface/ { name = $2 } /ssid DIRECT-/ { print name }'
+}
+has_group() {
+    [ -n "$(groups_of anchor)" ]
+}
+group() {
+    until_true "$limit" has_group || fail 'no group'
+    groups_of anchor
+}
 hurt_group_removed() {
-    wpa_interface=p2p-dev-wlan0 wpa anchor p2p_group_remove "$(group_interface anchor)" > "$dir/removed"
+    wpa_interface=p2p-dev-wlan0 wpa anchor p2p_group_remove "$(group)" | grep -qx OK || fail 'the group could not be removed'
 }
 heal_group_removed() { :; }
-hurt_group_deleted() { iw dev "$(group_interface anchor)" del; }
+hurt_group_deleted() { iw dev "$(group)" del || fail 'the group could not be deleted'; }
 heal_group_deleted() { :; }
-hurt_joined_deleted() { in_ns tablet iw dev "$(joined_interface)" del; }
-heal_joined_deleted() { :; }
-# What the tablet joined with, if it is not its own station interface.
-joined_interface() {
-    in_ns tablet iw dev | awk '/Interface/ { name = $2 } /ssid DIRECT-/ { print name; exit }'
+# The tablet's own second station, which may still be joining.
+second_station() {
+    in_ns tablet iw dev | awk '/Interface hop/ { print $2 }'
 }
+has_second_station() {
+    [ -n "$(second_station)" ]
+}
+hurt_joined_deleted() {
+    until_true "$limit" has_second_station
+    in_ns tablet iw dev "$(second_station)" del || fail 'nothing to delete'
+}
+heal_joined_deleted() { :; }
 hurt_port_dropped() {
     nft -f - << 'END'
 table inet lab {
     chain in {
         type filter hook input priority 0
-        iifname "p2p-*" meta l4proto tcp drop
+        iifname "p2p-*" meta l4proto tcp counter drop
     }
 }
 END
 }
-heal_port_dropped() { nft delete table inet lab; }
-hurt_bad_air() {
-    tc qdisc replace dev "$(group_interface anchor)" root netem delay 200ms loss 20%
+heal_port_dropped() {
+    nft list table inet lab | grep -q 'packets [1-9]' || fail 'nothing was dropped'
+    nft delete table inet lab
 }
-heal_bad_air() { :; }
+# At both ends of the link.
+bad_air() {
+    local joined
+    tc qdisc replace dev "$(group)" root netem "$@" || fail 'no bad air'
+    until_true "$limit" has_second_station
+    joined=$(second_station)
+    in_ns tablet tc qdisc replace dev "$joined" root netem "$@" || fail 'no bad air'
+}
+hurt_loss() { bad_air loss 20%; }
+heal_loss() { :; }
+hurt_delay() { bad_air delay 200ms; }
+heal_delay() { :; }
+hurt_loss_and_delay() { bad_air delay 200ms loss 20%; }
+heal_loss_and_delay() { :; }
 
-row switch-tablet confirm 'done .*ble' always
-row switch-tablet wifi 'done .*ble' always
-row switch-anchor confirm 'done .*ble'
-row switch-anchor ble 'done .*ble'
-row switch-anchor wifi 'done .*ble' always
-row supplicant-anchor confirm 'done .*ble' always
-row supplicant-anchor wifi 'done .*ble'
-row supplicant-tablet confirm 'done .*ble'
-row supplicant-tablet wifi 'done .*ble' always
-row group-removed wifi 'done .*ble' always
-row group-deleted wifi 'done .*ble'
-row joined-deleted wifi 'done .*ble'
-row port-dropped confirm 'done .*ble' always
-row port-dropped wifi 'done .*ble' always
-row bad-air wifi 'done .*' always
+left_overs() {
+    local device
+    for device in anchor tablet; do
+        groups_of "$device"
+        in_ns "$device" iw dev | grep 'Interface hop'
+    done
+    find "$run_dir" -mindepth 2 -printf '%P\n'
+}
+nothing_is_left() {
+    [ -z "$(left_overs)" ]
+}
+tidy() {
+    until_true 5 nothing_is_left || fail "left over: $(left_overs | tr '\n' ';')"
+}
+
+row switch-tablet confirm 'done ble' always
+row switch-tablet ble 'done ble'
+row switch-tablet wifi 'done ble' always
+row switch-anchor confirm 'done ble'
+row switch-anchor ble 'done ble'
+row switch-anchor wifi 'done ble' always
+row supplicant-anchor discover 'done ble'
+row supplicant-anchor measure 'done ble'
+row supplicant-anchor confirm 'done ble' always
+row supplicant-anchor ble 'done ble'
+row supplicant-anchor wifi 'done ble'
+row supplicant-tablet confirm 'done ble'
+row supplicant-tablet ble 'done ble'
+row supplicant-tablet wifi 'done ble' always
+row group-removed ble 'done ble'
+row group-removed wifi 'done ble' always
+row group-deleted ble 'done ble'
+row group-deleted wifi 'done ble'
+row joined-deleted ble 'done ble'
+row joined-deleted wifi 'done ble'
+row port-dropped confirm 'done ble' always
+row port-dropped ble 'done ble'
+row port-dropped wifi 'done ble' always
+row loss ble 'done ble'
+row loss wifi 'done ble'
+row delay ble 'done ble'
+row delay wifi 'done ble'
+row loss-and-delay wifi 'done ble' always
 
 run_rows

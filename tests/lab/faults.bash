@@ -5,10 +5,10 @@
 #   row FAULT PHASE EXPECTED [always]
 #
 # A session is brought to PHASE (discover, measure, confirm, ble: the transfer over BLE, wifi: the transfer over Wi-Fi Direct), then
-# hurt_FAULT is called. EXPECTED is a pattern of what the tablet ends with, within $within seconds: "done" and what each link carried, or a
-# cause; then what became of links on the way, as "tablet: CAUSE" and "anchor: CAUSE". Then heal_FAULT takes back what the fault was,
-# nothing else, and a second sync must bring the file. With LAB_MATRIX=all every row is run, else those marked "always", for the time it
-# takes; of each row $logs has what both said.
+# hurt_FAULT is called (before_FAULT, if there is one, before the session). EXPECTED is a pattern of what the tablet ends with, within
+# $within seconds: "done" and what each link carried, or a cause; then what became of links on the way, as "tablet: CAUSE" and
+# "anchor: CAUSE". Then heal_FAULT takes back what the fault was, nothing else, and a second sync must bring the file. With
+# LAB_MATRIX=all every row is run, else those marked "always", for the time it takes; of each row $logs has what both said.
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib.bash"
 
@@ -64,7 +64,7 @@ cause_of() {
 }
 # links_of NAME: why links failed or went down, each reason once.
 links_of() {
-    sed -n 's/.*"event":"link",.*"cause":"\([^"]*\)".*/\1/p' "$dir/$1.out" | awk '!seen[$0]++' | paste -sd ' '
+    sed -n '/"link":"lan"/!s/.*"event":"link",.*"cause":"\([^"]*\)".*/\1/p' "$dir/$1.out" | awk '!seen[$0]++' | paste -sd ' '
 }
 # silence_of NAME LINES: the longest time between two things that it said after those lines; nearness is no news.
 silence_of() {
@@ -156,6 +156,7 @@ tidy() { :; }
 cell() {
     local fault=$1 phase=$2 expected=$3 ended='not reached' after=- second=- typed=0 said=1 silence=-
     radios_up
+    [ "$(type -t "before_${fault//-/_}")" != function ] || "before_${fault//-/_}"
     place anchor 0 tablet 0.25
     random_file file "${size[$phase]}"
     anchor_starts

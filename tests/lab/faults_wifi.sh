@@ -8,7 +8,7 @@
 
 quiet_most=20
 # More than BLE carries until a group is joined, so that Wi-Fi matters; the second sync has to use it again.
-size[confirm]=2000000 size[ble]=2000000 again_size=2500000
+size[confirm]=1000000 again_size=1300000
 second_expected='done .*wifi-direct:'
 
 # switch DEVICE block|unblock: its radio's alone.
@@ -23,6 +23,27 @@ hurt_supplicant_anchor() { stop wpa-anchor KILL; }
 heal_supplicant_anchor() { wpa_up anchor; }
 hurt_supplicant_tablet() { stop wpa-tablet KILL; }
 heal_supplicant_tablet() { wpa_up tablet; }
+# The one that the tablet started for its second station alone.
+hurt_child_killed() {
+    local pid
+    for pid in $(pgrep -P "${pid_of[tablet]}" -x wpa_supplicant); do
+        kill -KILL "$pid"
+        return
+    done
+    fail 'no wpa_supplicant of its own'
+}
+heal_child_killed() { :; }
+# Without one of its own the tablet joins with the one of the system.
+before_supplicant_client() {
+    mount --bind /dev/null /usr/sbin/wpa_supplicant || fail 'nothing can be mounted'
+    mounted+=(/usr/sbin/wpa_supplicant)
+}
+hurt_supplicant_client() { hurt_supplicant_tablet; }
+heal_supplicant_client() {
+    umount -l /usr/sbin/wpa_supplicant
+    mounted=()
+    wpa_up tablet
+}
 # groups_of DEVICE: what it has in groups; one that only begins is waited for.
 groups_of() {
     in_ns "$1" iw dev | awk '/Interface/ { name = $2 } /ssid DIRECT-/ { print name }'
@@ -96,33 +117,32 @@ tidy() {
     until_true 5 nothing_is_left || fail "left over: $(left_overs | tr '\n' ';')"
 }
 
-row switch-tablet confirm 'done ble' always
-row switch-tablet ble 'done ble'
 row switch-tablet wifi 'done ble' always
-row switch-anchor confirm 'done ble'
-row switch-anchor ble 'done ble'
 row switch-anchor wifi 'done ble' always
-row supplicant-anchor discover 'done ble'
-row supplicant-anchor measure 'done ble'
-row supplicant-anchor confirm 'done ble' always
-row supplicant-anchor ble 'done ble'
 row supplicant-anchor wifi 'done ble'
-row supplicant-tablet confirm 'done ble'
-row supplicant-tablet ble 'done ble'
-row supplicant-tablet wifi 'done ble' always
-row group-removed ble 'done ble'
+row supplicant-tablet wifi 'done .*wifi-direct:[1-9]'
+row supplicant-client wifi 'done ble' always
+row child-killed wifi 'done ble' always
 row group-removed wifi 'done ble' always
-row group-deleted ble 'done ble'
 row group-deleted wifi 'done ble'
-row joined-deleted ble 'done ble'
 row joined-deleted wifi 'done ble'
-row port-dropped confirm 'done ble' always
-row port-dropped ble 'done ble'
 row port-dropped wifi 'done ble' always
-row loss ble 'done ble'
 row loss wifi 'done ble'
-row delay ble 'done ble'
 row delay wifi 'done ble'
 row loss-and-delay wifi 'done ble' always
+row switch-tablet ble 'done ble'
+row switch-anchor ble 'done ble'
+row supplicant-anchor ble 'done ble'
+row supplicant-tablet ble 'done ble'
+row group-removed ble 'done ble'
+row group-deleted ble 'done ble'
+row joined-deleted ble 'done ble'
+row port-dropped ble 'done ble'
+row switch-tablet confirm 'done ble' always
+row switch-anchor confirm 'done ble'
+row supplicant-anchor confirm 'done ble' always
+row supplicant-tablet confirm 'done ble'
+row port-dropped confirm 'done ble' always
+row supplicant-anchor discover 'done ble'
 
 run_rows

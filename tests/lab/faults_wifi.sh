@@ -116,7 +116,7 @@ tidy() {
     until_true 5 nothing_is_left || fail "left over: $(left_overs | tr '\n' ';')"
 }
 
-# What ble carried with nothing else beside it is the whole file.
+# ble:1000000 is all of the file.
 row switch-tablet wifi 'done .*tablet: wifi\.group-lost wifi\.rfkill-soft' always
 row switch-anchor wifi 'done .*anchor: wifi\.group-lost wifi\.rfkill-soft'
 row supplicant-anchor wifi 'done .*tablet: wifi\.group-lost, anchor: wifi\.group-lost wifi\.no-supplicant'

@@ -15,7 +15,11 @@ switch() {
     in_ns "$1" sh -c 'rfkill "$1" "$(cat /sys/class/net/"$2"/phy80211/rfkill*/index)"' - "$2" "${wifi[$1]}" || fail 'no switch'
 }
 hurt_switch_tablet() { switch tablet block; }
-heal_switch_tablet() { switch tablet unblock; }
+# A wpa_supplicant in a network namespace does not see the switch, and so does not put its interface up again as it does elsewhere.
+heal_switch_tablet() {
+    switch tablet unblock
+    in_ns tablet ip link set "${wifi[tablet]}" up
+}
 hurt_switch_anchor() { switch anchor block; }
 heal_switch_anchor() { switch anchor unblock; }
 hurt_supplicant_anchor() { stop wpa-anchor KILL; }
@@ -117,11 +121,11 @@ tidy() {
 }
 
 # ble:1000000 is all of the file.
+row supplicant-client wifi 'done .*tablet: wifi\.group-lost wifi\.no-supplicant' always
 row switch-tablet wifi 'done .*tablet: wifi\.group-lost wifi\.rfkill-soft' always
 row switch-anchor wifi 'done .*anchor: wifi\.group-lost wifi\.rfkill-soft'
 row supplicant-anchor wifi 'done .*tablet: wifi\.group-lost, anchor: wifi\.group-lost wifi\.no-supplicant'
 row supplicant-tablet wifi 'done ble:[0-9]*,wifi-direct:[0-9]*$'
-row supplicant-client wifi 'done .*tablet: wifi\.group-lost wifi\.no-supplicant' always
 row child-killed wifi 'done .*wifi-direct:.*tablet: wifi\.'
 row group-removed wifi 'done .*wifi-direct:.*tablet: wifi\..*anchor: wifi\.group-lost' always
 row group-deleted wifi 'done .*wifi-direct:.*anchor: wifi\.group-lost'

@@ -84,7 +84,9 @@ static void stream_closed(enum sh_cause cause, void *user)
     sh_stream_close(lane->stream);
     lane->stream = NULL;
     enum sh_cause end = sh_channel_end(lane->channel);
-    go_down(lane, end == SH_OK || end == SH_CONNECT_LOST ? cause : end);
+    /* A stream that breaks mostly does so inside a message: why it broke is what a person can use. */
+    bool broke = end == SH_CONNECT_LOST || (end == SH_PROTO_TRUNCATED && cause != SH_OK);
+    go_down(lane, end == SH_OK || broke ? cause : end);
     lane->ops->after(lane->user);
 }
 

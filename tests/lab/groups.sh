@@ -393,8 +393,7 @@ without_permission() {
     chown root /run/wpa_supplicant
 }
 # wifi.regulatory is not here: no country leaves the virtual radios without a channel of 2.4 GHz.
-always without_a_supplicant
-rarely without_p2p
+always without_a_supplicant without_p2p
 rarely without_permission
 
 # ---- A wpa_supplicant that hangs ---------------------------------------------------------------

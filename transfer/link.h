@@ -17,7 +17,8 @@ struct sh_link;
 
 struct sh_link_ops {
     /* Anchor: what to offer to secondaries now, after listen (perhaps from inside it) and whenever it changes; valid until
-     * the next call or free. NULL: nothing (any more), for this cause; the driver goes on trying where that makes sense. */
+     * the next call or free. NULL: nothing (any more), for this cause; the driver goes on trying where that makes sense.
+     * With SH_OK: after unlisten, when it has left. */
     void (*offered)(struct sh_link *link, const Simhop__LinkOffer *offer, enum sh_cause cause,
                     void *user);
     /* Anchor: somebody connected. The callee sets stream->ops. */

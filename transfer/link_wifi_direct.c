@@ -119,8 +119,11 @@ enum sh_cause sh_wifi_prepare(struct sh_wifi *wifi)
 
 static void leave(struct sh_wifi *wifi)
 {
-    sh_wifi_anchor_free(wifi->anchor);
-    wifi->anchor = NULL;
+    if (wifi->anchor) { /* what was offered lives in it */
+        wifi->link.ops->offered(&wifi->link, NULL, SH_OK, wifi->link.user);
+        sh_wifi_anchor_free(wifi->anchor);
+        wifi->anchor = NULL;
+    }
     sh_wifi_join_rest(wifi->join);
 }
 

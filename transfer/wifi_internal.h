@@ -66,8 +66,8 @@ struct sh_wifi {
     struct sh_tcp_owner owner;
     struct sh_wifi_anchor *anchor;
     struct sh_wifi_join *join;
-    bool swept, asked,
-        iwd; /* left-overs are gone, as far as is known; iwd was asked for, and is there */
+    bool swept;      /* left-overs are gone, as far as is known */
+    bool asked, iwd; /* iwd was asked for, and is there */
     struct sh_wifi_sweep *sweep;
     struct sh_wifi_owner *owner_asked;
     char said[256]; /* the last note */

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # limit: 900
+# limit-all: 2400
 # What happens to Bluetooth, and what the session makes of it.
 # shellcheck source=faults.bash
 . "$(dirname "$(realpath "$0")")/faults.bash"

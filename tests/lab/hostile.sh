@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# limit: 850
+# limit: 420
 # Neighbours that mean no good, and radios and daemons that go away at the worst time.
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"

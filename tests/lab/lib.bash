@@ -191,6 +191,31 @@ group_interface() {
     in_ns "$1" iw dev | awk '/Interface/ { name = $2 } /type P2P-(GO|client)/ && name ~ /^p2p-/ { print name; exit }'
 }
 
+# groups_of DEVICE: its interfaces in groups, with names. The kernel tells no name of what a client is in.
+groups_of() {
+    in_ns "$1" iw dev | awk '/nterface/ { name = $2; ssid = "-" } /ssid / { ssid = $2 }
+        /type/ && ($2 ~ /^P2P-(GO|client)$/ || ssid ~ /^DIRECT-/) { print name, ssid }'
+}
+has_group() {
+    [ -n "$(groups_of "$1")" ]
+}
+# left_overs: what simhop made and should be gone: groups, second stations, marks. A script may have its own.
+left_overs() {
+    local device
+    for device in anchor tablet; do
+        groups_of "$device"
+        in_ns "$device" iw dev | grep 'Interface hop'
+    done
+    find "$run_dir" -mindepth 2 -printf '%P\n'
+}
+nothing_is_left() {
+    [ -z "$(left_overs)" ]
+}
+# is_tidy WHAT: afterwards. Group interfaces are removed by wpa_supplicant, a moment after it was told to.
+is_tidy() {
+    until_true 5 nothing_is_left || fail "left after $1: $(left_overs | tr '\n' ';')"
+}
+
 radios_up() {
     rfkill unblock all
     noise 0

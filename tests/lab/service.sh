@@ -16,7 +16,9 @@ install_unit() {
     cp "$root/packaging/dbus/simhop.conf" /usr/share/dbus-1/system.d/
     systemd-sysusers simhop.conf || fail 'no user simhop'
     dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.ReloadConfig > /dev/null
-    sed "s|/usr/bin/simhop|$SIMHOP|" "$root/packaging/systemd/simhop-share.service" > "$units/simhop-share.service"
+    # Where a package puts it: in the cage there are no home folders, which may be where it was built.
+    install "$SIMHOP" /usr/bin/simhop
+    cp "$root/packaging/systemd/simhop-share.service" "$units/"
     chmod 664 /dev/rfkill # as udev does
     # The daemons of the lab are there already.
     for name in bluetooth wpa_supplicant NetworkManager dbus; do
@@ -40,7 +42,7 @@ END
 start_systemd() {
     rm -rf /run/simhop
     if [ -n "${1-}" ]; then
-        printf "ExecStart=\nExecStart=/bin/sh -c 'exec %s %s > %s'\n" "$SIMHOP" "$1" "$json" >> "$units/simhop-share.service.d/lab.conf"
+        printf "ExecStart=\nExecStart=/bin/sh -c 'exec /usr/bin/simhop %s > %s'\n" "$1" "$json" >> "$units/simhop-share.service.d/lab.conf"
     fi
     start systemd unshare --pid --fork --kill-child --mount --mount-proc env container=lab \
         /lib/systemd/systemd --system --unit=simhop-share.service --log-target=console --show-status=no

@@ -133,7 +133,9 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     struct sender *sender = place_of(nearby, heard->address, &is_new);
     if (is_new) {
         double ref1m = advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert.ref1m_dbm;
-        sender->proximity = sh_proximity_new(SH_PROXIMITY_APPROACH, ref1m);
+        struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
+                                             .level = {sh_level_best((double)NAN, ref1m)}};
+        sender->proximity = sh_proximity_new(&config);
         if (!sender->proximity ||
             !sh_strcopy(sender->address, sizeof(sender->address), heard->address)) {
             forget(sender);
@@ -144,7 +146,11 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     sender->linked = linked;
     sender->last = now;
     sender->heard = SH_MIN(sender->heard + 1, 2U);
-    sh_proximity_add(sender->proximity, now, heard->rssi_dbm);
+    struct sh_proximity_sample sample = {.at = now,
+                                         .dbm = heard->rssi_dbm,
+                                         .channel = SH_CHANNEL_UNKNOWN,
+                                         .source = SH_SOURCE_ADVERT};
+    sh_proximity_add(sender->proximity, &sample);
 }
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
@@ -170,7 +176,7 @@ static bool is_before(const struct sh_proximity_estimate *a, const struct sh_pro
     int rank = ranks[a->verdict], other = ranks[b->verdict];
     if (rank != other)
         return rank > other;
-    return isnan(b->median_dbm) || a->median_dbm > b->median_dbm;
+    return isnan(b->level_dbm) || a->level_dbm > b->level_dbm;
 }
 
 /* The nearest sender that is still on the air; NULL: nobody. */
@@ -231,7 +237,7 @@ static bool may_be_nearer(struct sh_nearby *nearby, double dbm, sh_ms now)
         if (!sender->address[0])
             continue;
         struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
-        if (estimate.verdict == SH_PROXIMITY_UNDECIDED && estimate.median_dbm >= dbm)
+        if (estimate.verdict == SH_PROXIMITY_UNDECIDED && estimate.level_dbm >= dbm)
             return true;
     }
     return false;
@@ -252,14 +258,14 @@ static void look(struct sh_nearby *nearby, const struct sender *sender,
     } else {
         nearby->near_since = SH_MIN(nearby->near_since, now);
         if (now >= nearby->near_since + SH_NEARBY_WAIT_MS ||
-            !may_be_nearer(nearby, estimate->median_dbm, now))
+            !may_be_nearer(nearby, estimate->level_dbm, now))
             pick(nearby, sender);
         return;
     }
     if (isnan(nearby->changed_dbm) ||
-        fabs(estimate->median_dbm - nearby->changed_dbm) >= CHANGE_DB) {
+        fabs(estimate->level_dbm - nearby->changed_dbm) >= CHANGE_DB) {
         nearby->changed = now;
-        nearby->changed_dbm = estimate->median_dbm;
+        nearby->changed_dbm = estimate->level_dbm;
     }
     if (now >= nearby->changed + SH_NEARBY_APPROACH_MS) {
         nearby->over = true;

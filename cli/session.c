@@ -191,7 +191,8 @@ static enum sh_cause start_handshake(struct sh_session *s)
         .name = config->name,
         .peer_name = config->reconnect_to ? NULL : config->peer_name,
         .link_count = config->link_count,
-        .ref1m_dbm = config->ref1m_dbm,
+        .level = config->level,
+        .rule = config->rule,
     };
     memcpy(hc.device_id, config->identity->id, sizeof(hc.device_id));
     memcpy(hc.links, config->links, sizeof(hc.links));

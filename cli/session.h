@@ -33,7 +33,8 @@ struct sh_session_config {
     int links[SH_LINKS_MAX]; /* allowed kinds, best first */
     size_t link_count;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
-    double ref1m_dbm;
+    struct sh_level level; /* at one metre, as our receiver hears the peer */
+    enum sh_proximity_rule rule;
 
     /* Anchor; borrowed, must outlive the session. */
     struct sh_item *const *items;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/share.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,7 +253,7 @@ static void fill_config(const struct share *share, struct sh_session_config *con
                                          .eid = "",
                                          .wall = share->edge.wall,
                                          .link_count = share->edge.link_count,
-                                         .ref1m_dbm = share->edge.ref1m_dbm,
+                                         .level = sh_level_best((double)NAN, share->edge.ref1m_dbm),
                                          .items = from->items,
                                          .item_count = from->item_count,
                                          .draft = from->draft};

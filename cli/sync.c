@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/sync.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +279,14 @@ static void on_heard(const struct sh_ble_heard *heard, void *user)
     sh_nearby_heard(sync->nearby, heard, sh_now());
 }
 
+/* What the anchor states, else what is known of the air. */
+static struct sh_level level_of(const struct sync *sync)
+{
+    int8_t stated = sync->picked.advert.ref1m_dbm;
+    return sh_level_best((double)NAN,
+                         stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
+}
+
 static void fill_config(const struct sync *sync, struct sh_session_config *config)
 {
     const struct sh_sync_config *from = sync->config;
@@ -290,13 +299,11 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .eid = from->eid,
                                          .wall = sync->edge.wall,
                                          .link_count = sync->edge.link_count,
-                                         .ref1m_dbm = (double)sync->picked.advert.ref1m_dbm,
+                                         .level = level_of(sync),
                                          .peer_name = from->anchor,
                                          .dir = from->dir,
                                          .incoming_dir = sync->incoming_dir,
                                          .bundle_dir = sync->bundle_dir};
-    if (sync->picked.advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER)
-        config->ref1m_dbm = sync->edge.ref1m_dbm;
     if (!from->pair)
         config->reconnect_to = sync->picked.linked;
     memcpy(config->links, sync->edge.links, sizeof(config->links));

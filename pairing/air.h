@@ -17,7 +17,7 @@ struct sh_air {
     uint64_t seed;        /* "seed", 1 */
     double exponent;      /* "exponent", 2.0 */
     double tx1m_dbm;      /* "tx1m": level at one metre, -59 */
-    double shadow_db;     /* "shadow": sd a pair of places, 1.0 */
+    double shadow_db;     /* "shadow": sd a pair of places, 0.5 */
     double fade_db;       /* "fade": sd a channel and pair of places, 2.0 */
     double sigma_db;      /* "sigma": sd a sample, 2.0 */
     unsigned interval_ms; /* "interval": between advertisements, 100 */

@@ -18,8 +18,9 @@ struct state_info {
 static const struct state_info states[STATE_COUNT] = {
     [STATE_AWAIT_HELLO] = {"await-hello", 10000, SH_CONNECT_TIMEOUT},
     [STATE_AWAIT_ANSWER] = {"await-answer", SH_HANDSHAKE_ANSWER_MS, SH_CONNECT_TIMEOUT},
-    [STATE_MEASURE] = {"measure", 5000, SH_NEAR_TIMEOUT},
-    [STATE_PEER_MEASURE] = {"peer-measure", 5000, SH_NEAR_TIMEOUT},
+    /* Five seconds, and again on "move it". */
+    [STATE_MEASURE] = {"measure", 10000, SH_NEAR_TIMEOUT},
+    [STATE_PEER_MEASURE] = {"peer-measure", 10000, SH_NEAR_TIMEOUT},
     [STATE_AWAIT_CODE_READY] = {"await-code-ready", 10000, SH_CONNECT_TIMEOUT},
     [STATE_AWAIT_PERSON] = {"await-person", 120000, SH_CONFIRM_TIMEOUT},
     [STATE_AWAIT_SHARE_V] = {"await-share-v", 10000, SH_CONNECT_TIMEOUT},
@@ -202,8 +203,11 @@ enum sh_cause sh_handshake_new(const struct sh_handshake_config *config,
     hs->ops = ops;
     hs->user = user;
     hs->now = now;
-    hs->proximity = sh_proximity_new(SH_PROXIMITY_MEASURE, config->ref1m_dbm);
-    hs->watch = sh_proximity_new(SH_PROXIMITY_APPROACH, config->ref1m_dbm);
+    struct sh_proximity_config pc = {
+        .use = SH_PROXIMITY_MEASURE, .rule = config->rule, .level = {config->level}};
+    hs->proximity = sh_proximity_new(&pc);
+    pc.use = SH_PROXIMITY_APPROACH;
+    hs->watch = sh_proximity_new(&pc);
     hs->reader = sh_frame_reader_new(true, on_frame, hs);
     enum sh_cause cause =
         hs->proximity && hs->watch && hs->reader ? copy_config(hs, config) : SH_ENV_NO_MEMORY;
@@ -272,7 +276,9 @@ void sh_handshake_rssi(struct sh_handshake *hs, int dbm, sh_ms now)
     hs->now = now;
     if (!hs->sampling)
         return;
-    sh_proximity_add(is_confirming(hs) ? hs->watch : hs->proximity, now, dbm);
+    struct sh_proximity_sample sample = {
+        .at = now, .dbm = dbm, .channel = SH_CHANNEL_UNKNOWN, .source = SH_SOURCE_CONNECTION};
+    sh_proximity_add(is_confirming(hs) ? hs->watch : hs->proximity, &sample);
     enum sh_cause cause = judge(hs);
     if (cause != SH_OK)
         end(hs, cause, true);

@@ -34,7 +34,8 @@ struct sh_handshake_config {
     int links[SH_LINKS_MAX]; /* Simhop__LinkKind */
     size_t link_count;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
-    double ref1m_dbm; /* level expected at one metre, NAN = unknown */
+    struct sh_level level; /* at one metre, as our receiver hears the peer */
+    enum sh_proximity_rule rule;
 };
 
 /* What both sides know at the end. Wiped and freed with the handshake; valid during done(). */

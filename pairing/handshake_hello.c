@@ -213,8 +213,8 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
         statement.millimetres = (uint32_t)(estimate->metres * 1000.0);
     statement.confidence_percent = estimate->confidence_percent;
     statement.samples = estimate->samples;
-    if (!isnan(estimate->median_dbm))
-        statement.median_centi_dbm = (int32_t)(estimate->median_dbm * 100.0);
+    if (!isnan(estimate->level_dbm))
+        statement.level_centi_dbm = (int32_t)(estimate->level_dbm * 100.0);
     statement.backend = backend;
     return send_said(hs, SH_MSG_PROXIMITY, &statement.base, &hs->our_proximity);
 }

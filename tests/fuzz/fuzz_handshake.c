@@ -61,7 +61,8 @@ static const struct sh_handshake_ops ops = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct sh_handshake_config config = {.name = "device", .ref1m_dbm = -59.0, .link_count = 1};
+    struct sh_handshake_config config = {
+        .name = "device", .level = {-59.0, SH_LEVEL_STATED}, .link_count = 1};
     struct sh_handshake *handshake = NULL;
     const struct sh_code code = {"123456"};
     sh_ms now = 1000;

@@ -122,7 +122,7 @@ static bool greet(struct greeting *ret_greeting)
     static const struct sh_handshake_ops ops = {.tx = on_tx, .phase = on_phase};
     struct sh_handshake *handshake = NULL;
     struct sh_handshake_config config = {
-        .role = SH_SECONDARY, .name = "mallory", .ref1m_dbm = (double)NAN};
+        .role = SH_SECONDARY, .name = "mallory", .level = sh_level_best((double)NAN, (double)NAN)};
     ret_greeting->n = 0;
     if (sh_random(config.device_id, sizeof(config.device_id)) != SH_OK ||
         sh_handshake_new(&config, &ops, ret_greeting, sh_now(), &handshake) != SH_OK)

@@ -96,7 +96,7 @@ walking_away_in_the_transfer() {
 two_anchors() {
     random_file near-file 1000
     random_file far-file 1000
-    place near 0.3 far 0.9 tablet 0
+    place near 0.3 far 0.5 tablet 0
     # Each is heard so seldom that a moment in which one of them does not run is none in which only the other one counts.
     air_is 'sigma 0.5' 'shadow 0' 'fade 0' 'interval 300'
     share near --item "file=$dir/near-file"

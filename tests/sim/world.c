@@ -288,7 +288,7 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .name = device->name,
                                          .eid = "",
                                          .wall = WALL,
-                                         .ref1m_dbm = sh_air_default.tx1m_dbm,
+                                         .level = {sh_air_default.tx1m_dbm, SH_LEVEL_CALIBRATED},
                                          .items = world->items,
                                          .item_count = world->count,
                                          .draft = world->draft,

@@ -7,7 +7,7 @@
 #include "pairing/level_window.h"
 
 /* The rule, in dB above the level at one metre; docs/proximity.md has what they were chosen by. */
-#define MOVED_DB        (-1.0)
+#define MOVED_DB      (-1.0)
 #define HELD_DB       3.5
 #define HELD_FEW_DB   2.5
 #define SPREAD_DB     2.0
@@ -348,7 +348,9 @@ static struct sh_proximity_evidence evidence_of(const struct sh_proximity *proxi
     const struct side *ours = ours_of(proximity);
     struct sh_proximity_evidence evidence = {
         .score_db = view->score_db,
+        .margin_db = view->score_db - accept_at(proximity, view),
         .spread_db = view->spread_db,
+        .blocks = view->ours.blocks,
         .asymmetry_db = view->asymmetry_db,
         .samples = {ours->total, proximity->sides[SH_SIDE_THEIRS].total},
         .channels = (unsigned)__builtin_popcountll(proximity->channels),
@@ -370,6 +372,7 @@ static struct sh_proximity_estimate nothing_yet(const struct sh_proximity *proxi
         .samples = ours_of(proximity)->total,
         .advice = SH_ADVICE_WAIT,
         .evidence = {.score_db = (double)NAN,
+                     .margin_db = (double)NAN,
                      .asymmetry_db = (double)NAN,
                      .samples = {ours_of(proximity)->total},
                      .refused = proximity->refused,

@@ -78,9 +78,11 @@ struct sh_proximity_sample {
 /* What a verdict rests on. */
 struct sh_proximity_evidence {
     double score_db;     /* above the level at one metre; NAN: nothing was heard */
+    double margin_db;    /* score less what the rule asked for; NAN like it */
     double spread_db;    /* 0 with one block */
     double asymmetry_db; /* our score less theirs; NAN with one side only */
     unsigned samples[SH_SIDE_COUNT];
+    unsigned blocks;   /* of 250 ms in which we heard something */
     double rate_hz;    /* of ours, 0 with one */
     unsigned channels; /* distinct known ones of ours */
     unsigned refused;  /* samples that did not count: 127, impossible, late */

@@ -359,6 +359,8 @@ static void stepped_power(void **state SH_UNUSED)
     struct sh_proximity_estimate e = sh_proximity_finish(p);
     assert_int_equal(e.verdict, SH_PROXIMITY_ACCEPT);
     assert_true(fabs(e.evidence.score_db - 6.0) < 0.01);
+    assert_true(fabs(e.evidence.margin_db - 2.5) < 0.01);
+    assert_int_equal(e.evidence.blocks, 13);
     assert_true(e.evidence.spread_db < 0.01);
     assert_int_equal(e.evidence.channels, 3);
     sh_proximity_free(p);

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The model of the air: positions in metres and a seed give signal strengths. Log-distance path
- * loss with shadowing and per-channel fading that belong to the places of the two devices (cells of
- * 6 cm, half a wavelength: they change when one moves), and noise a sample. Pure and reproducible:
+ * The model of the air: positions in metres and a seed give signal strengths. Pure and reproducible:
  * the same seed, places, channel and sample number give the same dBm. The lab's radios use it too.
  *
- * With the defaults a device at half a metre is always found within one metre and one at three
- * metres never, whatever the seed; real rooms are worse.
+ *   level = tx1m - 10 exponent log10(metres) + shadow + fading + noise
+ *
+ * - Fading is that of a room: a straight wave and 16 scattered ones (Rice), so it follows the places
+ *   of both devices smoothly, is another one half a wavelength (6 cm) farther, and differs
+ *   between channels by the detours of the waves (10 to 60 ns). Who moves, or hops over channels, sees
+ *   it averaged; who keeps still on one channel has one draw of it, however long he listens.
+ * - The shadow is the same on all channels and another one a metre farther.
+ * - Noise is new with each sample.
+ *
+ * The defaults are a gentle room: a device at half a metre is always found within one metre (over
+ * all data channels it is 3.5 dB or more above the level there) and one at three metres never
+ * (4 dB or more below), whatever the seed. A real room is worse: exponent 1.4, shadow 2.5, fade 5,
+ * sigma 2. tests/unit/pairing/test_air_room.c holds those against recordings of real ones.
  */
 #ifndef SIMHOP_PAIRING_AIR_H
 #define SIMHOP_PAIRING_AIR_H
@@ -17,8 +26,9 @@ struct sh_air {
     uint64_t seed;        /* "seed", 1 */
     double exponent;      /* "exponent", 2.0 */
     double tx1m_dbm;      /* "tx1m": level at one metre, -59 */
-    double shadow_db;     /* "shadow": sd a pair of places, 0.5 */
-    double fade_db;       /* "fade": sd a channel and pair of places, 2.0 */
+    double shadow_db;     /* "shadow": sd over places, 0.5 */
+    double fade_db;       /* "fade": sd over places on one channel, 1.0; beyond 5.57, which
+                             no field exceeds, its dB are stretched */
     double sigma_db;      /* "sigma": sd a sample, 2.0 */
     unsigned interval_ms; /* "interval": between advertisements, 100 */
     unsigned sample_ms;   /* "sample": between samples of a connection, 30 */

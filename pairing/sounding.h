@@ -7,7 +7,8 @@
  *
  * Two distances are made, and both are needed:
  *   phase  from the tones of mode 2 and 3 (pairing/sounding_phase.h), one a procedure, and of the latest the median. Good to
- *          some centimetres; but it repeats every 150 m, and who delays or turns the tones makes any of it.
+ *          centimetres in the open and half a metre in a room; but it repeats every 150 m, and who delays or turns the tones
+ *          makes any of it.
  *   time   the mean round trip of the packets of mode 1 and 3, without outliers. Good to half a metre at best; nothing
  *          makes it shorter than the way is but to guess the packet before it is sent, which the attack metric sees.
  * The larger counts. No distance counts where they disagree beyond what noise allows, where a packet's metric says that an

@@ -107,8 +107,11 @@ static void ignore_rssi(struct sh_stream *stream, int dbm, void *user)
 /* Takes this device's place on the simulated air for a moment. */
 static enum sh_cause try_sim(const char *dir, const char *name)
 {
-    static const struct sh_ble_ops ops = {ignore_heard, ignore_stream, ignore_cause,
-                                          ignore_rssi,  ignore_cause,  NULL};
+    static const struct sh_ble_ops ops = {.heard = ignore_heard,
+                                          .stream = ignore_stream,
+                                          .connect_failed = ignore_cause,
+                                          .rssi = ignore_rssi,
+                                          .failed = ignore_cause};
     struct sh_air_files *files = NULL;
     struct sh_ble *ble = NULL;
     SH_TRY(sh_air_files_open(dir, &files));

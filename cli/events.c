@@ -19,7 +19,8 @@ void sh_events_proximity(struct sh_events *events, const struct sh_proximity_est
                                     .samples = estimate->samples,
                                     .accept = estimate->verdict == SH_PROXIMITY_ACCEPT,
                                     .final = final,
-                                    .backend = "rssi"};
+                                    .backend =
+                                        estimate->evidence.sounding ? "channel-sounding" : "rssi"};
     sh_output_proximity(events->out, &line);
 }
 

@@ -45,7 +45,7 @@ struct sh_out_proximity {
     unsigned confidence_percent, samples;
     bool accept;
     bool final;          /* of `measure`: ends the meter's line */
-    const char *backend; /* "rssi" */
+    const char *backend; /* "rssi", "channel-sounding" */
 };
 void sh_output_proximity(struct sh_output *out, const struct sh_out_proximity *proximity);
 /* state "up", "down", "failed"; cause SH_OK: none. */

@@ -246,6 +246,12 @@ void sh_session_free(struct sh_session *s)
     free(s);
 }
 
+void sh_session_distance(struct sh_session *s, double metres, double sd_m)
+{
+    if (s->stage == STAGE_HANDSHAKE)
+        sh_handshake_distance(s->handshake, metres, sd_m, sh_session_now(s));
+}
+
 void sh_session_rssi(struct sh_session *s, int dbm)
 {
     if (s->stage == STAGE_HANDSHAKE)

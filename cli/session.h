@@ -105,6 +105,8 @@ SH_MUST_USE enum sh_cause sh_session_new(const struct sh_session_config *config,
 void sh_session_free(struct sh_session *session);
 
 void sh_session_rssi(struct sh_session *session, int dbm);
+/* By Channel Sounding, in metres. */
+void sh_session_distance(struct sh_session *session, double metres, double sd_m);
 void sh_session_code(struct sh_session *session, const struct sh_code *code);
 /* Secondary: an attempt of ops->dial, of that Simhop__LinkKind. The stream is taken over. */
 void sh_session_dialled(struct sh_session *session, unsigned attempt, int kind,

@@ -346,6 +346,13 @@ static void on_rssi(struct sh_stream *stream, int dbm, void *user)
         sh_session_rssi(sync->session, dbm);
 }
 
+static void on_distance(struct sh_stream *stream, double metres, double sd_m, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session && sync->stream == stream)
+        sh_session_distance(sync->session, metres, sd_m);
+}
+
 /* A transfer may go on over other links; its own deadlines tell when it does not. */
 static void on_radio_failed(enum sh_cause cause, void *user)
 {
@@ -367,6 +374,7 @@ static const struct sh_ble_ops ble_ops = {
     .stream = on_stream,
     .connect_failed = on_connect_failed,
     .rssi = on_rssi,
+    .distance = on_distance,
     .failed = on_radio_failed,
     .note = on_note,
 };

@@ -32,6 +32,9 @@ struct sh_ble_ops {
     void (*connect_failed)(enum sh_cause cause, void *user);
     /* One sample of a stream's signal strength, while sampling is on. */
     void (*rssi)(struct sh_stream *stream, int dbm, void *user);
+    /* A distance by Channel Sounding of a stream that is sampled, with its standard deviation, in metres. May be NULL; most radios
+     * have none. */
+    void (*distance)(struct sh_stream *stream, double metres, double sd_m, void *user);
     /* The radio is gone for good: it was not usable for SH_BLE_GRACE_MS, or never will be. */
     void (*failed)(enum sh_cause cause, void *user);
     /* What a person should hear of the radio: which adapter is used, that it went off and came back. May be NULL. */

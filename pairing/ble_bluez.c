@@ -161,6 +161,7 @@ static enum sh_cause pick(struct sh_bluez_radio *radio)
 static void unusable(struct sh_bluez_radio *radio)
 {
     radio->usable = false;
+    sh_bluez_ranging_stop(radio, radio->sounded);
     sh_bluez_scan_lost(radio->scan);
     if (radio->daemon_trouble.cause == SH_OK)
         sh_bluez_advert_off(radio->advert);

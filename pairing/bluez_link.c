@@ -344,6 +344,7 @@ void sh_bluez_link_sample(struct sh_bluez_radio *radio, struct sh_stream *stream
     uint16_t handle = 0;
     struct sh_bdaddr peer;
     unsample(radio, stream);
+    sh_bluez_ranging_stop(radio, stream);
     if (!on || radio->sampled_count == SH_COUNT(radio->sampled) || !radio->rssi)
         return;
     if (!sh_l2cap_link(sh_l2cap_fd(stream), &handle, &peer)) {
@@ -353,6 +354,10 @@ void sh_bluez_link_sample(struct sh_bluez_radio *radio, struct sh_stream *stream
     radio->sampled[radio->sampled_count++] =
         (struct sh_bluez_sampled){.handle = handle, .stream = stream};
     sh_rssi_add(radio->rssi, handle, &peer);
+    /* Who called also asks for Channel Sounding: only one of both may. */
+    const struct sh_bluez_device *device = radio->advertising ? NULL : connected_peer(radio);
+    if (device)
+        sh_bluez_ranging_start(radio, stream, device->path);
 }
 
 enum sh_cause sh_bluez_link_adapter(struct sh_bluez_radio *radio, uint16_t index)
@@ -375,6 +380,7 @@ enum sh_cause sh_bluez_link_open(struct sh_bluez_radio *radio)
 
 void sh_bluez_link_close(struct sh_bluez_radio *radio)
 {
+    sh_bluez_ranging_stop(radio, radio->sounded);
     if (radio->daemon)
         hang_up(radio);
     if (radio->l2cap)

@@ -17,6 +17,7 @@
 #include "pairing/bluez_advert.h"
 #include "pairing/bluez_daemon.h"
 #include "pairing/bluez_scan.h"
+#include "pairing/bluez_sounding.h"
 #include "pairing/l2cap.h"
 #include "pairing/l2cap_socket.h"
 #include "pairing/mgmt_info.h"
@@ -78,6 +79,8 @@ struct sh_bluez_radio {
     sh_ms blocked_until; /* no call goes out before */
     struct sh_bluez_sampled sampled[SH_RSSI_TARGETS];
     size_t sampled_count;
+    struct sh_bluez_sounding *sounding; /* NULL: none runs */
+    struct sh_stream *sounded;          /* whose; NULL as well */
     char hang_up[SH_BLUEZ_PATH]; /* the device whose connection ends with our stream; "": none */
 
     /* What is. */
@@ -124,5 +127,13 @@ void sh_bluez_link_ended(struct sh_bluez_radio *radio);
 void sh_bluez_link_sample(struct sh_bluez_radio *radio, struct sh_stream *stream, bool on);
 /* Another adapter: signal strengths come from there. */
 SH_MUST_USE enum sh_cause sh_bluez_link_adapter(struct sh_bluez_radio *radio, uint16_t index);
+
+/* ---- bluez_ranging.c ---- */
+
+/* From now until stopped, the distance of this stream's device by ops->distance, where bluetoothd measures one. */
+void sh_bluez_ranging_start(struct sh_bluez_radio *radio, struct sh_stream *stream,
+                            const char *device);
+/* If it is this stream's (NULL: none). */
+void sh_bluez_ranging_stop(struct sh_bluez_radio *radio, const struct sh_stream *stream);
 
 #endif

@@ -284,6 +284,13 @@ void sh_handshake_rssi(struct sh_handshake *hs, int dbm, sh_ms now)
         end(hs, cause, true);
 }
 
+void sh_handshake_distance(struct sh_handshake *hs, double metres, double sd_m, sh_ms now)
+{
+    hs->now = now;
+    if (hs->sampling)
+        sh_proximity_sounding(is_confirming(hs) ? hs->watch : hs->proximity, now, metres, sd_m);
+}
+
 void sh_handshake_code(struct sh_handshake *hs, const struct sh_code *code, sh_ms now)
 {
     hs->now = now;

@@ -86,6 +86,8 @@ void sh_handshake_rx(struct sh_handshake *handshake, struct sh_bytes bytes, sh_m
 /* The stream ended. */
 void sh_handshake_closed(struct sh_handshake *handshake);
 void sh_handshake_rssi(struct sh_handshake *handshake, int dbm, sh_ms now);
+/* By Channel Sounding, in metres (sh_proximity_sounding). */
+void sh_handshake_distance(struct sh_handshake *handshake, double metres, double sd_m, sh_ms now);
 /* Secondary: the code that want_code asked for. */
 void sh_handshake_code(struct sh_handshake *handshake, const struct sh_code *code, sh_ms now);
 /* Ends it from our side: tells the peer and calls failed(cause). */

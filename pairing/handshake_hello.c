@@ -206,7 +206,7 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
 {
     const struct sh_proximity_estimate *estimate = &hs->result.proximity;
     Simhop__Proximity statement;
-    char backend[] = "rssi";
+    char rssi[] = "rssi", sounding[] = "channel-sounding";
     simhop__proximity__init(&statement);
     statement.accept = estimate->verdict == SH_PROXIMITY_ACCEPT;
     if (!isnan(estimate->metres) && estimate->metres < 4e6)
@@ -215,7 +215,7 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
     statement.samples = estimate->samples;
     if (!isnan(estimate->level_dbm))
         statement.level_centi_dbm = (int32_t)(estimate->level_dbm * 100.0);
-    statement.backend = backend;
+    statement.backend = estimate->evidence.sounding ? sounding : rssi;
     return send_said(hs, SH_MSG_PROXIMITY, &statement.base, &hs->our_proximity);
 }
 

@@ -135,8 +135,11 @@ static inline void device_failed(enum sh_cause cause SH_UNUSED, void *user SH_UN
     fail_msg("the radio failed");
 }
 
-static const struct sh_ble_ops device_ops = {device_heard, device_stream, device_connect_failed,
-                                             device_rssi,  device_failed, NULL};
+static const struct sh_ble_ops device_ops = {.heard = device_heard,
+                                             .stream = device_stream,
+                                             .connect_failed = device_connect_failed,
+                                             .rssi = device_rssi,
+                                             .failed = device_failed};
 
 static inline void world_file(const struct world *world, const char *name, const char *text)
 {

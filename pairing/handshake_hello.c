@@ -249,6 +249,11 @@ enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payloa
     return hs->state == STATE_PEER_MEASURE ? both_near(hs) : SH_OK;
 }
 
+static const char *hint_of(const struct sh_proximity_estimate *estimate)
+{
+    return estimate->advice == SH_ADVICE_MOVE ? "; move it a little while it is measured" : "";
+}
+
 enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
 {
     if (hs->state != STATE_MEASURE)
@@ -266,7 +271,7 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     hs->ops->sample(false, hs->user);
     if (estimate.verdict == SH_PROXIMITY_REJECT) {
         SH_TRY(send_proximity(hs));
-        return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m", estimate.metres);
+        return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m%s", estimate.metres, hint_of(&estimate));
     }
     if (hs->role == SH_SECONDARY)
         SH_TRY(send_proximity(hs));

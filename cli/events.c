@@ -18,6 +18,7 @@ void sh_events_proximity(struct sh_events *events, const struct sh_proximity_est
                                     .confidence_percent = estimate->confidence_percent,
                                     .samples = estimate->samples,
                                     .accept = estimate->verdict == SH_PROXIMITY_ACCEPT,
+                                    .advice = estimate->advice,
                                     .final = final,
                                     .backend =
                                         estimate->evidence.sounding ? "channel-sounding" : "rssi"};

@@ -130,7 +130,7 @@ void sh_output_text(struct sh_output *out, const char *text)
 void sh_output_proximity(struct sh_output *out, const struct sh_out_proximity *proximity)
 {
     sh_ms now = out->to.now(out->to.user);
-    const char *verdict = proximity->accept ? "accept" : "reject";
+    const char *verdict = proximity->accept ? "accept" : sh_advice_name(proximity->advice);
     bool changed = !out->verdict || strcmp(out->verdict, verdict) != 0;
     if (out->to.json || out->to.terminal) {
         if (!changed && !proximity->final && now - out->verdict_at < METER_MS)

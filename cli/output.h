@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "proto/cause.h"
+#include "pairing/proximity.h"
 
 struct sh_output;
 
@@ -44,8 +44,9 @@ struct sh_out_proximity {
     double metres; /* NAN: none */
     unsigned confidence_percent, samples;
     bool accept;
-    bool final;          /* of `measure`: ends the meter's line */
-    const char *backend; /* "rssi", "channel-sounding" */
+    enum sh_proximity_advice advice; /* while it is not decided */
+    bool final;                      /* of `measure`: ends the meter's line */
+    const char *backend;             /* "rssi", "channel-sounding" */
 };
 void sh_output_proximity(struct sh_output *out, const struct sh_out_proximity *proximity);
 /* state "up", "down", "failed"; cause SH_OK: none. */

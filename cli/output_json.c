@@ -139,6 +139,7 @@ static void proximity(struct sh_output *out, const struct sh_out_proximity *prox
     sh_json_double(event, "confidence", proximity->confidence_percent / 100.0, 2);
     sh_json_uint(event, "samples", proximity->samples);
     cJSON_AddBoolToObject(event, "accept", proximity->accept);
+    sh_json_text(event, "advice", sh_advice_name(proximity->advice));
     sh_json_text(event, "backend", proximity->backend);
     cJSON_AddBoolToObject(event, "final", proximity->final);
     sh_json_emit(out, event);

@@ -146,13 +146,16 @@ static unsigned meter_cells(double metres)
 
 static const char *verdict(const struct sh_out_proximity *p)
 {
+    static const char *const words[] = {[SH_ADVICE_NONE] = "hold on",
+                                        [SH_ADVICE_WAIT] = "no signal yet",
+                                        [SH_ADVICE_HOLD] = "hold on",
+                                        [SH_ADVICE_MOVE] = "move it a little",
+                                        [SH_ADVICE_CLOSER] = "come closer"};
     if (p->accept)
         return "near";
     if (p->final)
         return "not near";
-    if (isnan(p->metres))
-        return "no signal yet";
-    return p->metres > 1.0 ? "come closer" : "measuring";
+    return words[p->advice];
 }
 
 static void proximity(struct sh_output *out, const struct sh_out_proximity *p)

@@ -8,7 +8,8 @@
 #include "cli/session_internal.h"
 #include "proto/log.h"
 
-static const char *const stage_names[] = {"handshake", "enrol", "transfer", "linger", "over"};
+static const char *const stage_names[] = {"handshake", "judge",  "enrol",
+                                          "transfer",  "linger", "over"};
 
 sh_ms sh_session_now(const struct sh_session *s)
 {
@@ -129,7 +130,7 @@ static void hs_done(const struct sh_handshake_result *result, void *user)
     if (s->config.reconnect_to &&
         !sh_strcopy(s->result.peer_name, sizeof(s->result.peer_name), s->reconnect_to.name))
         s->result.peer_name[0] = '\0';
-    sh_session_go(s, STAGE_ENROL, sh_session_now(s) + ENROL_MS);
+    sh_session_go(s, STAGE_JUDGE, sh_session_now(s) + JUDGE_MS);
     s->ops->phase(SH_PHASE_ENROL, s->result.peer_name[0] ? s->result.peer_name : NULL, s->user);
     enum sh_cause cause = sh_session_first_lane(s);
     if (cause != SH_OK)
@@ -163,7 +164,7 @@ static void stream_rx(struct sh_bytes bytes, void *user)
     struct sh_session *s = user;
     size_t used = 0;
     sh_handshake_rx(s->handshake, bytes, sh_session_now(s), &used);
-    if (s->stage == STAGE_ENROL && s->slots[0].lane && used < bytes.n)
+    if (s->stage == STAGE_JUDGE && s->slots[0].lane && used < bytes.n)
         sh_lane_rx(s->slots[0].lane, SH_BYTES(bytes.p + used, bytes.n - used));
     sh_session_settle(s);
 }
@@ -193,6 +194,8 @@ static enum sh_cause start_handshake(struct sh_session *s)
         .link_count = config->link_count,
         .level = config->level,
         .rule = config->rule,
+        .heard = config->heard,
+        .heard_count = config->heard_count,
     };
     memcpy(hc.device_id, config->identity->id, sizeof(hc.device_id));
     memcpy(hc.links, config->links, sizeof(hc.links));
@@ -282,6 +285,8 @@ sh_ms sh_session_tick(struct sh_session *s)
     sh_ms now = sh_session_now(s), next = SH_NEVER;
     if (s->stage == STAGE_HANDSHAKE)
         next = sh_handshake_tick(s->handshake, now);
+    if (s->stage == STAGE_JUDGE && now >= s->deadline)
+        sh_session_end(s, sh_session_first_is_up(s) ? SH_NEAR_TIMEOUT : SH_ENROL_TIMEOUT);
     if (s->stage == STAGE_ENROL && now >= s->deadline)
         sh_session_end(s, SH_ENROL_TIMEOUT);
     if (s->stage == STAGE_LINGER && now >= s->deadline)
@@ -308,6 +313,11 @@ bool sh_session_is_moving(const struct sh_session *s)
 bool sh_session_greeted(const struct sh_session *s)
 {
     return sh_handshake_greeted(s->handshake);
+}
+
+const struct sh_nearness *sh_session_nearness(const struct sh_session *s)
+{
+    return s->judged ? &s->nearness : NULL;
 }
 
 bool sh_session_heard_us(const struct sh_session *s)

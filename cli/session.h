@@ -40,8 +40,15 @@ struct sh_session_config {
     struct sh_item *const *items;
     size_t item_count;
     const struct sh_bundle *draft; /* NULL: no bundle */
+    /* Advertised identifiers, each with the power at which it was sent, when that was stepped; none: it was not. The
+     * secondary has to have heard one of the weakest. */
+    const struct sh_heard_id *stepped;
+    size_t stepped_count;
 
     /* Secondary. */
+    const struct sh_heard_id
+        *heard; /* what of the anchor's advertisements was heard, newest first */
+    size_t heard_count;
     const char *peer_name;                /* --anchor; NULL = any */
     const struct sh_device *reconnect_to; /* a linked anchor; NULL: pair with a code. Copied */
     const char *dir;                      /* where items go */
@@ -134,5 +141,7 @@ bool sh_session_is_moving(const struct sh_session *session);
 bool sh_session_greeted(const struct sh_session *session);
 /* Has it said anything that answers us? */
 bool sh_session_heard_us(const struct sh_session *session);
+/* What nearness was judged by, once both sides' samples are here, also when that ended it; before that NULL. Borrowed. */
+const struct sh_nearness *sh_session_nearness(const struct sh_session *session);
 
 #endif

@@ -32,11 +32,9 @@ static enum sh_cause check_returning(struct sh_session *s, struct sh_lane *lane)
 
 enum sh_cause sh_session_anchor_up(struct sh_session *s, struct sh_lane *lane)
 {
-    if (!s->result.reconnect)
-        return SH_OK;
-    enum sh_cause cause = check_returning(s, lane);
+    enum sh_cause cause = s->result.reconnect ? check_returning(s, lane) : SH_OK;
     if (cause == SH_OK)
-        return SH_OK;
+        return sh_session_send_samples(s, lane);
     /* Inside the channel, so that the device learns the reason and not just a broken line. */
     sh_session_end(s, cause);
     return SH_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
+ * session_near.c (the samples of both),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
  * bundle).
  */
@@ -10,6 +11,7 @@
 #include "cli/session.h"
 
 #define SLOTS_MAX     16
+#define JUDGE_MS      10000
 #define ENROL_MS      10000
 #define PROBE_MS      4000  /* a further lane, from its stream to its answered probes */
 #define LINGER_MS     3000  /* anchor: after the receipt, for the secondary to say goodbye */
@@ -21,7 +23,8 @@
 #define GROUP_WORTH                                                                                \
     (UINT64_C(64) << 10) /* anchor: less is through before a Wi-Fi Direct group is up */
 
-enum stage { STAGE_HANDSHAKE, STAGE_ENROL, STAGE_TRANSFER, STAGE_LINGER, STAGE_OVER };
+/* judge: the channel comes up, and each waits for the other's samples. */
+enum stage { STAGE_HANDSHAKE, STAGE_JUDGE, STAGE_ENROL, STAGE_TRANSFER, STAGE_LINGER, STAGE_OVER };
 
 /* A lane's place. id is what server and puller know it by. */
 struct slot {
@@ -56,6 +59,8 @@ struct sh_session {
     bool have_link_psk;
     uint64_t link_bytes[SH_SESSION_KINDS];
     struct sh_device peer;
+    struct sh_nearness nearness;
+    bool judged;
 
     /* anchor */
     struct sh_server *server;
@@ -97,9 +102,15 @@ void sh_session_drop_slot(struct slot *slot, enum sh_cause cause);
 SH_MUST_USE enum sh_cause sh_session_derive_link_psk(struct sh_session *s, struct sh_lane *lane);
 void sh_session_give(struct sh_session *s, struct slot *slot);
 unsigned sh_session_usable_lanes(const struct sh_session *s);
+bool sh_session_first_is_up(const struct sh_session *s);
 /* Is this kind among --links? Its place there. */
 bool sh_session_kind_allowed(const struct sh_session *s, int kind, unsigned *ret_rank);
 void sh_session_tell_link(struct sh_session *s, int kind, bool up, enum sh_cause cause);
+
+/* session_near.c: both ends' samples, before anything else is said inside the channel */
+SH_MUST_USE enum sh_cause sh_session_send_samples(struct sh_session *s, struct sh_lane *lane);
+enum sh_cause sh_session_on_samples(struct sh_session *s, struct slot *slot,
+                                    struct sh_bytes payload);
 
 /* session_anchor.c */
 enum sh_cause sh_session_anchor_up(struct sh_session *s, struct sh_lane *lane);
@@ -111,7 +122,7 @@ void sh_session_anchor_tick(struct sh_session *s);
 void sh_session_anchor_free(struct sh_session *s);
 
 /* session_secondary.c */
-enum sh_cause sh_session_secondary_up(struct sh_session *s, struct sh_lane *lane);
+SH_MUST_USE enum sh_cause sh_session_ask_enrolment(struct sh_session *s, struct sh_lane *lane);
 enum sh_cause sh_session_on_enrol_reply(struct sh_session *s, struct slot *slot,
                                         struct sh_bytes payload);
 enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot,

@@ -75,6 +75,11 @@ unsigned sh_session_usable_lanes(const struct sh_session *s)
     return n;
 }
 
+bool sh_session_first_is_up(const struct sh_session *s)
+{
+    return usable(&s->slots[0]);
+}
+
 struct slot *sh_session_any_lane(struct sh_session *s)
 {
     struct slot *best = NULL;
@@ -328,6 +333,7 @@ static enum sh_cause on_link_ready(struct sh_session *s SH_UNUSED, struct slot *
 
 #define ANCHOR    (1U << SH_ANCHOR)
 #define SECONDARY (1U << SH_SECONDARY)
+#define JUDGE     (1U << STAGE_JUDGE)
 #define ENROL     (1U << STAGE_ENROL)
 #define TRANSFER  (1U << STAGE_TRANSFER)
 #define LINGER    (1U << STAGE_LINGER)
@@ -339,9 +345,10 @@ static const struct rule {
     bool first_lane_only;
     enum sh_cause (*handler)(struct sh_session *s, struct slot *slot, struct sh_bytes payload);
 } rules[] = {
-    {SH_MSG_ABORT, ANCHOR | SECONDARY, ENROL | TRANSFER | LINGER, false, on_abort},
+    {SH_MSG_ABORT, ANCHOR | SECONDARY, JUDGE | ENROL | TRANSFER | LINGER, false, on_abort},
     {SH_MSG_PING, ANCHOR | SECONDARY, ENROL | TRANSFER | LINGER, false, on_ping},
     {SH_MSG_PONG, SECONDARY, TRANSFER, false, on_pong},
+    {SH_MSG_SAMPLES, ANCHOR | SECONDARY, JUDGE, true, sh_session_on_samples},
     {SH_MSG_ENROL_REQUEST, ANCHOR, ENROL, true, sh_session_on_enrol_request},
     {SH_MSG_ENROL_REPLY, SECONDARY, ENROL, true, sh_session_on_enrol_reply},
     {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, false, sh_session_on_link_offers},
@@ -379,7 +386,7 @@ static enum sh_cause lane_up(struct sh_lane *lane, void *user)
         return SH_CONNECT_LOST;
     if (slot->first)
         return s->config.role == SH_ANCHOR ? sh_session_anchor_up(s, lane)
-                                           : sh_session_secondary_up(s, lane);
+                                           : sh_session_send_samples(s, lane);
     if (s->config.role == SH_ANCHOR)
         return SH_OK;
     Simhop__LinkHello hello = SIMHOP__LINK_HELLO__INIT;
@@ -482,7 +489,7 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
     sh_lane_free(was.lane);
     if (was.given && s->server)
         sh_server_link_down(s->server, was.id);
-    if (s->stage == STAGE_ENROL && was.first)
+    if ((s->stage == STAGE_JUDGE || s->stage == STAGE_ENROL) && was.first)
         sh_session_end(s, was.gone_cause);
     if (s->stage != STAGE_TRANSFER)
         return;

@@ -13,7 +13,7 @@ static int64_t mtime_ns(const struct stat *st)
     return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
-enum sh_cause sh_session_secondary_up(struct sh_session *s, struct sh_lane *lane)
+enum sh_cause sh_session_ask_enrolment(struct sh_session *s, struct sh_lane *lane)
 {
     sh_autofree uint8_t *csr = NULL;
     Simhop__EnrolRequest request = SIMHOP__ENROL_REQUEST__INIT;

@@ -184,6 +184,11 @@ static enum sh_cause copy_config(struct sh_handshake *hs, const struct sh_handsh
     memcpy(hs->advertised_id, config->advertised_id, sizeof(hs->advertised_id));
     hs->link_count = SH_MIN(config->link_count, (size_t)SH_LINKS_MAX);
     memcpy(hs->links, config->links, hs->link_count * sizeof(hs->links[0]));
+    struct sh_samples *samples = &hs->result.samples;
+    samples->level = config->level;
+    samples->heard_count = SH_MIN(config->heard_count, (size_t)SH_HEARD_MAX);
+    if (samples->heard_count > 0)
+        memcpy(samples->heard, config->heard, samples->heard_count * sizeof(*samples->heard));
     if (!sh_text_is_clean(config->name, SH_NAME_MAX) ||
         !sh_strcopy(hs->name, sizeof(hs->name), config->name))
         return sh_fail(SH_USAGE_BAD_OPTION, "--name: at most %d bytes of plain text", SH_NAME_MAX);
@@ -278,6 +283,8 @@ void sh_handshake_rssi(struct sh_handshake *hs, int dbm, sh_ms now)
         return;
     struct sh_proximity_sample sample = {
         .at = now, .dbm = dbm, .channel = SH_CHANNEL_UNKNOWN, .source = SH_SOURCE_CONNECTION};
+    if (hs->state == STATE_MEASURE)
+        sh_samples_add(&hs->result.samples, now, dbm, sample.channel);
     sh_proximity_add(is_confirming(hs) ? hs->watch : hs->proximity, &sample);
     enum sh_cause cause = judge(hs);
     if (cause != SH_OK)

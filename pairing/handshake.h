@@ -11,7 +11,7 @@
 #include "crypto/code.h"
 #include "crypto/identity.h"
 #include "crypto/keys.h"
-#include "pairing/proximity.h"
+#include "pairing/nearness.h"
 #include "proto/msg.h"
 
 #define SH_NAME_MAX  64 /* octets of a device's name */
@@ -36,6 +36,9 @@ struct sh_handshake_config {
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
     struct sh_level level; /* at one metre, as our receiver hears the peer */
     enum sh_proximity_rule rule;
+    const struct sh_heard_id
+        *heard; /* secondary: advertisements of this anchor, at most SH_HEARD_MAX count; copied */
+    size_t heard_count;
 };
 
 /* What both sides know at the end. Wiped and freed with the handshake; valid during done(). */
@@ -48,6 +51,9 @@ struct sh_handshake_result {
     int peer_links[SH_LINKS_MAX];
     size_t peer_link_count;
     struct sh_proximity_estimate proximity; /* ours */
+    struct sh_samples samples;              /* that it rests on, to be sent inside TLS */
+    /* What the peer's samples have to fit. */
+    uint8_t peer_nonce[SH_HELLO_NONCE], peer_commitment[SH_COMMITMENT_SIZE];
 };
 
 struct sh_handshake_ops {

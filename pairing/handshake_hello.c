@@ -113,7 +113,7 @@ static enum sh_cause check_names(struct sh_handshake *hs, const Simhop__Hello *h
 static void take_hello(struct sh_handshake *hs, const Simhop__Hello *hello)
 {
     struct sh_handshake_result *result = &hs->result;
-    memcpy(hs->peer_nonce, hello->nonce.data, NONCE_SIZE);
+    memcpy(result->peer_nonce, hello->nonce.data, NONCE_SIZE);
     if (hs->role == SH_ANCHOR)
         hs->reconnect = hello->mode == SIMHOP__MODE__MODE_RECONNECT;
     if (hello->device_id.len == SH_DEVICE_ID_SIZE)
@@ -207,6 +207,7 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
     const struct sh_proximity_estimate *estimate = &hs->result.proximity;
     Simhop__Proximity statement;
     char rssi[] = "rssi", sounding[] = "channel-sounding";
+    uint8_t commitment[SH_COMMITMENT_SIZE];
     simhop__proximity__init(&statement);
     statement.accept = estimate->verdict == SH_PROXIMITY_ACCEPT;
     if (!isnan(estimate->metres) && estimate->metres < 4e6)
@@ -216,6 +217,10 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
     if (!isnan(estimate->level_dbm))
         statement.level_centi_dbm = (int32_t)(estimate->level_dbm * 100.0);
     statement.backend = estimate->evidence.sounding ? sounding : rssi;
+    if (statement.accept) {
+        SH_TRY(sh_samples_commit(&hs->result.samples, hs->nonce, commitment));
+        statement.commitment = (ProtobufCBinaryData){sizeof(commitment), commitment};
+    }
     return send_said(hs, SH_MSG_PROXIMITY, &statement.base, &hs->our_proximity);
 }
 
@@ -244,6 +249,9 @@ enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payloa
     if (!statement->accept)
         return sh_fail(SH_NEAR_PEER_TOO_FAR, "the other device estimates %.1f m",
                        (double)statement->millimetres / 1000.0);
+    if (statement->commitment.len != SH_COMMITMENT_SIZE)
+        return sh_fail(SH_PROTO_MALFORMED, "proximity: commitment");
+    memcpy(hs->result.peer_commitment, statement->commitment.data, SH_COMMITMENT_SIZE);
     if (hs->role == SH_SECONDARY && hs->state == STATE_MEASURE)
         return sh_fail(SH_PROTO_WRONG_STATE, "the anchor stated its proximity too early");
     return hs->state == STATE_PEER_MEASURE ? both_near(hs) : SH_OK;
@@ -266,7 +274,8 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     hs->ops->sample(false, hs->user);
     if (estimate.verdict == SH_PROXIMITY_REJECT) {
         SH_TRY(send_proximity(hs));
-        return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m", estimate.metres);
+        return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m%s", estimate.metres,
+                       sh_nearness_hint(&estimate));
     }
     if (hs->role == SH_SECONDARY)
         SH_TRY(send_proximity(hs));

@@ -12,7 +12,7 @@
 
 #define HELLO_MAX     512
 #define PROXIMITY_MAX 128
-#define NONCE_SIZE    16
+#define NONCE_SIZE    SH_HELLO_NONCE
 
 enum state {
     STATE_AWAIT_HELLO,      /* anchor: the peer's greeting */
@@ -47,7 +47,7 @@ struct sh_handshake {
     int links[SH_LINKS_MAX];
     size_t link_count;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
-    uint8_t nonce[NONCE_SIZE], peer_nonce[NONCE_SIZE];
+    uint8_t nonce[NONCE_SIZE]; /* the peer's is in the result */
 
     struct sh_frame_reader *reader;
     enum state state;

@@ -20,8 +20,8 @@ static enum sh_cause new_spake(struct sh_handshake *hs, const struct sh_code *co
     context[33] = (uint8_t)(hs->run >> 16);
     context[34] = (uint8_t)(hs->run >> 8);
     context[35] = (uint8_t)hs->run;
-    memcpy(salt, anchor ? hs->peer_nonce : hs->nonce, NONCE_SIZE);
-    memcpy(salt + NONCE_SIZE, anchor ? hs->nonce : hs->peer_nonce, NONCE_SIZE);
+    memcpy(salt, anchor ? hs->result.peer_nonce : hs->nonce, NONCE_SIZE);
+    memcpy(salt + NONCE_SIZE, anchor ? hs->nonce : hs->result.peer_nonce, NONCE_SIZE);
     sh_spake_freep(&hs->spake);
     return sh_spake_new(anchor ? SH_SPAKE_VERIFIER : SH_SPAKE_PROVER,
                         SH_BYTES(code->digits, SH_CODE_DIGITS), SH_BYTES(salt, sizeof(salt)),

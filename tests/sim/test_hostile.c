@@ -246,10 +246,12 @@ static struct raw_peer *up_to_code(struct raw *raw, uint8_t transcript[32])
     struct raw_peer *peer = raw_new(world, raw);
     struct hello_parts parts;
     Simhop__Proximity near;
+    uint8_t commitment[SH_COMMITMENT_SIZE] = {1};
     good_hello(&parts, SIMHOP__ROLE__ROLE_SECONDARY);
     send_message(peer, SH_MSG_HELLO, &parts.hello);
     simhop__proximity__init(&near);
     near.accept = true;
+    near.commitment = (ProtobufCBinaryData){sizeof(commitment), commitment};
     raw_wait(peer, 500);
     send_message(peer, SH_MSG_PROXIMITY, &near);
     raw_wait(peer, 4000);
@@ -276,6 +278,27 @@ static struct raw_peer *up_to_code(struct raw *raw, uint8_t transcript[32])
                                 proximity};
     assert_int_equal(sh_sha256(pieces, SH_COUNT(pieces), transcript), SH_OK);
     return peer;
+}
+
+/* Who says that he is near, and does not bind himself to what he heard, gets no code to guess at. */
+static void near_without_a_commitment(void **state SH_UNUSED)
+{
+    struct raw raw = {.session_role = SH_ANCHOR};
+    struct raw_peer *peer = raw_new(world, &raw);
+    struct hello_parts parts;
+    Simhop__Proximity near;
+    uint8_t commitment[SH_COMMITMENT_SIZE - 1] = {1};
+    good_hello(&parts, SIMHOP__ROLE__ROLE_SECONDARY);
+    send_message(peer, SH_MSG_HELLO, &parts.hello);
+    simhop__proximity__init(&near);
+    near.accept = true;
+    near.commitment = (ProtobufCBinaryData){sizeof(commitment), commitment};
+    raw_wait(peer, 500);
+    send_message(peer, SH_MSG_PROXIMITY, &near);
+    raw_wait(peer, 4000);
+    expect_refused(&raw, SH_PROTO_MALFORMED);
+    assert_null(find_message(&raw, SH_MSG_CODE_READY));
+    raw_free(peer);
 }
 
 static unsigned failures(void)
@@ -479,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(bad_frames, forget),
         cmocka_unit_test_setup(silent_and_slow_peers, forget),
         cmocka_unit_test_setup(reflected_greeting, forget),
+        cmocka_unit_test_setup(near_without_a_commitment, forget),
         cmocka_unit_test_setup(hostile_shares, forget),
         cmocka_unit_test_setup(a_guess_is_charged, forget),
         cmocka_unit_test_setup(replayed_share, forget),

@@ -276,6 +276,9 @@ static void connect_link(struct world *world)
 
 /* ---- A run ---- */
 
+/* What the anchor advertised, the louder one first. */
+static const struct sh_heard_id sent[] = {{{1}, 0}, {{2}, -20}};
+
 static void fill_config(struct world *world, enum sh_role role, const struct sh_device *reconnect,
                         struct sh_session_config *config)
 {
@@ -296,6 +299,14 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .dir = world->out,
                                          .incoming_dir = world->incoming,
                                          .bundle_dir = world->bundles};
+    if (run && role == SH_ANCHOR)
+        config->rule = run->strict ? SH_PROXIMITY_STRICT : SH_PROXIMITY_NORMAL;
+    if (run && run->stepped) {
+        config->stepped = sent;
+        config->stepped_count = SH_COUNT(sent);
+        config->heard = sent;
+        config->heard_count = run->weak_heard ? 2 : 1;
+    }
     if (!run || run->lan)
         config->links[config->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_LAN;
     if (run && run->group)
@@ -325,8 +336,9 @@ static void sample(struct world *world, struct side *side)
     struct sh_position here = {0, 0}, there = {metres, 0};
     uint64_t n = side->samples++ * 2 + (side == &world->sides[SH_SECONDARY]);
     side->next_sample = world->wire.now + SAMPLE_MS;
+    int louder = world->run ? world->run->louder_db[side - world->sides] : 0;
     sh_session_rssi(side->session,
-                    sh_air_rssi(&sh_air_default, here, there, (unsigned)(n * 7 % 37), n));
+                    louder + sh_air_rssi(&sh_air_default, here, there, (unsigned)(n * 7 % 37), n));
 }
 
 static void type_code(struct world *world, struct side *side)
@@ -442,6 +454,11 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     run->anchor_done = anchor->done;
     run->secondary_done = secondary->done;
     run->steps = world->wire.steps;
+    for (size_t i = 0; i < SH_COUNT(world->sides); i++) {
+        const struct sh_nearness *nearness = sh_session_nearness(world->sides[i].session);
+        if (nearness)
+            run->nearness[i] = *nearness;
+    }
     world_clear_run(world);
 }
 

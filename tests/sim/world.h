@@ -38,6 +38,9 @@ struct run {
     sh_ms ble_latency, link_latency; /* each way; 0 = 20 and 1 */
     bool ble_carries;                /* ble is among --links */
     double distance_m;               /* 0 = 0.25 */
+    int louder_db[2];                /* by enum sh_role: what that side hears is amplified */
+    bool strict;                     /* the anchor's rule */
+    bool stepped, weak_heard;        /* the anchor stepped its power; the weakest was heard */
     unsigned wrong_codes;            /* typed before the right one */
     bool never_type;
     enum fault_kind fault;
@@ -56,6 +59,7 @@ struct run {
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
     size_t item_count;
     enum sh_phase last_phase;
+    struct sh_nearness nearness[2]; /* by enum sh_role; zeros: it was not judged */
 };
 
 struct world;

@@ -134,6 +134,8 @@ static void each_event_is_a_line_with_its_fields(void **state)
                                                            .samples = 17,
                                                            .accept = true,
                                                            .backend = "rssi"});
+    sh_output_proximity(s->out, &(struct sh_out_proximity){
+                                    .metres = 0.42, .advice = SH_ADVICE_MOVE, .backend = "rssi"});
     sh_output_link(s->out, "lan", "failed", SH_LINK_REFUSED);
     sh_output_link(s->out, "ble", "up", SH_OK);
     sh_output_note(s->out, "%s", "two\nlines");
@@ -159,22 +161,26 @@ static void each_event_is_a_line_with_its_fields(void **state)
     assert_float_equal(number_of(e, "confidence"), 0.95, 1e-9);
     assert_int_equal((int)number_of(e, "samples"), 17);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(e, "accept")));
+    assert_string_equal(text_of(e, "advice"), "none");
     assert_string_equal(text_of(e, "backend"), "rssi");
     cJSON_Delete(e);
-    e = line(s, 4);
+    e = line(s, 4); /* at once, though the last one was just now: the advice is another */
+    assert_string_equal(text_of(e, "advice"), "move-it");
+    cJSON_Delete(e);
+    e = line(s, 5);
     assert_string_equal(text_of(e, "event"), "link");
     assert_string_equal(text_of(e, "link"), "lan");
     assert_string_equal(text_of(e, "state"), "failed");
     assert_string_equal(text_of(e, "cause"), "link.refused");
     cJSON_Delete(e);
-    e = line(s, 5);
+    e = line(s, 6);
     assert_true(is_null(e, "cause"));
     cJSON_Delete(e);
-    e = line(s, 6);
+    e = line(s, 7);
     assert_string_equal(text_of(e, "event"), "note");
     assert_string_equal(text_of(e, "text"), "two\nlines");
     cJSON_Delete(e);
-    assert_null(line(s, 7));
+    assert_null(line(s, 8));
     close_screen(s);
 }
 
@@ -365,10 +371,34 @@ static void foreign_names_cannot_drive_the_terminal(void **state)
 
 static void meter(struct screen *s, double metres, bool accept, bool final)
 {
-    sh_output_proximity(
-        s->out,
-        &(struct sh_out_proximity){
-            .metres = metres, .accept = accept, .final = final, .samples = 5, .backend = "rssi"});
+    sh_output_proximity(s->out,
+                        &(struct sh_out_proximity){.metres = metres,
+                                                   .accept = accept,
+                                                   .advice = accept          ? SH_ADVICE_NONE
+                                                             : isnan(metres) ? SH_ADVICE_WAIT
+                                                                             : SH_ADVICE_CLOSER,
+                                                   .final = final,
+                                                   .samples = 5,
+                                                   .backend = "rssi"});
+}
+
+/* What the person can do stands beside the distance. */
+static void the_meter_says_what_would_help(void **state)
+{
+    (void)state;
+    struct screen *s = open_screen(false, false, 0);
+    static const enum sh_proximity_advice advice[] = {SH_ADVICE_WAIT, SH_ADVICE_HOLD,
+                                                      SH_ADVICE_MOVE, SH_ADVICE_CLOSER};
+    static const char *const words[] = {"m  no signal yet\n", "m  hold on\n",
+                                        "m  move it a little\n", "m  come closer\n"};
+    for (size_t i = 0; i < SH_COUNT(advice); i++) {
+        struct sh_out_proximity line = {.metres = 0.9, .advice = advice[i], .backend = "rssi"};
+        sh_output_proximity(s->out, &line);
+        sh_output_proximity(s->out, &line); /* nothing new */
+        assert_int_equal(line_count(s), i + 1);
+        assert_non_null(strstr(shown(s), words[i]));
+    }
+    close_screen(s);
 }
 
 static void the_meter_says_a_line_when_the_verdict_changes(void **state)
@@ -464,6 +494,7 @@ int main(void)
         cmocka_unit_test(the_code_is_unmistakable),
         cmocka_unit_test(foreign_names_cannot_drive_the_terminal),
         cmocka_unit_test(the_meter_says_a_line_when_the_verdict_changes),
+        cmocka_unit_test(the_meter_says_what_would_help),
         cmocka_unit_test(on_a_terminal_the_meter_stays_on_one_line),
         cmocka_unit_test(other_lines_do_not_run_into_the_bar),
         cmocka_unit_test(the_bar_keeps_within_the_terminal),

@@ -58,11 +58,11 @@ struct sh_doctor {
     bool switches_asked;
 };
 
-enum sh_level { SH_FINE, SH_WARNING, SH_PROBLEM, SH_LEVELS };
+enum sh_finding_level { SH_FINE, SH_WARNING, SH_PROBLEM, SH_LEVELS };
 
 /* What one check found. text is a line for a person; next NULL = that of the cause's table. */
 struct sh_finding {
-    enum sh_level
+    enum sh_finding_level
         level; /* SH_LEVELS: nothing to say here, since another check has said it or it was not asked for */
     enum sh_cause cause;
     char text[256];
@@ -71,10 +71,11 @@ struct sh_finding {
 
 SH_PRINTF(1, 2) struct sh_finding sh_doctor_fine(const char *format, ...);
 /* What a function that failed says: its cause, with the detail or the cause's own sentence. */
-struct sh_finding sh_doctor_failed(enum sh_level level, enum sh_cause cause, const char *next);
+struct sh_finding sh_doctor_failed(enum sh_finding_level level, enum sh_cause cause,
+                                   const char *next);
 /* The same with a detail that was kept. */
-struct sh_finding sh_doctor_told(enum sh_level level, enum sh_cause cause, const char *detail,
-                                 const char *next);
+struct sh_finding sh_doctor_told(enum sh_finding_level level, enum sh_cause cause,
+                                 const char *detail, const char *next);
 struct sh_finding sh_doctor_nothing(void);
 
 struct sh_check {

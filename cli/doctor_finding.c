@@ -20,15 +20,16 @@ struct sh_finding sh_doctor_fine(const char *format, ...)
     return f;
 }
 
-struct sh_finding sh_doctor_told(enum sh_level level, enum sh_cause cause, const char *detail,
-                                 const char *next)
+struct sh_finding sh_doctor_told(enum sh_finding_level level, enum sh_cause cause,
+                                 const char *detail, const char *next)
 {
     struct sh_finding f = {.level = level, .cause = cause, .next = next};
     snprintf(f.text, sizeof(f.text), "%s", *detail ? detail : sh_cause_info(cause)->message);
     return f;
 }
 
-struct sh_finding sh_doctor_failed(enum sh_level level, enum sh_cause cause, const char *next)
+struct sh_finding sh_doctor_failed(enum sh_finding_level level, enum sh_cause cause,
+                                   const char *next)
 {
     return sh_doctor_told(level, cause, sh_detail(), next);
 }

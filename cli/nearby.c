@@ -35,7 +35,7 @@ struct sh_nearby {
     sh_ms changed, hinted, metered;
     double changed_dbm;
     sh_ms near_since; /* somebody is near; SH_NEVER: nobody */
-    bool picked, over;
+    bool picked, over, takes_far;
 };
 
 enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t linked_count, const char *only,
@@ -120,6 +120,22 @@ static struct sender *place_of(struct sh_nearby *nearby, const char *address, bo
     return first;
 }
 
+void sh_nearby_take_far(struct sh_nearby *nearby)
+{
+    nearby->takes_far = true;
+}
+
+/* Of somebody who is heard for the first time. */
+static struct sh_level level_of(const struct sh_nearby *nearby, const struct sh_advert *advert,
+                                const struct sh_device *linked)
+{
+    double stated = advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert->ref1m_dbm;
+    double known = (double)NAN;
+    if (linked && nearby->ops->level)
+        known = nearby->ops->level(linked, nearby->user);
+    return sh_level_best(known, stated);
+}
+
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
 {
     struct sh_advert advert;
@@ -132,9 +148,8 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
         return;
     struct sender *sender = place_of(nearby, heard->address, &is_new);
     if (is_new) {
-        double ref1m = advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert.ref1m_dbm;
         struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
-                                             .level = {sh_level_best((double)NAN, ref1m)}};
+                                             .level = {level_of(nearby, &advert, linked)}};
         sender->proximity = sh_proximity_new(&config);
         if (!sender->proximity ||
             !sh_strcopy(sender->address, sizeof(sender->address), heard->address)) {
@@ -248,7 +263,8 @@ static void look(struct sh_nearby *nearby, const struct sender *sender,
                  const struct sh_proximity_estimate *estimate, sh_ms now)
 {
     go(nearby, SH_PHASE_APPROACH, now);
-    bool near = estimate->verdict == SH_PROXIMITY_ACCEPT;
+    bool near = estimate->verdict == SH_PROXIMITY_ACCEPT ||
+                (nearby->takes_far && estimate->verdict == SH_PROXIMITY_REJECT);
     if (near || now >= nearby->metered + METER_MS) {
         nearby->metered = now;
         nearby->ops->proximity(estimate, nearby->user);

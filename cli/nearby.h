@@ -36,6 +36,8 @@ struct sh_nearby_ops {
     /* Connect to this one; nothing more is picked until sh_nearby_again. */
     void (*pick)(const struct sh_nearby_pick *pick, void *user);
     void (*failed)(enum sh_cause cause, void *user);
+    /* The level at one metre that was calibrated for this one, in dBm, NAN for none. May be NULL. */
+    double (*level)(const struct sh_device *linked, void *user);
 };
 
 struct sh_nearby;
@@ -46,6 +48,9 @@ SH_MUST_USE enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t l
                                         const char *only, const struct sh_nearby_ops *ops,
                                         void *user, sh_ms now, struct sh_nearby **ret_nearby);
 void sh_nearby_free(struct sh_nearby *nearby);
+
+/* Who is heard but not near may be picked too. */
+void sh_nearby_take_far(struct sh_nearby *nearby);
 
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now);
 /* Goes on looking; skip (may be NULL) is an address that turned out to be somebody else. */

@@ -192,7 +192,8 @@ static enum sh_cause start_handshake(struct sh_session *s)
         .peer_name = config->reconnect_to ? NULL : config->peer_name,
         .link_count = config->link_count,
         .level = config->level,
-        .rule = config->rule,
+        .rule = sh_policy_rule(config->policy),
+        .near_is_optional = config->policy == SH_POLICY_OFF,
     };
     memcpy(hc.device_id, config->identity->id, sizeof(hc.device_id));
     memcpy(hc.links, config->links, sizeof(hc.links));

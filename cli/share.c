@@ -254,6 +254,7 @@ static void fill_config(const struct share *share, struct sh_session_config *con
                                          .wall = share->edge.wall,
                                          .link_count = share->edge.link_count,
                                          .level = sh_level_best((double)NAN, share->edge.ref1m_dbm),
+                                         .policy = from->policy,
                                          .items = from->items,
                                          .item_count = from->item_count,
                                          .draft = from->draft};

@@ -27,7 +27,7 @@ struct sync {
     unsigned connects, code_run;
     enum sh_phase phase; /* until the session has its own */
     char *incoming_dir, *bundle_dir;
-    bool quitting;
+    bool quitting, told_level;
     enum sh_cause end;
 };
 
@@ -230,6 +230,39 @@ static const struct sh_session_ops session_ops = {
 
 /* ---- Discovery and connection ---- */
 
+/* Whatever is wrong with the registry ends the session where it is needed; here it only makes the rule stricter. */
+static double known_level(const struct sync *sync, const struct sh_device *linked)
+{
+    struct sh_known_level level;
+    char adapter[SH_ADAPTER_MAX + 1];
+    if (!linked || !sh_edge_adapter(&sync->edge, adapter) ||
+        sh_registry_get_level(sync->config->registry, linked->id, adapter, &level) != SH_OK)
+        return (double)NAN;
+    return level.dbm;
+}
+
+/* What was calibrated, else what the anchor states, else what is known of the air. */
+static struct sh_level level_of(const struct sync *sync)
+{
+    int8_t stated = sync->picked.advert.ref1m_dbm;
+    return sh_level_best(known_level(sync, sync->picked.linked),
+                         stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
+}
+
+/* Once a run: why it is harder than it could be. */
+static void tell_level(struct sync *sync)
+{
+    const struct sh_device *linked = sync->picked.linked;
+    if (sync->told_level || level_of(sync).kind == SH_LEVEL_CALIBRATED)
+        return;
+    sync->told_level = true;
+    sh_output_note(
+        sync->config->out,
+        "The signal of this pair of devices at one metre is not calibrated, so they must be "
+        "nearer than a metre. %s `simhop calibrate` helps.",
+        linked ? "Running" : "Once they are linked,");
+}
+
 static void on_pick(const struct sh_nearby_pick *pick, void *user)
 {
     struct sync *sync = user;
@@ -238,6 +271,7 @@ static void on_pick(const struct sh_nearby_pick *pick, void *user)
     /* Scanning and a connection fight for the radio's time. */
     if (sync->edge.ble->driver->scan(sync->edge.ble, false) != SH_OK)
         sh_log("sync: scanning could not be stopped");
+    tell_level(sync);
     connect_begin(sync, SH_CONNECT_TIMEOUT, false);
 }
 
@@ -260,6 +294,11 @@ static void on_hint(const char *text, void *user)
     sh_output_note(sync->config->out, "%s", text);
 }
 
+static double on_level(const struct sh_device *linked, void *user)
+{
+    return known_level(user, linked);
+}
+
 static void on_nearby_failed(enum sh_cause cause, void *user)
 {
     quit(user, cause);
@@ -271,20 +310,13 @@ static const struct sh_nearby_ops nearby_ops = {
     .hint = on_hint,
     .pick = on_pick,
     .failed = on_nearby_failed,
+    .level = on_level,
 };
 
 static void on_heard(const struct sh_ble_heard *heard, void *user)
 {
     struct sync *sync = user;
     sh_nearby_heard(sync->nearby, heard, sh_now());
-}
-
-/* What the anchor states, else what is known of the air. */
-static struct sh_level level_of(const struct sync *sync)
-{
-    int8_t stated = sync->picked.advert.ref1m_dbm;
-    return sh_level_best((double)NAN,
-                         stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
 }
 
 static void fill_config(const struct sync *sync, struct sh_session_config *config)
@@ -300,6 +332,7 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .wall = sync->edge.wall,
                                          .link_count = sync->edge.link_count,
                                          .level = level_of(sync),
+                                         .policy = from->policy,
                                          .peer_name = from->anchor,
                                          .dir = from->dir,
                                          .incoming_dir = sync->incoming_dir,
@@ -482,6 +515,8 @@ static enum sh_cause start(struct sync *sync)
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
     SH_TRY(sh_nearby_new(sync->linked, sync->linked_count, config->anchor, &nearby_ops, sync,
                          sh_now(), &sync->nearby));
+    if (config->policy == SH_POLICY_OFF)
+        sh_nearby_take_far(sync->nearby);
     SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
     return sh_edge_run(&sync->edge);
 }

@@ -36,6 +36,7 @@ struct sh_handshake_config {
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
     struct sh_level level; /* at one metre, as our receiver hears the peer */
     enum sh_proximity_rule rule;
+    bool near_is_optional; /* the person agreed: our own measurement is said, but does not refuse */
 };
 
 /* What both sides know at the end. Wiped and freed with the handshake; valid during done(). */

@@ -165,7 +165,8 @@ void sh_hs_begin_watch(struct sh_handshake *hs)
 enum sh_cause sh_hs_watch_tick(struct sh_handshake *hs)
 {
     struct sh_proximity_estimate estimate = sh_proximity_at(hs->watch, hs->now);
-    if (estimate.verdict != SH_PROXIMITY_REJECT || estimate.metres < AWAY_M) {
+    if (hs->near_is_optional || estimate.verdict != SH_PROXIMITY_REJECT ||
+        estimate.metres < AWAY_M) {
         hs->away_since = SH_NEVER;
         return SH_OK;
     }
@@ -209,6 +210,7 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
     char rssi[] = "rssi", sounding[] = "channel-sounding";
     simhop__proximity__init(&statement);
     statement.accept = estimate->verdict == SH_PROXIMITY_ACCEPT;
+    statement.not_demanded = hs->near_is_optional;
     if (!isnan(estimate->metres) && estimate->metres < 4e6)
         statement.millimetres = (uint32_t)(estimate->metres * 1000.0);
     statement.confidence_percent = estimate->confidence_percent;
@@ -241,7 +243,7 @@ enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payloa
     const Simhop__Proximity *statement = (const Simhop__Proximity *)message;
     SH_TRY(keep_said(&hs->peer_proximity, payload));
     hs->have_peer_proximity = true;
-    if (!statement->accept)
+    if (!statement->accept && (!statement->not_demanded || hs->near_is_strict))
         return sh_fail(SH_NEAR_PEER_TOO_FAR, "the other device estimates %.1f m",
                        (double)statement->millimetres / 1000.0);
     if (hs->role == SH_SECONDARY && hs->state == STATE_MEASURE)
@@ -254,6 +256,9 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     if (hs->state != STATE_MEASURE)
         return SH_OK;
     struct sh_proximity_estimate estimate = sh_proximity_at(hs->proximity, hs->now);
+    if (hs->near_is_optional &&
+        hs->now >= hs->deadline) /* a radio that says nothing is no reason either */
+        estimate = sh_proximity_finish(hs->proximity);
     bool decided = estimate.verdict != SH_PROXIMITY_UNDECIDED;
     if (decided || hs->now >= hs->proximity_said + METER_MS) {
         hs->proximity_said = hs->now;
@@ -264,12 +269,13 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     hs->result.proximity = estimate;
     hs->sampling = false;
     hs->ops->sample(false, hs->user);
-    if (estimate.verdict == SH_PROXIMITY_REJECT) {
+    if (estimate.verdict == SH_PROXIMITY_REJECT && !hs->near_is_optional) {
         SH_TRY(send_proximity(hs));
         return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m", estimate.metres);
     }
     if (hs->role == SH_SECONDARY)
         SH_TRY(send_proximity(hs));
-    sh_hs_go(hs, STATE_PEER_MEASURE, "near");
+    sh_hs_go(hs, STATE_PEER_MEASURE,
+             estimate.verdict == SH_PROXIMITY_ACCEPT ? "near" : "not near, which is not demanded");
     return hs->have_peer_proximity ? both_near(hs) : SH_OK;
 }

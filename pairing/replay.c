@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pairing/words.h"
+
 #define TIME_MAX_S   UINT64_C(1000000000)
 #define VALUE_MAX    INT64_C(1000000000000) /* beyond every time that counts */
 #define DECIMALS_MAX 9
@@ -51,27 +53,6 @@ void sh_replay_freep(struct sh_replay **replay)
 }
 
 /* ---- Words and numbers: the C library's depend on the locale and want a NUL ---- */
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* The next word of the line; n = 0 at its end. */
-static struct sh_bytes next_word(struct sh_bytes *line)
-{
-    while (line->n > 0 && is_space((char)line->p[0])) {
-        line->p++;
-        line->n--;
-    }
-    struct sh_bytes word = {line->p, 0};
-    while (line->n > 0 && !is_space((char)line->p[0])) {
-        line->p++;
-        line->n--;
-        word.n++;
-    }
-    return word;
-}
 
 /* Digits with at most one point among them, as an integer times 10^-*ret_decimals. */
 static bool read_digits(struct sh_bytes word, int64_t *ret_value, unsigned *ret_decimals)
@@ -171,7 +152,7 @@ static enum sh_cause header_word(struct sh_replay *replay, struct sh_bytes word)
 
 static enum sh_cause comment(struct sh_replay *replay, struct sh_bytes line)
 {
-    for (struct sh_bytes word = next_word(&line); word.n > 0; word = next_word(&line))
+    for (struct sh_bytes word = sh_next_word(&line); word.n > 0; word = sh_next_word(&line))
         SH_TRY(header_word(replay, word));
     return SH_OK;
 }
@@ -217,8 +198,9 @@ static enum sh_cause sample_line(struct sh_replay *replay, struct sh_bytes line)
 {
     sh_ms at = 0;
     double dbm = 0.0;
-    struct sh_bytes time = next_word(&line), level = next_word(&line), side = next_word(&line);
-    if (next_word(&line).n > 0 || side.n != 1 || (side.p[0] != 'L' && side.p[0] != 'R'))
+    struct sh_bytes time = sh_next_word(&line), level = sh_next_word(&line),
+                    side = sh_next_word(&line);
+    if (sh_next_word(&line).n > 0 || side.n != 1 || (side.p[0] != 'L' && side.p[0] != 'R'))
         return bad(replay, "seconds, dBm and L or R are wanted");
     if (!read_time(time, &at))
         return bad(replay, "the time is no number of seconds from 0 to 1000000000");
@@ -233,12 +215,12 @@ static enum sh_cause sample_line(struct sh_replay *replay, struct sh_bytes line)
 static enum sh_cause one_line(struct sh_replay *replay, struct sh_bytes line)
 {
     replay->line++;
-    while (line.n > 0 && is_space((char)line.p[0]))
-        line = (struct sh_bytes){line.p + 1, line.n - 1};
-    if (line.n == 0)
+    struct sh_bytes rest = line, word = sh_next_word(&rest);
+    if (word.n == 0)
         return SH_OK;
-    return line.p[0] == '#' ? comment(replay, SH_BYTES(line.p + 1, line.n - 1))
-                            : sample_line(replay, line);
+    return word.p[0] == '#'
+               ? comment(replay, SH_BYTES(word.p + 1, line.n - (size_t)(word.p + 1 - line.p)))
+               : sample_line(replay, line);
 }
 
 /* ---- The stream ---- */

@@ -296,6 +296,10 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .dir = world->out,
                                          .incoming_dir = world->incoming,
                                          .bundle_dir = world->bundles};
+    if (run)
+        config->policy = role == SH_ANCHOR ? run->anchor_policy : run->secondary_policy;
+    if (run && role == SH_ANCHOR)
+        config->level.dbm += run->anchor_level_db;
     if (!run || run->lan)
         config->links[config->link_count++] = SIMHOP__LINK_KIND__LINK_KIND_LAN;
     if (run && run->group)

@@ -38,7 +38,9 @@ struct run {
     sh_ms ble_latency, link_latency; /* each way; 0 = 20 and 1 */
     bool ble_carries;                /* ble is among --links */
     double distance_m;               /* 0 = 0.25 */
-    unsigned wrong_codes;            /* typed before the right one */
+    double anchor_level_db; /* by so much the anchor is wrong about the level at one metre */
+    enum sh_proximity_policy anchor_policy, secondary_policy;
+    unsigned wrong_codes; /* typed before the right one */
     bool never_type;
     enum fault_kind fault;
     unsigned fault_step; /* from 0 */

@@ -20,6 +20,7 @@
 #define SH_NEARBY_FORGET_MS   5000 /* not heard for so long */
 #define SH_NEARBY_APPROACH_MS 30000
 #define SH_NEARBY_HINT_MS     10000
+#define SH_NEARBY_METER_MS    200
 #define SH_NEARBY_WAIT_MS     1000 /* for one that may be nearer, once */
 
 struct sh_nearby_pick {
@@ -38,6 +39,10 @@ struct sh_nearby_ops {
     void (*failed)(enum sh_cause cause, void *user);
     /* The level at one metre that was calibrated for this one, in dBm, NAN for none. May be NULL. */
     double (*level)(const struct sh_device *linked, void *user);
+    /* If set, it only watches: every SH_NEARBY_METER_MS this one is the nearest (linked: NULL for a stranger; estimate: NULL,
+     * nobody is heard); nobody is picked and nothing fails. */
+    void (*watched)(const struct sh_device *linked, const struct sh_proximity_estimate *estimate,
+                    void *user);
 };
 
 struct sh_nearby;

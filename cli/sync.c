@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/linked.h"
 #include "cli/nearby.h"
 #include "proto/log.h"
 #include "system/clock.h"
@@ -16,8 +17,7 @@ struct sync {
     struct sh_edge edge;
     struct sh_events events;
     struct sh_nearby *nearby;
-    struct sh_device *linked; /* the anchors that we know */
-    size_t linked_count;
+    struct sh_linked linked;
     struct sh_ask *ask;
     struct sh_session *session, *old; /* old: over, freed with the next tick */
     struct sh_stream *stream;
@@ -230,23 +230,15 @@ static const struct sh_session_ops session_ops = {
 
 /* ---- Discovery and connection ---- */
 
-/* Whatever is wrong with the registry ends the session where it is needed; here it only makes the rule stricter. */
-static double known_level(const struct sync *sync, const struct sh_device *linked)
-{
-    struct sh_known_level level;
-    char adapter[SH_ADAPTER_MAX + 1];
-    if (!linked || !sh_edge_adapter(&sync->edge, adapter) ||
-        sh_registry_get_level(sync->config->registry, linked->id, adapter, &level) != SH_OK)
-        return (double)NAN;
-    return level.dbm;
-}
-
 /* What was calibrated, else what the anchor states, else what is known of the air. */
 static struct sh_level level_of(const struct sync *sync)
 {
     int8_t stated = sync->picked.advert.ref1m_dbm;
-    return sh_level_best(known_level(sync, sync->picked.linked),
-                         stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
+    const struct sh_device *linked = sync->picked.linked;
+    double known = (double)NAN;
+    if (linked)
+        known = sh_linked_level(sync->config->registry, &sync->edge, linked);
+    return sh_level_best(known, stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
 }
 
 /* Once a run: why it is harder than it could be. */
@@ -296,7 +288,8 @@ static void on_hint(const char *text, void *user)
 
 static double on_level(const struct sh_device *linked, void *user)
 {
-    return known_level(user, linked);
+    const struct sync *sync = user;
+    return sh_linked_level(sync->config->registry, &sync->edge, linked);
 }
 
 static void on_nearby_failed(enum sh_cause cause, void *user)
@@ -488,20 +481,6 @@ static char *join(const char *folder, const char *name)
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
-/* Of the linked devices the anchors whose token still holds. */
-static enum sh_cause load_linked(struct sync *sync)
-{
-    size_t count = 0;
-    SH_TRY(
-        sh_registry_list_devices(sync->config->registry, sync->edge.wall, &sync->linked, &count));
-    for (size_t i = 0; i < count; i++) {
-        const struct sh_device *device = &sync->linked[i];
-        if (device->relation == SH_DEVICE_IS_ANCHOR && device->state == SH_DEVICE_AUTHORISED)
-            sync->linked[sync->linked_count++] = *device;
-    }
-    return SH_OK;
-}
-
 static enum sh_cause start(struct sync *sync)
 {
     const struct sh_sync_config *config = sync->config;
@@ -511,10 +490,10 @@ static enum sh_cause start(struct sync *sync)
     if (!sync->incoming_dir || !sync->bundle_dir)
         return SH_ENV_NO_MEMORY;
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
-    SH_TRY(load_linked(sync));
+    SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
-    SH_TRY(sh_nearby_new(sync->linked, sync->linked_count, config->anchor, &nearby_ops, sync,
-                         sh_now(), &sync->nearby));
+    SH_TRY(sh_nearby_new(sync->linked.devices, sync->linked.count, config->anchor, &nearby_ops,
+                         sync, sh_now(), &sync->nearby));
     if (config->policy == SH_POLICY_OFF)
         sh_nearby_take_far(sync->nearby);
     SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
@@ -538,7 +517,7 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
     sh_nearby_free(sync->nearby);
     sh_ask_free(sync->ask);
     sh_edge_close(&sync->edge);
-    free(sync->linked);
+    sh_linked_clear(&sync->linked);
     free(sync->incoming_dir);
     free(sync->bundle_dir);
     free(sync);

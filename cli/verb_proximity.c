@@ -8,6 +8,7 @@
 
 #include "cli/output_form.h"
 #include "cli/verb.h"
+#include "cli/watch.h"
 #include "pairing/replay.h"
 
 #define READ_SIZE 65536
@@ -15,11 +16,14 @@
 struct values {
     struct sh_common common;
     bool replay;
+    const char *anchor;
 };
 
 static const struct sh_option options[] = {
     {"replay", 0, SH_OPTION_FLAG, NULL, "Judge a trace from standard input.",
      offsetof(struct values, replay)},
+    {"anchor", 0, SH_OPTION_TEXT, "NAME", "Watch only the linked device of this name.",
+     offsetof(struct values, anchor)},
     {0},
 };
 
@@ -95,16 +99,24 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     const struct values *v = values;
     if (argc > 0)
         return sh_fail(SH_USAGE_BAD_OPTION, "%s: proximity takes options only", argv[0]);
-    if (!v->replay)
-        return sh_fail(SH_USAGE_BAD_OPTION, "proximity: --replay is wanted");
-    return replay(out);
+    if (v->replay && v->anchor)
+        return sh_fail(SH_USAGE_BAD_OPTION, "proximity: --replay and --anchor do not go together");
+    if (v->replay)
+        return replay(out);
+    SH_CLEANUP(sh_registry_closep) struct sh_registry *registry = NULL;
+    SH_TRY(sh_registry_open(v->common.state, &registry));
+    return sh_watch_run(&v->common, out, registry, v->anchor);
 }
 
 const struct sh_verb sh_verb_proximity = {
     .name = "proximity",
-    .usage = "--replay < TRACE",
-    .summary = "Judge a recorded trace of signal strengths",
+    .usage = "[--anchor NAME | --replay < TRACE] [options]",
+    .summary = "Watch how near a sharing device is, or judge a recorded trace",
     .text =
+        "Shows how near the nearest device that runs `simhop share` is, with the last minute, "
+        "until\n"
+        "it is interrupted or --deadline is over.\n"
+        "\n"
         "--replay reads one trace, by the very engine that live sessions use, and prints\n"
         "`accept` or `reject`, the second at which that was decided, and by how many dB it was\n"
         "clear (higher = nearer, below 0 = rejected). A trace is a line\n"

@@ -93,6 +93,8 @@ static void on_proximity(const struct sh_proximity_estimate *estimate, bool fina
 {
     struct sync *sync = user;
     sh_events_proximity(&sync->events, estimate, final);
+    if (final && sync->config->policy == SH_POLICY_OFF)
+        sh_events_not_demanded(&sync->events, estimate);
 }
 
 static void on_sample(bool on, void *user)

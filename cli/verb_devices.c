@@ -71,6 +71,13 @@ static struct when when(int64_t seconds)
     return w;
 }
 
+/* A clock that went back makes nothing younger than today. */
+static int64_t days_since(int64_t then)
+{
+    int64_t now = (int64_t)time(NULL);
+    return now > then ? (now - then) / 86400 : 0;
+}
+
 /* ---- One device ---- */
 
 /* known: NULL if the level at one metre was never calibrated. */
@@ -150,9 +157,9 @@ static void level_text(struct sh_output *out, const struct sh_device *device,
     if (known)
         sh_output_note(out,
                        "At one metre:   %.1f dBm, spread %.1f dB, by %u samples in %u positions, "
-                       "%s by %s",
+                       "%s (%" PRId64 " days ago) by %s",
                        known->dbm, known->spread_db, known->samples, known->positions,
-                       when(known->time).text, known->adapter);
+                       when(known->time).text, days_since(known->time), known->adapter);
     else if (device->relation == SH_DEVICE_IS_ANCHOR)
         sh_output_note(out, "At one metre:   not calibrated, see `simhop calibrate`");
 }

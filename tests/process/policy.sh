@@ -30,6 +30,8 @@ both_agree() {
     same "$dir/file" "$dir/tablet.dir/file"
     # It was measured, and said.
     says tablet '"event":"proximity".*"accept":false.*"final":true'
+    says tablet '"event":"note".*not demanded here'
+    says anchor '"event":"note".*not demanded here'
     run "$SIMHOP" devices show anchor --json --state "$dir/tablet.state"
     says run '"policy":"off-with-consent"'
 }

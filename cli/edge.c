@@ -270,6 +270,14 @@ enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause)
     return kept && detail[0] ? sh_fail(cause, "%s", detail) : cause;
 }
 
+bool sh_edge_adapter(const struct sh_edge *edge, char out[SH_ADAPTER_MAX + 1])
+{
+    const char *name = edge->ble ? edge->ble->driver->name : "";
+    if (edge->ble && edge->ble->driver->adapter)
+        name = edge->ble->driver->adapter(edge->ble);
+    return sh_strcopy(out, SH_ADAPTER_MAX + 1, name) && out[0];
+}
+
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind)
 {
     if (kind == SIMHOP__LINK_KIND__LINK_KIND_LAN)

@@ -12,6 +12,7 @@
 #include "pairing/air_files.h"
 #include "pairing/ble.h"
 #include "pairing/handshake.h"
+#include "pairing/registry.h"
 #include "transfer/link.h"
 
 struct sh_edge_ops {
@@ -59,6 +60,9 @@ void sh_edge_wake(struct sh_edge *edge);
 /* A connection over the radio that broke or could not be made: is it this machine's radio? Then what is wrong with that, with
  * its detail, else the cause as it is. */
 enum sh_cause sh_edge_explain(const struct sh_edge *edge, enum sh_cause cause);
+
+/* What the radio's own signal strengths belong to: the adapter's address, "sim" for the simulated air. false: not known (yet). */
+bool sh_edge_adapter(const struct sh_edge *edge, char out[SH_ADAPTER_MAX + 1]);
 
 /* The link of a Simhop__LinkKind; NULL: there is none. */
 struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind);

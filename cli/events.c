@@ -25,6 +25,13 @@ void sh_events_proximity(struct sh_events *events, const struct sh_proximity_est
     sh_output_proximity(events->out, &line);
 }
 
+void sh_events_not_demanded(struct sh_events *events, const struct sh_proximity_estimate *estimate)
+{
+    if (estimate->verdict == SH_PROXIMITY_ACCEPT)
+        return;
+    sh_output_note(events->out, "It was not found within one metre, which is not demanded here.");
+}
+
 void sh_events_link(struct sh_events *events, int kind, const char *state, enum sh_cause cause)
 {
     sh_output_link(events->out, sh_link_kind_name(kind), state, cause);

@@ -20,6 +20,8 @@ struct sh_events {
 void sh_events_phase(struct sh_events *events, enum sh_phase phase, const char *peer);
 void sh_events_proximity(struct sh_events *events, const struct sh_proximity_estimate *estimate,
                          bool final);
+/* The final estimate of a side that does not demand nearness: a person reads that it goes on all the same. */
+void sh_events_not_demanded(struct sh_events *events, const struct sh_proximity_estimate *estimate);
 void sh_events_link(struct sh_events *events, int kind, const char *state, enum sh_cause cause);
 void sh_events_progress(struct sh_events *events, const struct sh_session_progress *progress,
                         sh_ms now);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/linked.h"
 #include "proto/log.h"
 
-#define LOOK_MS  50
-#define METER_MS 200
+#define LOOK_MS 50
 /* Half or twice as far: somebody is on the move. One at rest varies by 4 within half a minute. */
 #define CHANGE_DB 6.0
 
@@ -35,7 +35,7 @@ struct sh_nearby {
     sh_ms changed, hinted, metered;
     double changed_dbm;
     sh_ms near_since; /* somebody is near; SH_NEVER: nobody */
-    bool picked, over;
+    bool picked, over, takes_far;
 };
 
 enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t linked_count, const char *only,
@@ -75,16 +75,6 @@ void sh_nearby_free(struct sh_nearby *nearby)
     free(nearby);
 }
 
-static const struct sh_device *resolve(const struct sh_nearby *nearby,
-                                       const uint8_t id[SH_ROTATING_ID_SIZE])
-{
-    for (size_t i = 0; i < nearby->linked_count; i++) {
-        if (sh_rotating_id_is_of(nearby->linked[i].resolving_key, id))
-            return &nearby->linked[i];
-    }
-    return NULL;
-}
-
 static bool is_skipped(const struct sh_nearby *nearby, const char *address)
 {
     for (size_t i = 0; i < nearby->skipped_count; i++) {
@@ -120,6 +110,22 @@ static struct sender *place_of(struct sh_nearby *nearby, const char *address, bo
     return first;
 }
 
+void sh_nearby_take_far(struct sh_nearby *nearby)
+{
+    nearby->takes_far = true;
+}
+
+/* Of somebody who is heard for the first time. */
+static struct sh_level level_of(const struct sh_nearby *nearby, const struct sh_advert *advert,
+                                const struct sh_device *linked)
+{
+    double stated = advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert->ref1m_dbm;
+    double known = (double)NAN;
+    if (linked && nearby->ops->level)
+        known = nearby->ops->level(linked, nearby->user);
+    return sh_level_best(known, stated);
+}
+
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
 {
     struct sh_advert advert;
@@ -127,14 +133,14 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     if (nearby->over || nearby->picked || !heard->address[0] ||
         is_skipped(nearby, heard->address) || sh_advert_decode(heard->payload, &advert) != SH_OK)
         return;
-    const struct sh_device *linked = resolve(nearby, advert.id);
+    const struct sh_device *linked =
+        sh_linked_resolve(nearby->linked, nearby->linked_count, advert.id);
     if (nearby->only_linked && (!linked || strcmp(linked->name, nearby->only) != 0))
         return;
     struct sender *sender = place_of(nearby, heard->address, &is_new);
     if (is_new) {
-        double ref1m = advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert.ref1m_dbm;
         struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
-                                             .level = {sh_level_best((double)NAN, ref1m)}};
+                                             .level = {level_of(nearby, &advert, linked)}};
         sender->proximity = sh_proximity_new(&config);
         if (!sender->proximity ||
             !sh_strcopy(sender->address, sizeof(sender->address), heard->address)) {
@@ -248,8 +254,9 @@ static void look(struct sh_nearby *nearby, const struct sender *sender,
                  const struct sh_proximity_estimate *estimate, sh_ms now)
 {
     go(nearby, SH_PHASE_APPROACH, now);
-    bool near = estimate->verdict == SH_PROXIMITY_ACCEPT;
-    if (near || now >= nearby->metered + METER_MS) {
+    bool near = estimate->verdict == SH_PROXIMITY_ACCEPT ||
+                (nearby->takes_far && estimate->verdict == SH_PROXIMITY_REJECT);
+    if (near || now >= nearby->metered + SH_NEARBY_METER_MS) {
         nearby->metered = now;
         nearby->ops->proximity(estimate, nearby->user);
     }
@@ -276,13 +283,24 @@ static void look(struct sh_nearby *nearby, const struct sender *sender,
     hint(nearby, "Come closer: hold the two devices side by side.", now);
 }
 
+static void watch(struct sh_nearby *nearby, const struct sender *sender,
+                  const struct sh_proximity_estimate *estimate, sh_ms now)
+{
+    if (now < nearby->metered + SH_NEARBY_METER_MS)
+        return;
+    nearby->metered = now;
+    nearby->ops->watched(sender ? sender->linked : NULL, sender ? estimate : NULL, nearby->user);
+}
+
 sh_ms sh_nearby_tick(struct sh_nearby *nearby, sh_ms now)
 {
     struct sh_proximity_estimate estimate = {0};
     if (nearby->over || nearby->picked)
         return SH_NEVER;
     const struct sender *sender = nearest(nearby, now, &estimate);
-    if (sender) {
+    if (nearby->ops->watched) {
+        watch(nearby, sender, &estimate, now);
+    } else if (sender) {
         look(nearby, sender, &estimate, now);
     } else {
         go(nearby, SH_PHASE_DISCOVER, now);

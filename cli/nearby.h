@@ -20,6 +20,7 @@
 #define SH_NEARBY_FORGET_MS   5000 /* not heard for so long */
 #define SH_NEARBY_APPROACH_MS 30000
 #define SH_NEARBY_HINT_MS     10000
+#define SH_NEARBY_METER_MS    200
 #define SH_NEARBY_WAIT_MS     1000 /* for one that may be nearer, once */
 
 struct sh_nearby_pick {
@@ -36,6 +37,12 @@ struct sh_nearby_ops {
     /* Connect to this one; nothing more is picked until sh_nearby_again. */
     void (*pick)(const struct sh_nearby_pick *pick, void *user);
     void (*failed)(enum sh_cause cause, void *user);
+    /* The level at one metre that was calibrated for this one, in dBm, NAN for none. May be NULL. */
+    double (*level)(const struct sh_device *linked, void *user);
+    /* If set, it only watches: every SH_NEARBY_METER_MS this one is the nearest (linked: NULL for a stranger; estimate: NULL,
+     * nobody is heard); nobody is picked and nothing fails. */
+    void (*watched)(const struct sh_device *linked, const struct sh_proximity_estimate *estimate,
+                    void *user);
 };
 
 struct sh_nearby;
@@ -46,6 +53,9 @@ SH_MUST_USE enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t l
                                         const char *only, const struct sh_nearby_ops *ops,
                                         void *user, sh_ms now, struct sh_nearby **ret_nearby);
 void sh_nearby_free(struct sh_nearby *nearby);
+
+/* Who is heard but not near may be picked too. */
+void sh_nearby_take_far(struct sh_nearby *nearby);
 
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now);
 /* Goes on looking; skip (may be NULL) is an address that turned out to be somebody else. */

@@ -30,6 +30,10 @@ static const struct sh_option common_options[] = {
            "Links that may be used, some of ble,lan,wifi-direct: the fast ones best first; ble "
            "carries bytes until one is up.",
            links),
+    COMMON("proximity", 0, TEXT, "HOW",
+           "How near share and sync want the other device: strict, normal (the default), or "
+           "off-with-consent: measured, but not demanded, if you say yes.",
+           proximity),
     COMMON("deadline", 0, NUMBER, "S", "End after so many seconds at the latest.", deadline_s),
     COMMON("verbose", 'v', FLAG, NULL, "Tell on standard error what happens, with seconds.",
            verbose),

@@ -33,13 +33,14 @@ struct sh_option {
 /* Options that every verb takes. A verb's own struct starts with this one. */
 struct sh_common {
     bool json, verbose, help;
-    const char *state;   /* folder; never NULL after parsing */
-    const char *name;    /* this device's name as shown; never NULL after parsing */
-    const char *radio;   /* "bluez" or "sim:DIR"; may be NULL */
-    const char *adapter; /* may be NULL */
-    const char *wifi;    /* interface or "none"; may be NULL */
-    const char *links;   /* may be NULL */
-    int64_t deadline_s;  /* -1: none */
+    const char *state;     /* folder; never NULL after parsing */
+    const char *name;      /* this device's name as shown; never NULL after parsing */
+    const char *radio;     /* "bluez" or "sim:DIR"; may be NULL */
+    const char *adapter;   /* may be NULL */
+    const char *wifi;      /* interface or "none"; may be NULL */
+    const char *links;     /* may be NULL */
+    const char *proximity; /* the word as given; may be NULL */
+    int64_t deadline_s;    /* -1: none */
     char state_buffer[4096];
     char name_buffer[65];
 };

@@ -103,6 +103,11 @@ void sh_output_code_wanted(struct sh_output *out, const char *peer, unsigned att
     out->form->code_wanted(out, peer, attempt);
 }
 
+void sh_output_consent_wanted(struct sh_output *out, const char *what, const char *question)
+{
+    out->form->consent_wanted(out, what, question);
+}
+
 void sh_output_link(struct sh_output *out, const char *link, const char *state, enum sh_cause cause)
 {
     out->form->link(out, link, state, cause);

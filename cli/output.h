@@ -40,6 +40,9 @@ void sh_output_code(struct sh_output *out, const char *digits, const char *peer)
 /* attempt counts from 1. */
 void sh_output_code_wanted(struct sh_output *out, const char *peer, unsigned attempt);
 
+/* A question that is answered with `yes` or not; what: "proximity". */
+void sh_output_consent_wanted(struct sh_output *out, const char *what, const char *question);
+
 struct sh_out_proximity {
     double metres; /* NAN: none */
     unsigned confidence_percent, samples;

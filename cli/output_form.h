@@ -38,6 +38,7 @@ struct sh_output_form {
     void (*phase)(struct sh_output *out, enum sh_phase phase, const char *role, const char *peer);
     void (*code)(struct sh_output *out, const char *digits, const char *peer);
     void (*code_wanted)(struct sh_output *out, const char *peer, unsigned attempt);
+    void (*consent_wanted)(struct sh_output *out, const char *what, const char *question);
     void (*proximity)(struct sh_output *out, const struct sh_out_proximity *proximity);
     void (*link)(struct sh_output *out, const char *link, const char *state, enum sh_cause cause);
     void (*progress)(struct sh_output *out, struct sh_tracked *item);

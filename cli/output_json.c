@@ -132,6 +132,14 @@ static void code_wanted(struct sh_output *out, const char *peer, unsigned attemp
     sh_json_emit(out, event);
 }
 
+static void consent_wanted(struct sh_output *out, const char *what, const char *question)
+{
+    cJSON *event = sh_json_event(out, "consent-wanted");
+    sh_json_text(event, "what", what);
+    sh_json_text(event, "question", question);
+    sh_json_emit(out, event);
+}
+
 static void proximity(struct sh_output *out, const struct sh_out_proximity *proximity)
 {
     cJSON *event = sh_json_event(out, "proximity");
@@ -211,6 +219,7 @@ const struct sh_output_form sh_output_form_json = {
     .phase = phase,
     .code = code,
     .code_wanted = code_wanted,
+    .consent_wanted = consent_wanted,
     .proximity = proximity,
     .link = link_state,
     .progress = progress,

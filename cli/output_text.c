@@ -125,6 +125,11 @@ static void code_wanted(struct sh_output *out, const char *peer, unsigned attemp
         say(out, "Type the code that %s shows, then Enter:", name.text);
 }
 
+static void consent_wanted(struct sh_output *out, const char *what SH_UNUSED, const char *question)
+{
+    say(out, "%s\nType yes, then Enter:", question);
+}
+
 static void link_state(struct sh_output *out, const char *link, const char *state,
                        enum sh_cause cause)
 {
@@ -335,6 +340,7 @@ const struct sh_output_form sh_output_form_text = {
     .phase = phase,
     .code = code,
     .code_wanted = code_wanted,
+    .consent_wanted = consent_wanted,
     .proximity = proximity,
     .link = link_state,
     .progress = progress,

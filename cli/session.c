@@ -193,7 +193,8 @@ static enum sh_cause start_handshake(struct sh_session *s)
         .peer_name = config->reconnect_to ? NULL : config->peer_name,
         .link_count = config->link_count,
         .level = config->level,
-        .rule = config->rule,
+        .rule = sh_policy_rule(config->policy),
+        .near_is_optional = config->policy == SH_POLICY_OFF,
         .heard = config->heard,
         .heard_count = config->heard_count,
     };

@@ -34,7 +34,7 @@ struct sh_session_config {
     size_t link_count;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
     struct sh_level level; /* at one metre, as our receiver hears the peer */
-    enum sh_proximity_rule rule;
+    enum sh_proximity_policy policy;
 
     /* Anchor; borrowed, must outlive the session. */
     struct sh_item *const *items;

@@ -49,9 +49,8 @@ static enum sh_cause fill_peer(struct sh_session *s, const Simhop__Device *devic
                                .state = SH_DEVICE_AUTHORISED,
                                .linked_at = sh_session_wall(s),
                                .last_seen = sh_session_wall(s),
-                               .not_after = issued->not_after,
-                               .metres = s->result.proximity.metres,
-                               .proximity_samples = s->result.proximity.samples};
+                               .not_after = issued->not_after};
+    sh_device_set_proximity(peer, &s->result.proximity, s->config.policy);
     if (!sh_text_is_clean(device->name, SH_NAME_MAX) || !sh_text_is_clean(device->eid, 32) ||
         !sh_strcopy(peer->name, sizeof(peer->name), s->result.peer_name) ||
         !sh_strcopy(peer->eid, sizeof(peer->eid), device->eid))

@@ -17,7 +17,7 @@ static enum sh_cause judge(struct sh_session *s, struct sh_bytes payload)
 {
     struct sh_samples theirs;
     SH_TRY(sh_samples_open(payload, s->result.peer_nonce, s->result.peer_commitment, &theirs));
-    struct sh_nearness_input input = {.rule = s->config.rule,
+    struct sh_nearness_input input = {.rule = sh_policy_rule(s->config.policy),
                                       .estimate = &s->result.proximity,
                                       .ours = &s->result.samples,
                                       .theirs = &theirs};
@@ -30,7 +30,11 @@ static enum sh_cause judge(struct sh_session *s, struct sh_bytes payload)
     const struct sh_proximity_evidence *evidence = &s->nearness.joint.evidence;
     sh_log("session: both ends: score %.1f dB, spread %.1f dB, asymmetry %.1f dB",
            evidence->score_db, evidence->spread_db, evidence->asymmetry_db);
-    return sh_nearness_cause(&s->nearness);
+    enum sh_cause cause = sh_nearness_cause(&s->nearness);
+    if (cause == SH_OK || s->config.policy != SH_POLICY_OFF)
+        return cause;
+    sh_log("session: %s (%s), which is not demanded", sh_cause_info(cause)->name, sh_detail());
+    return SH_OK;
 }
 
 enum sh_cause sh_session_on_samples(struct sh_session *s, struct slot *slot,

@@ -73,9 +73,8 @@ static enum sh_cause keep_anchor(struct sh_session *s, const Simhop__EnrolReply 
                                .epoch = token->epoch,
                                .public_key_len = reply->anchor->public_key.len,
                                .token_len = token->certificate.len,
-                               .ca_len = token->ca_certificate.len,
-                               .metres = s->result.proximity.metres,
-                               .proximity_samples = s->result.proximity.samples};
+                               .ca_len = token->ca_certificate.len};
+    sh_device_set_proximity(peer, &s->result.proximity, s->config.policy);
     memcpy(peer->id, s->result.peer_id, sizeof(peer->id));
     if (!sh_strcopy(peer->name, sizeof(peer->name), s->result.peer_name))
         return SH_INTERNAL_BUG;

@@ -38,7 +38,7 @@ struct share {
     struct guest guests[SH_SHARE_LOBBY];
     const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
     enum sh_cause radio;                               /* why it is gone; SH_OK: it is there */
-    bool stopping, quitting;
+    bool stopping, quitting, told_level;
     unsigned done;
     sh_ms rotated;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
@@ -107,6 +107,8 @@ static void on_proximity(const struct sh_proximity_estimate *estimate, bool fina
 {
     struct visitor *visitor = user;
     sh_events_proximity(&visitor->events, estimate, final);
+    if (final && visitor->share->config->policy == SH_POLICY_OFF)
+        sh_events_not_demanded(&visitor->events, estimate);
 }
 
 static void on_sample(bool on, void *user)
@@ -254,11 +256,25 @@ static void fill_config(const struct share *share, struct sh_session_config *con
                                          .wall = share->edge.wall,
                                          .link_count = share->edge.link_count,
                                          .level = sh_level_best((double)NAN, share->edge.ref1m_dbm),
+                                         .policy = from->policy,
                                          .items = from->items,
                                          .item_count = from->item_count,
                                          .draft = from->draft};
     memcpy(config->links, share->edge.links, sizeof(config->links));
     memcpy(config->advertised_id, share->advertised_id, sizeof(config->advertised_id));
+}
+
+/* Once a run: why it is harder than it could be. */
+static void tell_level(struct share *share, const struct sh_level *level)
+{
+    if (share->told_level || level->kind == SH_LEVEL_CALIBRATED)
+        return;
+    share->told_level = true;
+    sh_output_note(
+        share->config->out,
+        "The signal at one metre is not calibrated on this side, so the devices must be "
+        "nearer than a metre. `simhop calibrate` on the other one, once they are linked, "
+        "helps there.");
 }
 
 static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *user)
@@ -286,6 +302,7 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
         sh_session_stop(visitor->session, SH_REFUSED_BUSY);
         return;
     }
+    tell_level(share, &config.level);
     /* The next one that looks for us sees another identifier. */
     if (advertise(share, visitor->since) != SH_OK)
         sh_log("share: the identifier could not be changed");

@@ -23,6 +23,7 @@ struct sh_share_config {
     size_t item_count;
     const struct sh_bundle *draft; /* may be NULL */
     int device_kind;
+    enum sh_proximity_policy policy;
     bool once; /* end with the first device that took part */
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/linked.h"
 #include "cli/nearby.h"
 #include "proto/log.h"
 #include "system/clock.h"
@@ -16,8 +17,7 @@ struct sync {
     struct sh_edge edge;
     struct sh_events events;
     struct sh_nearby *nearby;
-    struct sh_device *linked; /* the anchors that we know */
-    size_t linked_count;
+    struct sh_linked linked;
     struct sh_ask *ask;
     struct sh_session *session, *old; /* old: over, freed with the next tick */
     struct sh_stream *stream;
@@ -27,7 +27,7 @@ struct sync {
     unsigned connects, code_run;
     enum sh_phase phase; /* until the session has its own */
     char *incoming_dir, *bundle_dir;
-    bool quitting;
+    bool quitting, told_level;
     enum sh_cause end;
 };
 
@@ -93,6 +93,8 @@ static void on_proximity(const struct sh_proximity_estimate *estimate, bool fina
 {
     struct sync *sync = user;
     sh_events_proximity(&sync->events, estimate, final);
+    if (final && sync->config->policy == SH_POLICY_OFF)
+        sh_events_not_demanded(&sync->events, estimate);
 }
 
 static void on_sample(bool on, void *user)
@@ -230,6 +232,31 @@ static const struct sh_session_ops session_ops = {
 
 /* ---- Discovery and connection ---- */
 
+/* What was calibrated, else what the anchor states, else what is known of the air. */
+static struct sh_level level_of(const struct sync *sync)
+{
+    int8_t stated = sync->picked.advert.ref1m_dbm;
+    const struct sh_device *linked = sync->picked.linked;
+    double known = (double)NAN;
+    if (linked)
+        known = sh_linked_level(sync->config->registry, &sync->edge, linked);
+    return sh_level_best(known, stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
+}
+
+/* Once a run: why it is harder than it could be. */
+static void tell_level(struct sync *sync)
+{
+    const struct sh_device *linked = sync->picked.linked;
+    if (sync->told_level || level_of(sync).kind == SH_LEVEL_CALIBRATED)
+        return;
+    sync->told_level = true;
+    sh_output_note(
+        sync->config->out,
+        "The signal of this pair of devices at one metre is not calibrated, so they must be "
+        "nearer than a metre. %s `simhop calibrate` helps.",
+        linked ? "Running" : "Once they are linked,");
+}
+
 static void on_pick(const struct sh_nearby_pick *pick, void *user)
 {
     struct sync *sync = user;
@@ -238,6 +265,7 @@ static void on_pick(const struct sh_nearby_pick *pick, void *user)
     /* Scanning and a connection fight for the radio's time. */
     if (sync->edge.ble->driver->scan(sync->edge.ble, false) != SH_OK)
         sh_log("sync: scanning could not be stopped");
+    tell_level(sync);
     connect_begin(sync, SH_CONNECT_TIMEOUT, false);
 }
 
@@ -260,6 +288,12 @@ static void on_hint(const char *text, void *user)
     sh_output_note(sync->config->out, "%s", text);
 }
 
+static double on_level(const struct sh_device *linked, void *user)
+{
+    const struct sync *sync = user;
+    return sh_linked_level(sync->config->registry, &sync->edge, linked);
+}
+
 static void on_nearby_failed(enum sh_cause cause, void *user)
 {
     quit(user, cause);
@@ -271,20 +305,13 @@ static const struct sh_nearby_ops nearby_ops = {
     .hint = on_hint,
     .pick = on_pick,
     .failed = on_nearby_failed,
+    .level = on_level,
 };
 
 static void on_heard(const struct sh_ble_heard *heard, void *user)
 {
     struct sync *sync = user;
     sh_nearby_heard(sync->nearby, heard, sh_now());
-}
-
-/* What the anchor states, else what is known of the air. */
-static struct sh_level level_of(const struct sync *sync)
-{
-    int8_t stated = sync->picked.advert.ref1m_dbm;
-    return sh_level_best((double)NAN,
-                         stated == SH_ADVERT_UNKNOWN_POWER ? sync->edge.ref1m_dbm : stated);
 }
 
 static void fill_config(const struct sync *sync, struct sh_session_config *config)
@@ -300,6 +327,7 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .wall = sync->edge.wall,
                                          .link_count = sync->edge.link_count,
                                          .level = level_of(sync),
+                                         .policy = from->policy,
                                          .peer_name = from->anchor,
                                          .dir = from->dir,
                                          .incoming_dir = sync->incoming_dir,
@@ -455,20 +483,6 @@ static char *join(const char *folder, const char *name)
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
-/* Of the linked devices the anchors whose token still holds. */
-static enum sh_cause load_linked(struct sync *sync)
-{
-    size_t count = 0;
-    SH_TRY(
-        sh_registry_list_devices(sync->config->registry, sync->edge.wall, &sync->linked, &count));
-    for (size_t i = 0; i < count; i++) {
-        const struct sh_device *device = &sync->linked[i];
-        if (device->relation == SH_DEVICE_IS_ANCHOR && device->state == SH_DEVICE_AUTHORISED)
-            sync->linked[sync->linked_count++] = *device;
-    }
-    return SH_OK;
-}
-
 static enum sh_cause start(struct sync *sync)
 {
     const struct sh_sync_config *config = sync->config;
@@ -478,10 +492,12 @@ static enum sh_cause start(struct sync *sync)
     if (!sync->incoming_dir || !sync->bundle_dir)
         return SH_ENV_NO_MEMORY;
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
-    SH_TRY(load_linked(sync));
+    SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
-    SH_TRY(sh_nearby_new(sync->linked, sync->linked_count, config->anchor, &nearby_ops, sync,
-                         sh_now(), &sync->nearby));
+    SH_TRY(sh_nearby_new(sync->linked.devices, sync->linked.count, config->anchor, &nearby_ops,
+                         sync, sh_now(), &sync->nearby));
+    if (config->policy == SH_POLICY_OFF)
+        sh_nearby_take_far(sync->nearby);
     SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
     return sh_edge_run(&sync->edge);
 }
@@ -503,7 +519,7 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
     sh_nearby_free(sync->nearby);
     sh_ask_free(sync->ask);
     sh_edge_close(&sync->edge);
-    free(sync->linked);
+    sh_linked_clear(&sync->linked);
     free(sync->incoming_dir);
     free(sync->bundle_dir);
     free(sync);

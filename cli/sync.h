@@ -22,6 +22,7 @@ struct sh_sync_config {
     const char *eid; /* "" = unknown */
     int device_kind;
     int code_fd;
+    enum sh_proximity_policy policy;
     bool pair;      /* with a code, even where we are linked */
     bool take_wifi; /* Wi-Fi Direct may cost this device's own Wi-Fi link meanwhile */
     sh_ms started;

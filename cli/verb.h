@@ -22,6 +22,6 @@ struct sh_verb {
 };
 
 extern const struct sh_verb sh_verb_share, sh_verb_sync, sh_verb_bundle, sh_verb_devices,
-    sh_verb_doctor;
+    sh_verb_doctor, sh_verb_proximity, sh_verb_calibrate;
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `simhop devices`: what the registry knows of linked devices, and `revoke`. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -70,9 +71,33 @@ static struct when when(int64_t seconds)
     return w;
 }
 
+/* A clock that went back makes nothing younger than today. */
+static int64_t days_since(int64_t then)
+{
+    int64_t now = (int64_t)time(NULL);
+    return now > then ? (now - then) / 86400 : 0;
+}
+
 /* ---- One device ---- */
 
-static void device_json(struct sh_output *out, const struct sh_device *device)
+/* known: NULL if the level at one metre was never calibrated. */
+static void level_json(cJSON *event, const struct sh_known_level *known)
+{
+    if (!known) {
+        cJSON_AddNullToObject(event, "calibration");
+        return;
+    }
+    cJSON *object = cJSON_AddObjectToObject(event, "calibration");
+    sh_json_double(object, "dbm", known->dbm, 1);
+    sh_json_double(object, "spread", known->spread_db, 2);
+    sh_json_uint(object, "samples", known->samples);
+    sh_json_uint(object, "positions", known->positions);
+    sh_json_text(object, "adapter", known->adapter);
+    sh_json_int(object, "time", known->time);
+}
+
+static void device_json(struct sh_output *out, const struct sh_device *device,
+                        const struct sh_known_level *known)
 {
     char id[ID_DIGITS + 1], serial[2 * SH_SERIAL_SIZE + 1];
     cJSON *event = sh_json_event(out, "device");
@@ -92,6 +117,13 @@ static void device_json(struct sh_output *out, const struct sh_device *device)
     sh_json_uint(event, "last_revision", device->last_revision);
     sh_json_double(event, "metres", device->metres, 2);
     sh_json_uint(event, "proximity_samples", device->proximity_samples);
+    bool measured = !isnan(device->score_db);
+    sh_json_double(event, "score", device->score_db, 2);
+    sh_json_double(event, "spread", device->spread_db, 2);
+    sh_json_double(event, "rate", device->rate_hz, 1);
+    sh_json_text(event, "level", measured ? sh_level_kind_name(device->level) : NULL);
+    sh_json_text(event, "policy", measured ? sh_policy_name(device->policy) : NULL);
+    level_json(event, known);
     sh_json_emit(out, event);
 }
 
@@ -105,7 +137,35 @@ static void device_line(struct sh_output *out, const struct sh_device *device)
                    when(device->last_seen).text, name);
 }
 
-static void device_text(struct sh_output *out, const struct sh_device *device, uint64_t receipts)
+static void proximity_text(struct sh_output *out, const struct sh_device *device)
+{
+    if (!device->proximity_samples)
+        return;
+    sh_output_note(out, "When linked:    %.1f m away, by %u samples", device->metres,
+                   device->proximity_samples);
+    if (!isnan(device->score_db))
+        sh_output_note(out,
+                       "                %+.1f dB to one metre (level %s), spread %.1f dB, "
+                       "%.0f a second, rule %s",
+                       device->score_db, sh_level_kind_name(device->level), device->spread_db,
+                       device->rate_hz, sh_policy_name(device->policy));
+}
+
+static void level_text(struct sh_output *out, const struct sh_device *device,
+                       const struct sh_known_level *known)
+{
+    if (known)
+        sh_output_note(out,
+                       "At one metre:   %.1f dBm, spread %.1f dB, by %u samples in %u positions, "
+                       "%s (%" PRId64 " days ago) by %s",
+                       known->dbm, known->spread_db, known->samples, known->positions,
+                       when(known->time).text, days_since(known->time), known->adapter);
+    else if (device->relation == SH_DEVICE_IS_ANCHOR)
+        sh_output_note(out, "At one metre:   not calibrated, see `simhop calibrate`");
+}
+
+static void device_text(struct sh_output *out, const struct sh_device *device, uint64_t receipts,
+                        const struct sh_known_level *known)
 {
     char id[ID_DIGITS + 1], serial[2 * SH_SERIAL_SIZE + 1];
     id_text(device, id);
@@ -123,9 +183,8 @@ static void device_text(struct sh_output *out, const struct sh_device *device, u
     sh_output_note(out, "Token ends:     %s", when(device->not_after).text);
     sh_output_note(out, "Last revision:  %" PRIu64, device->last_revision);
     sh_output_note(out, "Receipts:       %" PRIu64, receipts);
-    if (device->proximity_samples)
-        sh_output_note(out, "When linked:    %.1f m away, by %u samples", device->metres,
-                       device->proximity_samples);
+    proximity_text(out, device);
+    level_text(out, device, known);
 }
 
 /* ---- Which device is meant ---- */
@@ -166,13 +225,23 @@ static enum sh_cause choose(struct list *list, const char *word)
 
 /* ---- Actions ---- */
 
+/* Who is an anchor to us is heard by us; a level that cannot be read is one that is not known. */
+static const struct sh_known_level *find_level(struct sh_registry *registry,
+                                               const struct sh_device *device,
+                                               struct sh_known_level *level)
+{
+    bool found = device->relation == SH_DEVICE_IS_ANCHOR &&
+                 sh_registry_get_level(registry, device->id, NULL, level) == SH_OK;
+    return found ? level : NULL;
+}
+
 static enum sh_cause list_all(struct sh_registry *registry, struct list *list,
                               struct sh_output *out)
 {
-    (void)registry;
+    struct sh_known_level level;
     for (size_t i = 0; i < list->count; i++) {
         if (sh_output_is_json(out))
-            device_json(out, &list->devices[i]);
+            device_json(out, &list->devices[i], find_level(registry, &list->devices[i], &level));
         else
             device_line(out, &list->devices[i]);
     }
@@ -190,11 +259,13 @@ static enum sh_cause show(struct sh_registry *registry, struct list *list, struc
 {
     for (size_t i = 0; i < list->count; i++) {
         uint64_t receipts = 0;
+        struct sh_known_level level;
+        const struct sh_known_level *known = find_level(registry, &list->devices[i], &level);
         SH_TRY(sh_registry_count_receipts(registry, list->devices[i].id, &receipts));
         if (sh_output_is_json(out))
-            device_json(out, &list->devices[i]);
+            device_json(out, &list->devices[i], known);
         else
-            device_text(out, &list->devices[i], receipts);
+            device_text(out, &list->devices[i], receipts, known);
     }
     return SH_OK;
 }
@@ -203,10 +274,11 @@ static enum sh_cause revoke(struct sh_registry *registry, struct list *list, str
 {
     for (size_t i = 0; i < list->count; i++) {
         struct sh_device *device = &list->devices[i];
+        struct sh_known_level level;
         SH_TRY(sh_registry_set_state(registry, device->id, device->relation, SH_DEVICE_REVOKED));
         device->state = SH_DEVICE_REVOKED;
         if (sh_output_is_json(out))
-            device_json(out, device);
+            device_json(out, device, find_level(registry, device, &level));
         else
             sh_output_note(out, "Revoked: %s (%s)", device->name, relation_name(device));
     }

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "cli/consent.h"
 #include "cli/files.h"
 #include "cli/share.h"
 #include "cli/verb.h"
@@ -12,6 +14,7 @@ struct values {
     struct sh_common common;
     const char *bundle, *consent, *kind;
     struct sh_list items;
+    int64_t code_fd;
     bool once, unlock;
 };
 
@@ -22,6 +25,8 @@ static const struct sh_option options[] = {
      offsetof(struct values, items)},
     {"consent", 0, SH_OPTION_TEXT, "WAY", "How a person confirms: code (the default).",
      offsetof(struct values, consent)},
+    {"code-fd", 0, SH_OPTION_NUMBER, "N", "Read the answer to a question from this descriptor (0).",
+     offsetof(struct values, code_fd)},
     {"once", 0, SH_OPTION_FLAG, NULL, "End after the first device.", offsetof(struct values, once)},
     {"unlock", 0, SH_OPTION_FLAG, NULL, "Open pairing again after too many wrong codes.",
      offsetof(struct values, unlock)},
@@ -113,6 +118,8 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     SH_TRY(open_shared(v, identity, &shared));
     if (v->unlock)
         SH_TRY(sh_registry_unlock(registry));
+    SH_TRY(sh_consent_policy(&v->common, out, v->code_fd >= 0 ? (int)v->code_fd : STDIN_FILENO,
+                             &config.policy));
     config.identity = identity;
     config.registry = registry;
     config.items = shared.items;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/arrived.h"
+#include "cli/consent.h"
 #include "cli/sync.h"
 #include "cli/verb.h"
 #include "profile/activation_code.h"
@@ -128,6 +129,7 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     SH_TRY(sh_registry_open(v->common.state, &registry));
     SH_TRY(sh_identity_load(v->common.state, &identity));
     SH_TRY(open_dir(v->dir ? v->dir : ".", dir));
+    SH_TRY(sh_consent_policy(&v->common, out, config.code_fd, &config.policy));
     config.identity = identity;
     config.registry = registry;
     SH_TRY(sh_sync_run(&config));

@@ -59,6 +59,8 @@ struct sh_ble_driver {
     /* Can the radio be used at this moment? SH_OK, or what is wrong with it (a switch, the adapter, the daemon): what stands
      * behind a connection that broke. Looks without waiting. NULL: it always can. */
     enum sh_cause (*state)(struct sh_ble *ble);
+    /* The address of the adapter that is used, "" while none is. NULL: there is only one, of the driver's name. */
+    const char *(*adapter)(const struct sh_ble *ble);
     /* Closes all, streams too; what a closed one still has is sent as far as it goes at once. The
      * object is gone; may be called from its own callbacks. */
     void (*free)(struct sh_ble *ble);

@@ -484,6 +484,11 @@ static enum sh_cause bluez_state(struct sh_ble *ble)
     return repeat_trouble(&radio->trouble);
 }
 
+static const char *bluez_adapter(const struct sh_ble *ble)
+{
+    return ((const struct sh_bluez_radio *)ble)->adapter.address;
+}
+
 static void radio_close(struct sh_bluez_radio *radio)
 {
     struct event **events[] = {&radio->kick, &radio->grace, &radio->reassert, &radio->watch};
@@ -517,6 +522,7 @@ static const struct sh_ble_driver driver = {
     .connect = bluez_connect,
     .sample = bluez_sample,
     .state = bluez_state,
+    .adapter = bluez_adapter,
     .free = bluez_free,
 };
 

@@ -180,6 +180,8 @@ static enum sh_cause copy_config(struct sh_handshake *hs, const struct sh_handsh
 {
     hs->role = config->role;
     hs->reconnect = config->reconnect;
+    hs->near_is_optional = config->near_is_optional;
+    hs->near_is_strict = config->rule == SH_PROXIMITY_STRICT;
     memcpy(hs->device_id, config->device_id, sizeof(hs->device_id));
     memcpy(hs->advertised_id, config->advertised_id, sizeof(hs->advertised_id));
     hs->link_count = SH_MIN(config->link_count, (size_t)SH_LINKS_MAX);

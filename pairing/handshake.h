@@ -39,6 +39,7 @@ struct sh_handshake_config {
     const struct sh_heard_id
         *heard; /* secondary: advertisements of this anchor, at most SH_HEARD_MAX count; copied */
     size_t heard_count;
+    bool near_is_optional; /* the person agreed: our own measurement is said, but does not refuse */
 };
 
 /* What both sides know at the end. Wiped and freed with the handshake; valid during done(). */

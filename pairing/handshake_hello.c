@@ -165,7 +165,8 @@ void sh_hs_begin_watch(struct sh_handshake *hs)
 enum sh_cause sh_hs_watch_tick(struct sh_handshake *hs)
 {
     struct sh_proximity_estimate estimate = sh_proximity_at(hs->watch, hs->now);
-    if (estimate.verdict != SH_PROXIMITY_REJECT || estimate.metres < AWAY_M) {
+    if (hs->near_is_optional || estimate.verdict != SH_PROXIMITY_REJECT ||
+        estimate.metres < AWAY_M) {
         hs->away_since = SH_NEVER;
         return SH_OK;
     }
@@ -210,6 +211,7 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
     uint8_t commitment[SH_COMMITMENT_SIZE];
     simhop__proximity__init(&statement);
     statement.accept = estimate->verdict == SH_PROXIMITY_ACCEPT;
+    statement.not_demanded = hs->near_is_optional;
     if (!isnan(estimate->metres) && estimate->metres < 4e6)
         statement.millimetres = (uint32_t)(estimate->metres * 1000.0);
     statement.confidence_percent = estimate->confidence_percent;
@@ -217,7 +219,7 @@ static enum sh_cause send_proximity(struct sh_handshake *hs)
     if (!isnan(estimate->level_dbm))
         statement.level_centi_dbm = (int32_t)(estimate->level_dbm * 100.0);
     statement.backend = estimate->evidence.sounding ? sounding : rssi;
-    if (statement.accept) {
+    if (statement.accept || hs->near_is_optional) {
         SH_TRY(sh_samples_commit(&hs->result.samples, hs->nonce, commitment));
         statement.commitment = (ProtobufCBinaryData){sizeof(commitment), commitment};
     }
@@ -246,7 +248,7 @@ enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payloa
     const Simhop__Proximity *statement = (const Simhop__Proximity *)message;
     SH_TRY(keep_said(&hs->peer_proximity, payload));
     hs->have_peer_proximity = true;
-    if (!statement->accept)
+    if (!statement->accept && (!statement->not_demanded || hs->near_is_strict))
         return sh_fail(SH_NEAR_PEER_TOO_FAR, "the other device estimates %.1f m",
                        (double)statement->millimetres / 1000.0);
     if (statement->commitment.len != SH_COMMITMENT_SIZE)
@@ -262,6 +264,9 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     if (hs->state != STATE_MEASURE)
         return SH_OK;
     struct sh_proximity_estimate estimate = sh_proximity_at(hs->proximity, hs->now);
+    if (hs->near_is_optional &&
+        hs->now >= hs->deadline) /* a radio that says nothing is no reason either */
+        estimate = sh_proximity_finish(hs->proximity);
     bool decided = estimate.verdict != SH_PROXIMITY_UNDECIDED;
     if (decided || hs->now >= hs->proximity_said + METER_MS) {
         hs->proximity_said = hs->now;
@@ -272,13 +277,14 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     hs->result.proximity = estimate;
     hs->sampling = false;
     hs->ops->sample(false, hs->user);
-    if (estimate.verdict == SH_PROXIMITY_REJECT) {
+    if (estimate.verdict == SH_PROXIMITY_REJECT && !hs->near_is_optional) {
         SH_TRY(send_proximity(hs));
         return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m%s", estimate.metres,
                        sh_nearness_hint(&estimate));
     }
     if (hs->role == SH_SECONDARY)
         SH_TRY(send_proximity(hs));
-    sh_hs_go(hs, STATE_PEER_MEASURE, "near");
+    sh_hs_go(hs, STATE_PEER_MEASURE,
+             estimate.verdict == SH_PROXIMITY_ACCEPT ? "near" : "not near, which is not demanded");
     return hs->have_peer_proximity ? both_near(hs) : SH_OK;
 }

@@ -40,7 +40,7 @@ struct sh_handshake {
     const struct sh_handshake_ops *ops;
     void *user;
     enum sh_role role;
-    bool reconnect;
+    bool reconnect, near_is_optional, near_is_strict;
     uint8_t device_id[SH_DEVICE_ID_SIZE];
     char name[SH_NAME_MAX + 1];
     char want_peer_name[SH_NAME_MAX + 1];

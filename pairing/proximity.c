@@ -21,6 +21,8 @@
 #define STRICT_DB     2.0
 #define MEAN_WEIGHT   0.5
 
+#define LEAST_MARGIN_DB 0.01
+
 #define TOUCH_MS           1000
 #define FAR_MS             1500
 #define LIVE_MS            500 /* what the metres of a meter are of */
@@ -433,6 +435,20 @@ struct sh_proximity_estimate sh_proximity_finish(struct sh_proximity *proximity)
     }
     decide(proximity, &estimate);
     return estimate;
+}
+
+double sh_proximity_margin(const struct sh_proximity_estimate *estimate)
+{
+    const struct sh_proximity_evidence *evidence = &estimate->evidence;
+    bool accepted = estimate->verdict == SH_PROXIMITY_ACCEPT;
+    double margin = evidence->margin_db;
+    if (isnan(margin))
+        return SH_MARGIN_NONE_DB;
+    if (!isnan(evidence->asymmetry_db))
+        margin = fmin(margin, SH_ASYMMETRY_DB - fabs(evidence->asymmetry_db));
+    /* The verdict stands on the right side also where the level was not what decided. */
+    margin = accepted ? fmax(margin, 0.0) : fmin(margin, -LEAST_MARGIN_DB);
+    return fmax(margin, SH_MARGIN_NONE_DB);
 }
 
 sh_ms sh_proximity_decided_at(const struct sh_proximity *proximity)

@@ -133,6 +133,12 @@ struct sh_proximity_estimate sh_proximity_at(struct sh_proximity *proximity, sh_
  * rejects. approach: as sh_proximity_at at the time of the last sample. */
 struct sh_proximity_estimate sh_proximity_finish(struct sh_proximity *proximity);
 
+/* How clear a verdict is, in dB: 0 or more if accepted, below 0 if refused, always finite, higher = nearer. By how much the
+ * score is above what the rule asked for, or the asymmetry below what it allows, whichever is less; SH_MARGIN_NONE_DB if
+ * nothing was heard. */
+#define SH_MARGIN_NONE_DB (-100.0)
+double sh_proximity_margin(const struct sh_proximity_estimate *estimate);
+
 /* Time of the sample at which `measure` decided; of the last one before. */
 sh_ms sh_proximity_decided_at(const struct sh_proximity *proximity);
 

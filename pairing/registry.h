@@ -2,7 +2,7 @@
 /*
  * The registry: SQLite (WAL, synchronous FULL, busy time-out 2 s) in registry.db of the state
  * folder, mode 0600. Several processes may use it at once. It holds linked devices, attempts and
- * the lock, revisions, received items, receipts. The schema version stands in user_version; older
+ * the lock, revisions, received items, receipts, levels at one metre. The schema version stands in user_version; older
  * ones are migrated in one transaction, newer ones are refused. Every function fails with
  * env.registry (the detail says what SQLite said), store.no-space, store.read-only, env.permission,
  * env.no-memory; what cannot be kept at all (a length or state that the caller had to check) is
@@ -13,6 +13,7 @@
 
 #include "crypto/cert.h"
 #include "crypto/identity.h"
+#include "pairing/policy.h"
 
 struct sh_registry;
 
@@ -56,7 +57,14 @@ struct sh_device {
     /* What the nearness check said when it was linked. */
     double metres; /* NAN: not said */
     unsigned proximity_samples;
+    double score_db, spread_db, rate_hz; /* NAN: not said */
+    enum sh_level_kind level;            /* these two only if the score is said */
+    enum sh_proximity_policy policy;
 };
+
+/* Takes over what the measurement of this estimate rests on. */
+void sh_device_set_proximity(struct sh_device *device, const struct sh_proximity_estimate *estimate,
+                             enum sh_proximity_policy policy);
 
 const char *sh_device_state_name(enum sh_device_state state); /* "authorised" */
 
@@ -81,6 +89,26 @@ SH_MUST_USE enum sh_cause sh_registry_set_state(struct sh_registry *registry,
                                                 const uint8_t id[SH_DEVICE_ID_SIZE],
                                                 enum sh_device_relation relation,
                                                 enum sh_device_state state);
+
+/* ---- Levels at one metre (registry_levels.c) ----
+ * Of a device as heard by an adapter of ours, measured by `simhop calibrate`. */
+#define SH_ADAPTER_MAX 63
+struct sh_known_level {
+    uint8_t id[SH_DEVICE_ID_SIZE];
+    char adapter[SH_ADAPTER_MAX + 1]; /* its address, or "sim" */
+    double dbm, spread_db;
+    unsigned samples, positions; /* positions: blocks of 250 ms in which it was heard */
+    int64_t time;                /* seconds since 1970 */
+};
+
+/* Inserts or replaces by (id, adapter). Values that are not finite are internal.bug. */
+SH_MUST_USE enum sh_cause sh_registry_put_level(struct sh_registry *registry,
+                                                const struct sh_known_level *level);
+/* adapter NULL: the newest one of any. Fails with linked.unknown if there is none. */
+SH_MUST_USE enum sh_cause sh_registry_get_level(struct sh_registry *registry,
+                                                const uint8_t id[SH_DEVICE_ID_SIZE],
+                                                const char *adapter,
+                                                struct sh_known_level *ret_level);
 
 /* ---- Attempts and the lock (anchor) ----
  * An attempt is charged, durably, before the verifier's first message leaves, and never refunded:

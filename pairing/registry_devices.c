@@ -8,7 +8,8 @@
 
 #define COLUMNS                                                                                    \
     "id, relation, name, kind, eid, state, linked_at, last_seen, serial, not_after, epoch,"        \
-    " last_revision, public_key, token, ca, resolving_key, metres, proximity_samples"
+    " last_revision, public_key, token, ca, resolving_key, metres, proximity_samples,"             \
+    " score, spread, rate, level, policy"
 
 const char *sh_device_state_name(enum sh_device_state state)
 {
@@ -23,6 +24,18 @@ const char *sh_device_state_name(enum sh_device_state state)
         return "revoked";
     }
     return "revoked";
+}
+
+void sh_device_set_proximity(struct sh_device *device, const struct sh_proximity_estimate *estimate,
+                             enum sh_proximity_policy policy)
+{
+    device->metres = estimate->metres;
+    device->proximity_samples = estimate->samples;
+    device->score_db = estimate->evidence.score_db;
+    device->spread_db = estimate->evidence.spread_db;
+    device->rate_hz = estimate->evidence.rate_hz;
+    device->level = estimate->evidence.level;
+    device->policy = policy;
 }
 
 static void bind_device(sqlite3_stmt *stmt, const struct sh_device *device)
@@ -45,6 +58,11 @@ static void bind_device(sqlite3_stmt *stmt, const struct sh_device *device)
     sh_db_bind_blob(stmt, 16, device->resolving_key, sizeof(device->resolving_key));
     sh_db_bind_double(stmt, 17, device->metres);
     sh_db_bind_int(stmt, 18, device->proximity_samples);
+    sh_db_bind_double(stmt, 19, device->score_db);
+    sh_db_bind_double(stmt, 20, device->spread_db);
+    sh_db_bind_double(stmt, 21, device->rate_hz);
+    sh_db_bind_int(stmt, 22, (int64_t)device->level);
+    sh_db_bind_int(stmt, 23, (int64_t)device->policy);
 }
 
 static bool known_state(int64_t state)
@@ -57,11 +75,17 @@ static bool known_relation(int64_t relation)
     return relation == SH_DEVICE_IS_ANCHOR || relation == SH_DEVICE_IS_SECONDARY;
 }
 
+static double double_or_nan(sqlite3_stmt *stmt, int column)
+{
+    bool none = sqlite3_column_type(stmt, column) == SQLITE_NULL;
+    return none ? (double)NAN : sqlite3_column_double(stmt, column);
+}
+
 static bool read_device(sqlite3_stmt *stmt, struct sh_device *device)
 {
     int64_t relation = sqlite3_column_int64(stmt, 1);
     int64_t state = sqlite3_column_int64(stmt, 5);
-    bool none = sqlite3_column_type(stmt, 16) == SQLITE_NULL;
+    int64_t level = sqlite3_column_int64(stmt, 21), policy = sqlite3_column_int64(stmt, 22);
     *device = (struct sh_device){
         .relation = (enum sh_device_relation)relation,
         .kind = sqlite3_column_int(stmt, 3),
@@ -71,10 +95,16 @@ static bool read_device(sqlite3_stmt *stmt, struct sh_device *device)
         .not_after = sqlite3_column_int64(stmt, 9),
         .epoch = (uint64_t)sqlite3_column_int64(stmt, 10),
         .last_revision = (uint64_t)sqlite3_column_int64(stmt, 11),
-        .metres = none ? (double)NAN : sqlite3_column_double(stmt, 16),
+        .metres = double_or_nan(stmt, 16),
         .proximity_samples = (unsigned)sqlite3_column_int64(stmt, 17),
+        .score_db = double_or_nan(stmt, 18),
+        .spread_db = double_or_nan(stmt, 19),
+        .rate_hz = double_or_nan(stmt, 20),
+        .level = (enum sh_level_kind)level,
+        .policy = (enum sh_proximity_policy)policy,
     };
-    return known_relation(relation) && known_state(state) &&
+    return known_relation(relation) && known_state(state) && level >= SH_LEVEL_ASSUMED &&
+           level <= SH_LEVEL_CALIBRATED && policy >= SH_POLICY_NORMAL && policy <= SH_POLICY_OFF &&
            sh_db_blob_exact(stmt, 0, device->id, sizeof(device->id)) &&
            sh_db_text(stmt, 2, device->name, sizeof(device->name)) &&
            sh_db_text(stmt, 4, device->eid, sizeof(device->eid)) &&
@@ -95,7 +125,7 @@ enum sh_cause sh_registry_put_device(struct sh_registry *registry, const struct 
     sh_autostmt sqlite3_stmt *stmt = NULL;
     SH_TRY(sh_db_prepare(registry,
                          "INSERT OR REPLACE INTO devices (" COLUMNS ")"
-                         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                          &stmt));
     bind_device(stmt, device);
     return sh_db_run(registry, stmt);

@@ -53,6 +53,21 @@ const char *const sh_registry_steps[SH_REGISTRY_VERSION] = {
     /* 2: what the nearness check said */
     "ALTER TABLE devices ADD COLUMN metres REAL;"
     "ALTER TABLE devices ADD COLUMN proximity_samples INTEGER NOT NULL DEFAULT 0;",
+    /* 3: the rest of what it rested on; levels at one metre that were measured, of a peer and an adapter of ours */
+    "ALTER TABLE devices ADD COLUMN score REAL;"
+    "ALTER TABLE devices ADD COLUMN spread REAL;"
+    "ALTER TABLE devices ADD COLUMN rate REAL;"
+    "ALTER TABLE devices ADD COLUMN level INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE devices ADD COLUMN policy INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE levels ("
+    " id BLOB NOT NULL,"
+    " adapter TEXT NOT NULL,"
+    " dbm REAL NOT NULL,"
+    " spread REAL NOT NULL,"
+    " samples INTEGER NOT NULL,"
+    " positions INTEGER NOT NULL,"
+    " time INTEGER NOT NULL,"
+    " PRIMARY KEY (id, adapter)) WITHOUT ROWID;",
 };
 
 enum sh_cause sh_db_version(struct sh_registry *registry, int *ret_version)
@@ -73,8 +88,8 @@ enum sh_cause sh_db_version(struct sh_registry *registry, int *ret_version)
 
 static enum sh_cause run_steps(struct sh_registry *registry)
 {
-    static const char *const stamps[SH_REGISTRY_VERSION] = {"PRAGMA user_version = 1",
-                                                            "PRAGMA user_version = 2"};
+    static const char *const stamps[SH_REGISTRY_VERSION] = {
+        "PRAGMA user_version = 1", "PRAGMA user_version = 2", "PRAGMA user_version = 3"};
     int version = 0;
     /* Read again inside the transaction: another process may have been first. */
     SH_TRY(sh_db_version(registry, &version));

@@ -107,10 +107,11 @@ static void an_amplifier(void **state SH_UNUSED)
 
 static void the_weakest_advertisements(void **state SH_UNUSED)
 {
-    struct run run = run_of((struct run){.strict = true, .stepped = true});
+    struct run run = run_of((struct run){.anchor_policy = SH_POLICY_STRICT, .stepped = true});
     expect_both(&run, SH_NEAR_UNHEARD);
     assert_true(run.nearness[SH_ANCHOR].unheard);
-    run = run_of((struct run){.strict = true, .stepped = true, .weak_heard = true});
+    run = run_of(
+        (struct run){.anchor_policy = SH_POLICY_STRICT, .stepped = true, .weak_heard = true});
     expect_both(&run, SH_OK);
     assert_true(run.nearness[SH_ANCHOR].stepped && !run.nearness[SH_ANCHOR].unheard);
     run = run_of((struct run){.stepped = true});

@@ -299,8 +299,10 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .dir = world->out,
                                          .incoming_dir = world->incoming,
                                          .bundle_dir = world->bundles};
+    if (run)
+        config->policy = role == SH_ANCHOR ? run->anchor_policy : run->secondary_policy;
     if (run && role == SH_ANCHOR)
-        config->rule = run->strict ? SH_PROXIMITY_STRICT : SH_PROXIMITY_NORMAL;
+        config->level.dbm += run->anchor_level_db;
     if (run && run->stepped) {
         config->stepped = sent;
         config->stepped_count = SH_COUNT(sent);

@@ -39,9 +39,10 @@ struct run {
     bool ble_carries;                /* ble is among --links */
     double distance_m;               /* 0 = 0.25 */
     int louder_db[2];                /* by enum sh_role: what that side hears is amplified */
-    bool strict;                     /* the anchor's rule */
     bool stepped, weak_heard;        /* the anchor stepped its power; the weakest was heard */
-    unsigned wrong_codes;            /* typed before the right one */
+    double anchor_level_db; /* by so much the anchor is wrong about the level at one metre */
+    enum sh_proximity_policy anchor_policy, secondary_policy;
+    unsigned wrong_codes; /* typed before the right one */
     bool never_type;
     enum fault_kind fault;
     unsigned fault_step; /* from 0 */

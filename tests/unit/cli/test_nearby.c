@@ -193,11 +193,107 @@ static void nobody_is_waited_for_long(void **state)
     }
 }
 
+/* Who agreed to go without nearness takes who is heard, but the nearer of two. */
+static void who_is_far_is_taken_if_that_is_agreed(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct sh_nearby *nearby = NULL;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+    sh_nearby_take_far(nearby);
+    for (sh_ms now = 1000; now < 2000; now += EVERY_MS) {
+        hear(nearby, "farther", FAR_DBM - 6, now);
+        hear(nearby, "far", FAR_DBM, now + 1);
+        sh_nearby_tick(nearby, now + 2);
+    }
+    assert_int_equal(seen.picks, 1);
+    assert_string_equal(seen.address, "far");
+    sh_nearby_free(nearby);
+}
+
+static double quiet_level(const struct sh_device *linked, void *user)
+{
+    (void)user;
+    assert_string_equal(linked->name, "anchor");
+    return FAR_DBM - 2;
+}
+
+/* One whose level at one metre is known to be low is near where another one would be far; and it is recognised. */
+static void a_calibrated_level_counts(void **state)
+{
+    (void)state;
+    for (int linked = 0; linked < 2; linked++) {
+        struct sh_nearby_ops with_level = ops;
+        struct sh_device device = {.name = "anchor"};
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        struct sh_advert advert = {
+            .version = SH_ADVERT_VERSION, .psm = 0x80, .ref1m_dbm = SH_ADVERT_UNKNOWN_POWER};
+        uint8_t payload[SH_ADVERT_MAX];
+        with_level.level = quiet_level;
+        memset(device.resolving_key, linked ? 7 : 8, sizeof(device.resolving_key));
+        uint8_t key[SH_RESOLVING_KEY_SIZE];
+        memset(key, 7, sizeof(key));
+        assert_int_equal(sh_rotating_id_new(key, advert.id), SH_OK);
+        struct sh_ble_heard heard = {.address = "anchor", .rssi_dbm = FAR_DBM};
+        heard.payload = SH_BYTES(payload, sh_advert_encode(&advert, payload));
+        assert_int_equal(sh_nearby_new(&device, 1, NULL, &with_level, &seen, 1000, &nearby), SH_OK);
+        for (sh_ms now = 1000; now < 2000; now += EVERY_MS) {
+            sh_nearby_heard(nearby, &heard, now);
+            sh_nearby_tick(nearby, now + 2);
+        }
+        assert_int_equal(seen.picks, linked);
+        sh_nearby_free(nearby);
+    }
+}
+
+struct watched {
+    struct seen seen; /* first: the other callbacks count there */
+    unsigned near, far, nobody;
+};
+
+static void on_watched(const struct sh_device *linked, const struct sh_proximity_estimate *estimate,
+                       void *user)
+{
+    struct watched *watched = user;
+    assert_null(linked);
+    if (!estimate)
+        watched->nobody++;
+    else if (estimate->verdict == SH_PROXIMITY_ACCEPT)
+        watched->near++;
+    else if (estimate->verdict == SH_PROXIMITY_REJECT)
+        watched->far++;
+}
+
+/* A meter goes on whoever is near, far or nobody, for longer than any deadline. */
+static void who_watches_picks_nobody(void **state)
+{
+    (void)state;
+    struct sh_nearby_ops watching = ops;
+    struct watched watched = {0};
+    struct sh_nearby *nearby = NULL;
+    watching.watched = on_watched;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &watching, &watched, 1000, &nearby), SH_OK);
+    pass(nearby, NEAR_DBM, 1, 0, 1000, 11000);
+    pass(nearby, FAR_DBM, 1, 0, 11000, 61000);
+    for (sh_ms now = 61000; now < 81000; now += EVERY_MS)
+        sh_nearby_tick(nearby, now);
+    assert_int_equal(watched.seen.picks, 0);
+    assert_int_equal(watched.seen.cause, SH_OK);
+    assert_in_range(watched.near, 45, 60);
+    assert_in_range(watched.far, 240, 260);
+    assert_in_range(watched.nobody, 70, 81);
+    sh_nearby_free(nearby);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_one_that_is_there_is_picked_among_loud_strangers),
         cmocka_unit_test(one_that_is_heard_seldom_is_not_pushed_out),
+        cmocka_unit_test(who_is_far_is_taken_if_that_is_agreed),
+        cmocka_unit_test(a_calibrated_level_counts),
+        cmocka_unit_test(who_watches_picks_nobody),
         cmocka_unit_test(strangers_do_not_put_off_too_far),
         cmocka_unit_test(of_two_that_are_near_the_stronger_one),
         cmocka_unit_test(who_is_heard_late_but_stronger_is_picked),

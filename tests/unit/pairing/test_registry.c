@@ -21,6 +21,11 @@ static void fill(struct sh_device *device, unsigned n)
         .ca_len = 3,
         .metres = 0.5,
         .proximity_samples = 77,
+        .score_db = -0.25,
+        .spread_db = 2.5,
+        .rate_hz = 33.0,
+        .level = SH_LEVEL_CALIBRATED,
+        .policy = SH_POLICY_OFF,
     };
     memset(device->id, (int)n, sizeof(device->id));
     memset(device->serial, 0x11, sizeof(device->serial));
@@ -47,13 +52,14 @@ static void devices_roundtrip(void **state SH_UNUSED)
                      SH_LINKED_UNKNOWN);
     /* The same id in the other relation is another entry; the same key again replaces. */
     put.relation = SH_DEVICE_IS_SECONDARY;
-    put.metres = (double)NAN;
+    put.metres = put.score_db = put.spread_db = put.rate_hz = (double)NAN;
     assert_int_equal(sh_registry_put_device(registry, &put), SH_OK);
     strcpy(put.name, "renamed");
     assert_int_equal(sh_registry_put_device(registry, &put), SH_OK);
     assert_int_equal(sh_registry_get_device(registry, put.id, put.relation, &got), SH_OK);
     assert_string_equal(got.name, "renamed");
-    assert_true(isnan(got.metres));
+    assert_true(isnan(got.metres) && isnan(got.score_db) && isnan(got.spread_db) &&
+                isnan(got.rate_hz));
     struct sh_device *list = NULL;
     size_t count = 0;
     assert_int_equal(sh_registry_list_devices(registry, 0, &list, &count), SH_OK);
@@ -271,6 +277,43 @@ static void receipts(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+static void levels(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    struct sh_known_level put = {.adapter = "00:11:22:33:44:55",
+                                 .dbm = -61.5,
+                                 .spread_db = 3.25,
+                                 .samples = 301,
+                                 .positions = 40,
+                                 .time = 1000};
+    struct sh_known_level got;
+    memset(put.id, 7, sizeof(put.id));
+    assert_int_equal(sh_registry_get_level(registry, put.id, put.adapter, &got), SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_put_level(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_get_level(registry, put.id, put.adapter, &got), SH_OK);
+    assert_memory_equal(got.id, put.id, sizeof(put.id));
+    assert_string_equal(got.adapter, put.adapter);
+    assert_true(fabs(got.dbm + 61.5) < 1e-9 && fabs(got.spread_db - 3.25) < 1e-9);
+    assert_int_equal(got.samples, 301);
+    assert_int_equal(got.positions, 40);
+    assert_int_equal(got.time, 1000);
+    /* Of another adapter it is not known; of any, the newest counts; a new one replaces the old one. */
+    assert_int_equal(sh_registry_get_level(registry, put.id, "sim", &got), SH_LINKED_UNKNOWN);
+    strcpy(put.adapter, "sim");
+    put.time = 2000;
+    put.dbm = -55.0;
+    assert_int_equal(sh_registry_put_level(registry, &put), SH_OK);
+    put.dbm = -56.0;
+    assert_int_equal(sh_registry_put_level(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_get_level(registry, put.id, NULL, &got), SH_OK);
+    assert_true(fabs(got.dbm + 56.0) < 1e-9);
+    put.id[0] = 8;
+    assert_int_equal(sh_registry_get_level(registry, put.id, NULL, &got), SH_LINKED_UNKNOWN);
+    put.dbm = (double)NAN;
+    assert_int_equal(sh_registry_put_level(registry, &put), SH_INTERNAL_BUG);
+    sh_registry_close(registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +326,7 @@ int main(void)
         IN_FOLDER(revisions),
         IN_FOLDER(received_items),
         IN_FOLDER(receipts),
+        IN_FOLDER(levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

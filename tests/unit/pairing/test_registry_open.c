@@ -100,13 +100,14 @@ static void migrates_v1(void **state SH_UNUSED)
     static const uint8_t id[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     uint64_t revision = 0;
     struct sh_gate gate;
-    assert_int_equal(pragma(registry, "PRAGMA user_version"), 2);
+    assert_int_equal(pragma(registry, "PRAGMA user_version"), SH_REGISTRY_VERSION);
     assert_int_equal(sh_registry_get_device(registry, id, SH_DEVICE_IS_ANCHOR, &device), SH_OK);
     assert_string_equal(device.name, "Old phone");
     assert_int_equal(device.state, SH_DEVICE_AUTHORISED);
     assert_int_equal(device.public_key_len, 2);
     assert_true(isnan(device.metres));
     assert_int_equal(device.proximity_samples, 0);
+    assert_true(isnan(device.score_db) && isnan(device.spread_db) && isnan(device.rate_hz));
     assert_int_equal(sh_registry_gate(registry, "b", 1, &gate), SH_OK);
     assert_int_equal(gate.failures, 2);
     assert_int_equal(sh_registry_next_revision(registry, &revision), SH_OK);
@@ -136,11 +137,33 @@ static void migration_is_all_or_nothing(void **state SH_UNUSED)
     sqlite3_close(db);
 }
 
+/* Of the version before this one nothing is lost, and what was not kept then is unknown. */
+static void migrates_v2(void **state SH_UNUSED)
+{
+    behind(sh_registry_steps[0]);
+    behind(sh_registry_steps[1]);
+    behind(
+        "PRAGMA user_version = 2;"
+        "INSERT INTO devices VALUES (x'000102030405060708090a0b0c0d0e0f', 1, 'Phone', 1,"
+        " '', 2, 10, 20, zeroblob(16), 30, 4, 5, x'aabb', x'cc', x'dd', zeroblob(16), 0.5, 90);");
+    struct sh_registry *registry = open_it();
+    struct sh_device device;
+    struct sh_known_level level;
+    static const uint8_t id[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    assert_int_equal(pragma(registry, "PRAGMA user_version"), SH_REGISTRY_VERSION);
+    assert_int_equal(sh_registry_get_device(registry, id, SH_DEVICE_IS_ANCHOR, &device), SH_OK);
+    assert_true(fabs(device.metres - 0.5) < 1e-9);
+    assert_int_equal(device.proximity_samples, 90);
+    assert_true(isnan(device.score_db));
+    assert_int_equal(sh_registry_get_level(registry, id, NULL, &level), SH_LINKED_UNKNOWN);
+    sh_registry_close(registry);
+}
+
 static void newer_is_refused(void **state SH_UNUSED)
 {
     struct sh_registry *registry = open_it();
     sh_registry_close(registry);
-    behind("PRAGMA user_version = 3");
+    behind("PRAGMA user_version = 4");
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY_NEWER);
     assert_non_null(strstr(sh_detail(), "registry.db"));
     behind("PRAGMA user_version = -1");
@@ -172,7 +195,7 @@ static void corrupt_file(void **state SH_UNUSED)
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY);
     /* No tables in it, though the version says so. */
     unlink(path);
-    behind("PRAGMA user_version = 2");
+    behind("PRAGMA user_version = 3");
     struct sh_gate gate;
     registry = open_it();
     assert_int_equal(sh_registry_gate(registry, "b", 1, &gate), SH_ENV_REGISTRY);
@@ -309,6 +332,7 @@ int main(void)
         cmocka_unit_test(modes_whatever_the_umask),
         IN_FOLDER(durable_settings),
         IN_FOLDER(migrates_v1),
+        IN_FOLDER(migrates_v2),
         IN_FOLDER(migration_is_all_or_nothing),
         IN_FOLDER(newer_is_refused),
         IN_FOLDER(corrupt_file),

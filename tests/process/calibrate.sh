@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What a device learns of another one, one metre away, and what it is good for; and the live meter.
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+# link: the tablet becomes a linked device of the anchor, which shares on.
+link() {
+    random_file file 1000
+    place anchor 0 tablet 0.25
+    share anchor --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    exits tablet 0
+}
+# listen VERB OPTIONS...: on the tablet.
+listen() {
+    local verb=$1
+    shift
+    start tablet "$SIMHOP" "$verb" --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" "$@"
+}
+# move_until_done: one metre away, never at rest.
+move_until_done() {
+    local i=0
+    while is_alive "${pid_of[tablet]}" && [ $i -lt 400 ]; do
+        place anchor 0 tablet "$(awk -v i=$i 'BEGIN { print 0.7 + (i * 7 % 11) * 0.06 }')"
+        sleep 0.2
+        i=$((i + 1))
+    done
+}
+shown() {
+    run "$SIMHOP" devices show anchor --json --state "$dir/tablet.state"
+}
+
+a_level_is_learned_and_counts() {
+    link
+    says tablet '"event":"note".*not calibrated'
+    shown
+    says run '"calibration":null'
+    # Since then the anchor sends 12 dB less than it states.
+    air_is 'tx1m -71' 'sigma 0.5' 'fade 0' 'shadow 0'
+    place anchor 0 tablet 0.5
+    listen sync --code-fd 0 --dir "$dir/tablet.dir" --deadline 8
+    fails tablet 3 near.too-far
+    never_says tablet '"phase":"connect"'
+    air_is 'tx1m -71' 'fade 4' 'shadow 3'
+    listen calibrate
+    wait_for tablet '"event":"note".*anchor is heard' && move_until_done
+    exits tablet 0
+    says tablet '"event":"calibration","t":[0-9.]*,"peer":"anchor","level":-[67][0-9.]*,"spread":[2-9][0-9.]*,"samples":[0-9]*,"positions":[2-6][0-9],"final":true'
+    shown
+    says run '"calibration":{"dbm":-[67][0-9.]*,"spread":[0-9.]*,"samples":[0-9]*,"positions":[0-9]*,"adapter":"sim","time":[0-9]*}'
+    air_is 'tx1m -71' 'sigma 0.5' 'fade 0' 'shadow 0'
+    place anchor 0 tablet 0.4
+    listen sync --code-fd 0 --dir "$dir/tablet.dir" --deadline 20
+    wait_for tablet '"phase":"connect"'
+    never_says tablet '"event":"note".*not calibrated'
+    finish tablet
+}
+not_moved() {
+    link
+    air_is 'sigma 0.5' 'fade 0' 'shadow 0'
+    place anchor 0 tablet 1
+    listen calibrate --anchor anchor
+    fails tablet 6 calibrate.not-moved
+    never_says tablet '"final":true'
+    shown
+    says run '"calibration":null'
+}
+lost_on_the_way() {
+    link
+    listen calibrate
+    wait_for tablet '"event":"note".*anchor is heard'
+    place anchor 0 tablet 100
+    fails tablet 6 calibrate.too-few
+}
+nobody_to_learn_from() {
+    listen calibrate
+    fails tablet 10 linked.unknown
+    link
+    listen calibrate --anchor somebody
+    fails tablet 10 linked.unknown
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+    listen calibrate --deadline 2
+    fails tablet 9 session.deadline
+    share anchor --item "file=$dir/file"
+    listen calibrate
+    wait_for tablet '"event":"note".*Listening'
+    kill -INT "${pid_of[tablet]}"
+    fails tablet 9 session.interrupted
+}
+
+the_meter_follows() {
+    random_file file 1000
+    place anchor 0 tablet 0.3
+    share anchor --item "file=$dir/file"
+    listen proximity
+    wait_for tablet '"event":"proximity".*"peer":null.*"accept":true.*"advice":"hold-on","level":"stated"'
+    place anchor 0 tablet 4
+    wait_for tablet '"accept":false.*"advice":"come-closer"'
+    kill -INT "${pid_of[tablet]}"
+    fails tablet 9 session.interrupted
+    start text "$SIMHOP" proximity --radio "sim:$air" --name text --state "$dir/text.state" --deadline 4
+    exits text 9
+    grep -qE '^A device: [0-9.]+ m  [+-][0-9.]+ dB  spread' "$dir/text.out" || fail "no line: $(cat "$dir/text.out")"
+}
+the_meter_knows_who_is_linked() {
+    link
+    listen proximity --anchor anchor
+    wait_for tablet '"event":"proximity".*"peer":"anchor".*"accept":true'
+    kill -TERM "${pid_of[tablet]}"
+    exits tablet 9
+    listen proximity --anchor somebody
+    fails tablet 10 linked.unknown
+}
+the_meter_draws() {
+    random_file file 1000
+    place anchor 0 tablet 0.3
+    share anchor --item "file=$dir/file"
+    command -v script > /dev/null || skip_test 'no script(1) here'
+    start tablet script -qec "'$SIMHOP' proximity --radio 'sim:$air' --name tablet --state '$dir/tablet.state' --deadline 4" /dev/null
+    exits tablet 9
+    grep -q '  1 m +-' "$dir/tablet.out" || fail "no picture"
+    grep -q '█' "$dir/tablet.out" || fail "no blocks"
+    grep -q $'\033\[6A' "$dir/tablet.out" || fail "the picture does not stay in its place"
+}
+
+run_tests a_level_is_learned_and_counts not_moved lost_on_the_way nobody_to_learn_from the_meter_follows \
+    the_meter_knows_who_is_linked the_meter_draws

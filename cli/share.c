@@ -58,7 +58,7 @@ static enum sh_cause advertise(struct share *share, sh_ms now)
     memcpy(share->advertised_id, advert.id, sizeof(advert.id));
     share->rotated = now;
     size_t n = sh_advert_encode(&advert, payload);
-    return share->edge.ble->driver->advertise(share->edge.ble, SH_BYTES(payload, n));
+    return share->edge.ble->driver->advertise(share->edge.ble, SH_BYTES(payload, n), 0);
 }
 
 /* ---- The end ---- */

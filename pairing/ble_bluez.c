@@ -435,11 +435,12 @@ static struct sh_bluez_radio *of(struct sh_ble *ble)
     return (struct sh_bluez_radio *)ble; /* its first member */
 }
 
-static enum sh_cause bluez_advertise(struct sh_ble *ble, struct sh_bytes payload)
+static enum sh_cause bluez_advertise(struct sh_ble *ble, struct sh_bytes payload, int power_db)
 {
     struct sh_bluez_radio *radio = of(ble);
     struct sh_advert advert;
     SH_TRY(sh_advert_decode(payload, &advert));
+    sh_advert_step(&advert, -power_db);
     if (radio->listening)
         advert.psm = radio->payload.psm; /* the system's choice, while it listens */
     radio->payload = advert;

@@ -14,7 +14,9 @@
 
 struct sender {
     char address[SH_BLE_ADDRESS]; /* "" = free */
-    struct sh_advert advert;
+    struct sh_advert advert;      /* the last one */
+    int usual_dbm;                /* the highest level at one metre that it stated */
+    struct sh_heard_ids ids;
     const struct sh_device *linked;
     struct sh_proximity *proximity;
     unsigned heard; /* how often, up to 2 */
@@ -120,6 +122,37 @@ static struct sender *place_of(struct sh_nearby *nearby, const char *address, bo
     return first;
 }
 
+static struct sh_level level_of(int stated_dbm)
+{
+    bool known = stated_dbm != SH_ADVERT_UNKNOWN_POWER;
+    return sh_level_best((double)NAN, known ? stated_dbm : (double)NAN);
+}
+
+static bool sender_begin(struct sender *sender, const char *address, int stated_dbm)
+{
+    const struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
+                                               .level = {level_of(stated_dbm)}};
+    sender->usual_dbm = stated_dbm;
+    sender->proximity = sh_proximity_new(&config);
+    if (sender->proximity && sh_strcopy(sender->address, sizeof(sender->address), address))
+        return true;
+    forget(sender);
+    return false;
+}
+
+/* With how much less than its usual power it says that this one was sent. A sender whose steps are lower than anybody's
+ * is not believed, for that would make it sound near. */
+static int power_of(struct sender *sender, const struct sh_advert *advert)
+{
+    if (advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER)
+        return advert->power_db;
+    if (sender->usual_dbm == SH_ADVERT_UNKNOWN_POWER || sender->usual_dbm < advert->ref1m_dbm) {
+        sender->usual_dbm = advert->ref1m_dbm;
+        sh_proximity_level(sender->proximity, SH_SIDE_OURS, level_of(sender->usual_dbm));
+    }
+    return SH_MAX(advert->ref1m_dbm - sender->usual_dbm, -SH_ADVERT_LOWER_MAX);
+}
+
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
 {
     struct sh_advert advert;
@@ -131,26 +164,19 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     if (nearby->only_linked && (!linked || strcmp(linked->name, nearby->only) != 0))
         return;
     struct sender *sender = place_of(nearby, heard->address, &is_new);
-    if (is_new) {
-        double ref1m = advert.ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert.ref1m_dbm;
-        struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
-                                             .level = {sh_level_best((double)NAN, ref1m)}};
-        sender->proximity = sh_proximity_new(&config);
-        if (!sender->proximity ||
-            !sh_strcopy(sender->address, sizeof(sender->address), heard->address)) {
-            forget(sender);
-            return;
-        }
-    }
+    if (is_new && !sender_begin(sender, heard->address, advert.ref1m_dbm))
+        return;
     sender->advert = advert;
     sender->linked = linked;
     sender->last = now;
     sender->heard = SH_MIN(sender->heard + 1, 2U);
     struct sh_proximity_sample sample = {.at = now,
                                          .dbm = heard->rssi_dbm,
+                                         .power_db = power_of(sender, &advert),
                                          .channel = SH_CHANNEL_UNKNOWN,
                                          .source = SH_SOURCE_ADVERT};
     sh_proximity_add(sender->proximity, &sample);
+    sh_heard_add(&sender->ids, advert.id, heard->rssi_dbm);
 }
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
@@ -221,7 +247,10 @@ static void hint(struct sh_nearby *nearby, const char *text, sh_ms now)
 
 static void pick(struct sh_nearby *nearby, const struct sender *sender)
 {
-    struct sh_nearby_pick chosen = {.advert = sender->advert, .linked = sender->linked};
+    struct sh_nearby_pick chosen = {
+        .advert = sender->advert, .heard = sender->ids, .linked = sender->linked};
+    chosen.advert.ref1m_dbm = (int8_t)sender->usual_dbm;
+    chosen.advert.power_db = 0;
     if (!sh_strcopy(chosen.address, sizeof(chosen.address), sender->address))
         return;
     nearby->picked = true;

@@ -15,7 +15,7 @@
 struct sender {
     char address[SH_BLE_ADDRESS]; /* "" = free */
     struct sh_advert advert;      /* the last one */
-    int usual_dbm;                /* the highest level at one metre that it stated */
+    int8_t usual_dbm;             /* the highest level at one metre that it stated */
     struct sh_heard_ids ids;
     const struct sh_device *linked;
     struct sh_proximity *proximity;
@@ -128,7 +128,7 @@ static struct sh_level level_of(int stated_dbm)
     return sh_level_best((double)NAN, known ? stated_dbm : (double)NAN);
 }
 
-static bool sender_begin(struct sender *sender, const char *address, int stated_dbm)
+static bool sender_begin(struct sender *sender, const char *address, int8_t stated_dbm)
 {
     const struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
                                                .level = {level_of(stated_dbm)}};
@@ -249,7 +249,7 @@ static void pick(struct sh_nearby *nearby, const struct sender *sender)
 {
     struct sh_nearby_pick chosen = {
         .advert = sender->advert, .heard = sender->ids, .linked = sender->linked};
-    chosen.advert.ref1m_dbm = (int8_t)sender->usual_dbm;
+    chosen.advert.ref1m_dbm = sender->usual_dbm;
     chosen.advert.power_db = 0;
     if (!sh_strcopy(chosen.address, sizeof(chosen.address), sender->address))
         return;

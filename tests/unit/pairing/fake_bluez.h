@@ -338,7 +338,7 @@ static inline void fake_on_air(sd_bus_message *from, const char *path)
         fake.chosen = fake.power_max;
     else if (fake.power_way == FAKE_ROUNDS && fake.power < least)
         fake.chosen = least;
-    int stated = (int8_t)fake.data[2];
+    int stated = fake.data[2] < 128 ? fake.data[2] : fake.data[2] - 256;
     if (fake.full_level - stated > fake.power_max - fake.chosen)
         fake.louder = true;
     if (fake.power_way == FAKE_MUTE)

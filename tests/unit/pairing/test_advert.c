@@ -69,17 +69,17 @@ static void octets_and_budget(void **state SH_UNUSED)
 static void a_step_is_stated(void **state SH_UNUSED)
 {
     static const struct {
-        int8_t ref1m_dbm;
         int db;
+        int8_t ref1m_dbm;
         uint8_t octet;
         int8_t says_dbm, says_db;
-    } steps[] = {{-59, -16, 0x100 - 75, -75, 0},
-                 {-59, 0, 0x100 - 59, -59, 0},
-                 {-120, -16, 0x81, -127, 0},
-                 {SH_ADVERT_UNKNOWN_POWER, -8, 119, SH_ADVERT_UNKNOWN_POWER, -8},
-                 {SH_ADVERT_UNKNOWN_POWER, -16, 111, SH_ADVERT_UNKNOWN_POWER, -16},
-                 {SH_ADVERT_UNKNOWN_POWER, -40, 111, SH_ADVERT_UNKNOWN_POWER, -16},
-                 {SH_ADVERT_UNKNOWN_POWER, 8, 127, SH_ADVERT_UNKNOWN_POWER, 0}};
+    } steps[] = {{-16, -59, 0x100 - 75, -75, 0},
+                 {0, -59, 0x100 - 59, -59, 0},
+                 {-16, -120, 0x81, -127, 0},
+                 {-8, SH_ADVERT_UNKNOWN_POWER, 119, SH_ADVERT_UNKNOWN_POWER, -8},
+                 {-16, SH_ADVERT_UNKNOWN_POWER, 111, SH_ADVERT_UNKNOWN_POWER, -16},
+                 {-40, SH_ADVERT_UNKNOWN_POWER, 111, SH_ADVERT_UNKNOWN_POWER, -16},
+                 {8, SH_ADVERT_UNKNOWN_POWER, 127, SH_ADVERT_UNKNOWN_POWER, 0}};
     for (size_t i = 0; i < SH_COUNT(steps); i++) {
         struct sh_advert put = example, got;
         uint8_t data[SH_ADVERT_SERVICE_DATA];

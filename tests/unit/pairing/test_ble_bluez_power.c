@@ -96,9 +96,10 @@ static void each_step_is_a_change_of_what_is_there(void **state SH_UNUSED)
     powered(FAKE_TAKES);
     assert_true(can_lower() && on_air(1, LEVEL, FULL));
     static const int steps[] = {-8, -16, 0, -8, -16, 0, -16};
-    for (uint8_t i = 0; i < SH_COUNT(steps); i++) {
-        at_power(10 + i, steps[i]);
-        FAKE_UNTIL(on_air(10 + i, LEVEL + steps[i], FULL + steps[i]));
+    for (size_t i = 0; i < SH_COUNT(steps); i++) {
+        uint8_t seed = (uint8_t)(10 + i);
+        at_power(seed, steps[i]);
+        FAKE_UNTIL(on_air(seed, LEVEL + steps[i], FULL + steps[i]));
     }
     assert_int_equal(fake.registered, 1);
     assert_false(fake.louder);

@@ -14,7 +14,9 @@
 
 struct sender {
     char address[SH_BLE_ADDRESS]; /* "" = free */
-    struct sh_advert advert;
+    struct sh_advert advert;      /* the last one */
+    int8_t usual_dbm;             /* the highest level at one metre that it stated */
+    struct sh_heard_ids ids;
     const struct sh_device *linked;
     struct sh_proximity *proximity;
     unsigned heard; /* how often, up to 2 */
@@ -115,15 +117,42 @@ void sh_nearby_take_far(struct sh_nearby *nearby)
     nearby->takes_far = true;
 }
 
-/* Of somebody who is heard for the first time. */
-static struct sh_level level_of(const struct sh_nearby *nearby, const struct sh_advert *advert,
+/* As it was calibrated, else as it is stated. */
+static struct sh_level level_of(const struct sh_nearby *nearby, int stated_dbm,
                                 const struct sh_device *linked)
 {
-    double stated = advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? NAN : advert->ref1m_dbm;
     double known = (double)NAN;
     if (linked && nearby->ops->level)
         known = nearby->ops->level(linked, nearby->user);
-    return sh_level_best(known, stated);
+    return sh_level_best(known, stated_dbm != SH_ADVERT_UNKNOWN_POWER ? stated_dbm : (double)NAN);
+}
+
+static bool sender_begin(const struct sh_nearby *nearby, struct sender *sender, const char *address,
+                         int8_t stated_dbm, const struct sh_device *linked)
+{
+    const struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
+                                               .level = {level_of(nearby, stated_dbm, linked)}};
+    sender->usual_dbm = stated_dbm;
+    sender->proximity = sh_proximity_new(&config);
+    if (sender->proximity && sh_strcopy(sender->address, sizeof(sender->address), address))
+        return true;
+    forget(sender);
+    return false;
+}
+
+/* With how much less than its usual power it says that this one was sent. A sender whose steps are lower than anybody's
+ * is not believed, for that would make it sound near. */
+static int power_of(const struct sh_nearby *nearby, struct sender *sender,
+                    const struct sh_advert *advert)
+{
+    if (advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER)
+        return advert->power_db;
+    if (sender->usual_dbm == SH_ADVERT_UNKNOWN_POWER || sender->usual_dbm < advert->ref1m_dbm) {
+        sender->usual_dbm = advert->ref1m_dbm;
+        sh_proximity_level(sender->proximity, SH_SIDE_OURS,
+                           level_of(nearby, sender->usual_dbm, sender->linked));
+    }
+    return SH_MAX(advert->ref1m_dbm - sender->usual_dbm, -SH_ADVERT_LOWER_MAX);
 }
 
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
@@ -138,25 +167,19 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     if (nearby->only_linked && (!linked || strcmp(linked->name, nearby->only) != 0))
         return;
     struct sender *sender = place_of(nearby, heard->address, &is_new);
-    if (is_new) {
-        struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
-                                             .level = {level_of(nearby, &advert, linked)}};
-        sender->proximity = sh_proximity_new(&config);
-        if (!sender->proximity ||
-            !sh_strcopy(sender->address, sizeof(sender->address), heard->address)) {
-            forget(sender);
-            return;
-        }
-    }
+    if (is_new && !sender_begin(nearby, sender, heard->address, advert.ref1m_dbm, linked))
+        return;
     sender->advert = advert;
     sender->linked = linked;
     sender->last = now;
     sender->heard = SH_MIN(sender->heard + 1, 2U);
     struct sh_proximity_sample sample = {.at = now,
                                          .dbm = heard->rssi_dbm,
+                                         .power_db = power_of(nearby, sender, &advert),
                                          .channel = SH_CHANNEL_UNKNOWN,
                                          .source = SH_SOURCE_ADVERT};
     sh_proximity_add(sender->proximity, &sample);
+    sh_heard_add(&sender->ids, advert.id, heard->rssi_dbm);
 }
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
@@ -227,7 +250,10 @@ static void hint(struct sh_nearby *nearby, const char *text, sh_ms now)
 
 static void pick(struct sh_nearby *nearby, const struct sender *sender)
 {
-    struct sh_nearby_pick chosen = {.advert = sender->advert, .linked = sender->linked};
+    struct sh_nearby_pick chosen = {
+        .advert = sender->advert, .heard = sender->ids, .linked = sender->linked};
+    chosen.advert.ref1m_dbm = sender->usual_dbm;
+    chosen.advert.power_db = 0;
     if (!sh_strcopy(chosen.address, sizeof(chosen.address), sender->address))
         return;
     nearby->picked = true;

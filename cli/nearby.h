@@ -3,7 +3,8 @@
  * Discovery and approach, an engine on the secondary: advertisements in, "this is the one" out. It keeps at most
  * SH_NEARBY_MAX senders, estimates how near each is and picks the strongest one that is within a metre. Who was heard only
  * once or twice is nobody yet, however loud; but who sounds stronger than the one to be picked gets a moment to be heard
- * often enough. Linked anchors are recognised by their rotating identifier.
+ * often enough. Linked anchors are recognised by their rotating identifier. What was sent with less power than usual, as it
+ * says itself, counts by that power.
  *
  *   discover  nobody is heard: a hint every 10 s, no end (but --deadline)
  *   approach  somebody is heard but not near: near.too-far after 30 s without a change
@@ -13,6 +14,7 @@
 
 #include "cli/output.h"
 #include "pairing/ble.h"
+#include "pairing/heard.h"
 #include "pairing/proximity.h"
 #include "pairing/registry.h"
 
@@ -25,7 +27,8 @@
 
 struct sh_nearby_pick {
     char address[SH_BLE_ADDRESS];
-    struct sh_advert advert;
+    struct sh_advert advert;   /* the last one, with the level of its usual power */
+    struct sh_heard_ids heard; /* which identifiers of this sender */
     const struct sh_device
         *linked; /* the anchor that we know; NULL: a new one. Borrowed from the list given */
 };

@@ -47,7 +47,7 @@ struct sh_session_config {
 
     /* Secondary. */
     const struct sh_heard_id
-        *heard; /* what of the anchor's advertisements was heard, newest first */
+        *heard; /* what of the anchor's advertisements was heard, newest last */
     size_t heard_count;
     const char *peer_name;                /* --anchor; NULL = any */
     const struct sh_device *reconnect_to; /* a linked anchor; NULL: pair with a code. Copied */

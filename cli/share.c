@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pairing/heard.h"
 #include "proto/log.h"
 #include "system/clock.h"
 
@@ -14,8 +15,9 @@ struct share;
 
 struct visitor {
     struct share *share;
-    struct sh_session *session; /* NULL: free */
-    struct sh_stream *stream;   /* only to know whose samples they are */
+    struct sh_session *session;              /* NULL: free */
+    struct sh_stream *stream;                /* only to know whose samples they are */
+    struct sh_heard_id stepped[SH_SENT_MAX]; /* what it may have heard, if the power was stepped */
     struct sh_events events;
     sh_ms since;
     bool over, wants_group;
@@ -41,24 +43,63 @@ struct share {
     bool stopping, quitting, told_level;
     unsigned done;
     sh_ms rotated;
+    unsigned step;           /* of the transmit power, an index of `steps` */
+    struct sh_sent_ids sent; /* the identifiers that may have been heard */
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
     enum sh_cause end;
 };
 
 /* ---- Advertising ---- */
 
+static const int steps[] = {0, -8, -SH_ADVERT_LOWER_MAX};
+
+/* Somebody who is connected, or on the way, is measured by the connection. */
+static bool may_step(const struct share *share)
+{
+    const struct sh_ble *ble = share->edge.ble;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        if (share->visitors[i].session)
+            return false;
+    }
+    return ble->driver->can_lower && ble->driver->can_lower(ble);
+}
+
+/* A fresh identifier, with the power of the step where that can be lowered. */
 static enum sh_cause advertise(struct share *share, sh_ms now)
 {
+    struct sh_ble *ble = share->edge.ble;
+    /* Who is strict is heard by those only who are near enough for the least. */
+    bool strict = share->config->policy == SH_POLICY_STRICT;
+    int power_db = may_step(share) ? steps[strict ? SH_COUNT(steps) - 1 : share->step] : 0;
     struct sh_advert advert = {
         .version = SH_ADVERT_VERSION, .psm = PSM, .ref1m_dbm = SH_ADVERT_UNKNOWN_POWER};
     uint8_t payload[SH_ADVERT_MAX];
+    share->rotated = now;
     if (share->edge.ref1m_dbm > -128.0 && share->edge.ref1m_dbm < 20.0)
         advert.ref1m_dbm = (int8_t)share->edge.ref1m_dbm;
     SH_TRY(sh_rotating_id_new(share->config->identity->resolving_key, advert.id));
     memcpy(share->advertised_id, advert.id, sizeof(advert.id));
-    share->rotated = now;
+    sh_advert_step(&advert, power_db);
     size_t n = sh_advert_encode(&advert, payload);
-    return share->edge.ble->driver->advertise(share->edge.ble, SH_BYTES(payload, n));
+    sh_sent_add(&share->sent, advert.id, power_db, now);
+    sh_log("share: a new identifier, power %+d dB", power_db);
+    return ble->driver->advertise(ble, SH_BYTES(payload, n), power_db);
+}
+
+/* When the identifier is to change: with each step while the power is stepped, else seldom. */
+static sh_ms rotates_at(const struct share *share)
+{
+    return share->rotated + (may_step(share) ? share->edge.ble->driver->step_ms : SH_ROTATE_MS);
+}
+
+static void rotate(struct share *share, sh_ms now)
+{
+    const struct sh_ble *ble = share->edge.ble;
+    if (ble->driver->can_lower && !ble->driver->can_lower(ble))
+        sh_sent_as_usual(&share->sent); /* it turned out that it was not lowered */
+    share->step = (share->step + 1) % SH_COUNT(steps);
+    if (advertise(share, now) != SH_OK)
+        sh_log("share: the identifier could not be changed");
 }
 
 /* ---- The end ---- */
@@ -243,8 +284,10 @@ static struct visitor *place(struct share *share)
     return NULL;
 }
 
-static void fill_config(const struct share *share, struct sh_session_config *config)
+static void fill_config(const struct visitor *visitor, size_t stepped,
+                        struct sh_session_config *config)
 {
+    const struct share *share = visitor->share;
     const struct sh_share_config *from = share->config;
     *config = (struct sh_session_config){.role = SH_ANCHOR,
                                          .identity = from->identity,
@@ -259,7 +302,9 @@ static void fill_config(const struct share *share, struct sh_session_config *con
                                          .policy = from->policy,
                                          .items = from->items,
                                          .item_count = from->item_count,
-                                         .draft = from->draft};
+                                         .draft = from->draft,
+                                         .stepped = visitor->stepped,
+                                         .stepped_count = stepped};
     memcpy(config->links, share->edge.links, sizeof(config->links));
     memcpy(config->advertised_id, share->advertised_id, sizeof(config->advertised_id));
 }
@@ -288,8 +333,8 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
         sh_stream_close(stream);
         return;
     }
-    fill_config(share, &config);
     *visitor = (struct visitor){.share = share, .stream = stream, .since = sh_now()};
+    fill_config(visitor, sh_sent_stepped(&share->sent, visitor->since, visitor->stepped), &config);
     visitor->events =
         (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
     enum sh_cause cause = sh_session_new(&config, &session_ops, visitor, stream, &visitor->session);
@@ -476,9 +521,11 @@ static sh_ms on_tick(sh_ms now, void *user)
 {
     struct share *share = user;
     sh_ms next = now + 1000;
-    if (now >= share->rotated + SH_ROTATE_MS && !share->quitting && share->radio == SH_OK &&
-        advertise(share, now) != SH_OK)
-        sh_log("share: the identifier could not be changed");
+    bool advertises = !share->quitting && share->radio == SH_OK;
+    if (advertises && now >= rotates_at(share))
+        rotate(share, now);
+    if (advertises)
+        next = SH_MIN(next, rotates_at(share));
     for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
         struct visitor *visitor = &share->visitors[i];
         if (visitor->session && !visitor->over)

@@ -328,6 +328,8 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .link_count = sync->edge.link_count,
                                          .level = level_of(sync),
                                          .policy = from->policy,
+                                         .heard = sync->picked.heard.ids,
+                                         .heard_count = sync->picked.heard.count,
                                          .peer_name = from->anchor,
                                          .dir = from->dir,
                                          .incoming_dir = sync->incoming_dir,

@@ -21,11 +21,23 @@ const uint8_t sh_advert_uuid[16] = {0x72, 0xa5, 0xfb, 0xea, 0xb4, 0xbc, 0x6a, 0x
                                     0x7f, 0x41, 0xaa, 0x34, 0xf8, 0x1f, 0x4d, 0x12};
 const char sh_advert_uuid_text[37] = "124d1ff8-34aa-417f-9a6a-bcb4eafba572";
 
+#define LEVEL_MIN (-127)
+#define LEVEL_MAX 20
+
+void sh_advert_step(struct sh_advert *advert, int db)
+{
+    bool known = advert->ref1m_dbm != SH_ADVERT_UNKNOWN_POWER;
+    int8_t *place = known ? &advert->ref1m_dbm : &advert->power_db;
+    int least = known ? LEVEL_MIN : -SH_ADVERT_LOWER_MAX, most = known ? LEVEL_MAX : 0;
+    *place = (int8_t)SH_MAX(least, SH_MIN(*place + db, most));
+}
+
 void sh_advert_service_data(const struct sh_advert *advert, uint8_t out[SH_ADVERT_SERVICE_DATA])
 {
     out[0] = advert->version;
     out[1] = advert->psm;
-    out[2] = (uint8_t)advert->ref1m_dbm;
+    bool known = advert->ref1m_dbm != SH_ADVERT_UNKNOWN_POWER;
+    out[2] = (uint8_t)(advert->ref1m_dbm + (known ? 0 : advert->power_db));
     memcpy(out + 3, advert->id, sizeof(advert->id));
 }
 
@@ -55,8 +67,10 @@ enum sh_cause sh_advert_decode_service_data(struct sh_bytes data, struct sh_adve
     struct sh_advert advert = {.version = data.p[0], .psm = data.p[1]};
     int power = data.p[2] < 128 ? data.p[2] : data.p[2] - 256;
     /* The range of a level in HCI; anything else says nothing. */
-    bool known = power >= -127 && power <= 20;
+    bool known = power >= LEVEL_MIN && power <= LEVEL_MAX;
     advert.ref1m_dbm = (int8_t)(known ? power : SH_ADVERT_UNKNOWN_POWER);
+    if (!known && power >= SH_ADVERT_UNKNOWN_POWER - SH_ADVERT_LOWER_MAX)
+        advert.power_db = (int8_t)(power - SH_ADVERT_UNKNOWN_POWER);
     memcpy(advert.id, data.p + 3, sizeof(advert.id));
     *ret_advert = advert;
     return SH_OK;

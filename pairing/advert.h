@@ -3,7 +3,8 @@
  * The advertisement (Bluetooth Core 5.4 vol 3 part C section 11, legacy advertising data, at most
  * 31 octets): flags, and service data under our 128-bit UUID with
  *     version (1) | PSM (1) | level at one metre, dBm (1, signed, 127 = unknown) | rotating id (7)
- * No name, no EID, nothing constant. The PSM is a dynamic one of LE, 0x80 to 0xFF (vol 3 part A
+ * No name, no EID, nothing constant. One that is sent by n dB less than usual states a level lower by n;
+ * where none is known, 127 - n (n of 1 to SH_ADVERT_LOWER_MAX, which older receivers take as unknown). The PSM is a dynamic one of LE, 0x80 to 0xFF (vol 3 part A
  * section 4.22).
  */
 #ifndef SIMHOP_PAIRING_ADVERT_H
@@ -15,6 +16,7 @@
 #define SH_ADVERT_MAX           31
 #define SH_ADVERT_VERSION       1
 #define SH_ADVERT_UNKNOWN_POWER 127
+#define SH_ADVERT_LOWER_MAX     16
 #define SH_ROTATE_MS            (15 * 60 * 1000)
 
 /* Little endian, as it stands in the AD structure; the text form is for BlueZ. */
@@ -24,7 +26,9 @@ extern const char sh_advert_uuid_text[37];
 struct sh_advert {
     uint8_t version;
     uint8_t psm;
-    int8_t ref1m_dbm; /* what a receiver is expected to hear at one metre */
+    int8_t ref1m_dbm; /* what a receiver is expected to hear of it at one metre */
+    int8_t
+        power_db; /* where that is unknown: sent by so much more than usual, -SH_ADVERT_LOWER_MAX to 0 */
     uint8_t id[SH_ROTATING_ID_SIZE];
 };
 
@@ -33,6 +37,10 @@ struct sh_advert {
 /* The service data alone (BlueZ builds the rest), and the whole payload. Both always fit. */
 void sh_advert_service_data(const struct sh_advert *advert, uint8_t out[SH_ADVERT_SERVICE_DATA]);
 size_t sh_advert_encode(const struct sh_advert *advert, uint8_t out[SH_ADVERT_MAX]);
+
+/* It is sent by so much more (db above 0) or less than it says: states that. A known level stays within -127 .. +20
+ * dBm, of an unknown one the step within -SH_ADVERT_LOWER_MAX .. 0. */
+void sh_advert_step(struct sh_advert *advert, int db);
 
 /* Walks the AD structures of a received payload (at most 255 octets; extended advertising is longer
  * than 31) and takes the first of ours. Octets after the identifier are ignored, a level outside

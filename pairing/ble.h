@@ -45,8 +45,13 @@ struct sh_ble_driver {
     const char *name; /* "sim", "bluez" */
     /* Advertises until stopped; called again it replaces the payload. Incoming connections are
      * taken meanwhile; at most SH_BLE_STREAMS at once, the rest is closed at once. Where the system
-     * chooses the PSM, the driver puts it into the payload. */
-    enum sh_cause (*advertise)(struct sh_ble *ble, struct sh_bytes payload);
+     * chooses the PSM, the driver puts it into the payload.
+     * power_db, -SH_ADVERT_LOWER_MAX to 0: sent by so much more than usual, as the payload states it; where that
+     * cannot be had (any more) the driver sends as usual, and has the payload say so. */
+    enum sh_cause (*advertise)(struct sh_ble *ble, struct sh_bytes payload, int power_db);
+    /* Can the power be lowered by SH_ADVERT_LOWER_MAX, as far as is known now? Looks without waiting. NULL: never. */
+    bool (*can_lower)(const struct sh_ble *ble);
+    unsigned step_ms; /* other payloads and powers at most so often, as a habit */
     /* Streams that are up stay. */
     void (*advertise_stop)(struct sh_ble *ble);
     enum sh_cause (*scan)(struct sh_ble *ble, bool on);

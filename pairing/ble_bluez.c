@@ -16,10 +16,11 @@
 
 #define START_GRACE_MS 1000 /* what cannot work at the start is said after so long */
 #define WATCH_S        2
-#define SILENT_WATCHES 8   /* scanning without hearing anything: begin again */
-#define PING_WATCHES   2   /* ... does bluetoothd live? */
-#define IDLE_WATCHES   5   /* advertising without a visitor: tell it again */
-#define SLEPT_MS       500 /* less is the clocks' own */
+#define STEP_MS        3000 /* each is a word with bluetoothd and a stop of the controller */
+#define SILENT_WATCHES 8    /* scanning without hearing anything: begin again */
+#define PING_WATCHES   2    /* ... does bluetoothd live? */
+#define IDLE_WATCHES   5    /* advertising without a visitor: tell it again */
+#define SLEPT_MS       500  /* less is the clocks' own */
 
 static const struct sh_ble_driver driver;
 
@@ -225,9 +226,19 @@ static void on_grace(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 
 /* ---- review ---- */
 
+/* What the adapter advertises with where it can be told to use less; SH_BLUEZ_NO_POWER: it cannot. */
+static int full_power(const struct sh_bluez_radio *radio)
+{
+    const struct sh_bluez_adapter *adapter = &radio->adapter;
+    int most = adapter->tx_power_max, least = most - SH_ADVERT_LOWER_MAX;
+    bool can = adapter->can_set_tx_power && most <= SH_BLUEZ_POWER_MAX &&
+               least >= SH_BLUEZ_POWER_MIN && adapter->tx_power_min <= least;
+    return can && !sh_bluez_advert_refused_power(radio->advert) ? most : SH_BLUEZ_NO_POWER;
+}
+
 static enum sh_cause do_advertise(struct sh_bluez_radio *radio)
 {
-    uint8_t data[SH_ADVERT_SERVICE_DATA];
+    struct sh_bluez_power power = {.full_dbm = full_power(radio), .step_db = radio->power_db};
     if (!radio->advertising) {
         sh_bluez_link_unlisten(radio);
         sh_bluez_advert_off(radio->advert);
@@ -239,9 +250,8 @@ static enum sh_cause do_advertise(struct sh_bluez_radio *radio)
         sh_bluez_advert_off(radio->advert);
         return SH_OK;
     }
-    sh_advert_service_data(&radio->payload, data);
     sh_bluez_advert_on(radio->advert, sh_bluez_daemon_bus(radio->daemon), radio->adapter.path,
-                       data);
+                       &radio->payload, &power);
     return repeat_trouble(&radio->advert_trouble);
 }
 
@@ -436,7 +446,7 @@ static struct sh_bluez_radio *of(struct sh_ble *ble)
     return (struct sh_bluez_radio *)ble; /* its first member */
 }
 
-static enum sh_cause bluez_advertise(struct sh_ble *ble, struct sh_bytes payload)
+static enum sh_cause bluez_advertise(struct sh_ble *ble, struct sh_bytes payload, int power_db)
 {
     struct sh_bluez_radio *radio = of(ble);
     struct sh_advert advert;
@@ -444,9 +454,16 @@ static enum sh_cause bluez_advertise(struct sh_ble *ble, struct sh_bytes payload
     if (radio->listening)
         advert.psm = radio->payload.psm; /* the system's choice, while it listens */
     radio->payload = advert;
+    radio->power_db = power_db;
     radio->advertising = true;
     sh_bluez_kick(radio);
     return SH_OK;
+}
+
+static bool bluez_can_lower(const struct sh_ble *ble)
+{
+    const struct sh_bluez_radio *radio = (const struct sh_bluez_radio *)ble; /* as of() */
+    return full_power(radio) != SH_BLUEZ_NO_POWER;
 }
 
 static void bluez_advertise_stop(struct sh_ble *ble)
@@ -517,6 +534,8 @@ static void bluez_free(struct sh_ble *ble)
 static const struct sh_ble_driver driver = {
     .name = "bluez",
     .advertise = bluez_advertise,
+    .can_lower = bluez_can_lower,
+    .step_ms = STEP_MS,
     .advertise_stop = bluez_advertise_stop,
     .scan = bluez_scan,
     .connect = bluez_connect,

@@ -12,7 +12,8 @@
 #include "proto/log.h"
 #include "system/clock.h"
 
-#define WATCH_MS        45  /* with the 40 ms of air_files.h a change counts within 100 ms */
+#define WATCH_MS        45 /* with the 40 ms of air_files.h a change counts within 100 ms */
+#define STEP_MS         1000
 #define HEARERS_MAX     256 /* *.air files that one advertisement is sent to */
 #define DATAGRAMS_A_GO  32
 #define ACCEPTS_A_GO    32
@@ -201,6 +202,7 @@ static void on_advert(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *
     struct sh_sim_advert advert = {
         .channel = FIRST_CHANNEL + (unsigned)(number % ADVERT_CHANNELS),
         .number = number,
+        .power_db = radio->power_db,
         .payload = SH_BYTES(radio->payload, radio->payload_len),
     };
     memcpy(advert.name, radio->name, sizeof(advert.name));
@@ -219,8 +221,9 @@ static void hear(struct sh_sim_radio *radio, struct sh_bytes datagram)
     sh_air_files_places(radio->files, radio->name, advert.name, &here, &there);
     struct sh_ble_heard heard = {
         .payload = advert.payload,
-        .rssi_dbm =
-            sh_air_rssi(sh_air_files_air(radio->files), there, here, advert.channel, advert.number),
+        .rssi_dbm = sh_air_rssi(sh_air_files_air(radio->files), there, here, advert.channel,
+                                advert.number) +
+                    advert.power_db,
     };
     _Static_assert(sizeof(heard.address) >= sizeof(advert.name), "a name is an address");
     memcpy(heard.address, advert.name, sizeof(advert.name));
@@ -262,7 +265,7 @@ static struct sh_sim_radio *of(struct sh_ble *ble)
     return (struct sh_sim_radio *)ble; /* its first member */
 }
 
-static enum sh_cause sim_advertise(struct sh_ble *ble, struct sh_bytes payload)
+static enum sh_cause sim_advertise(struct sh_ble *ble, struct sh_bytes payload, int power_db)
 {
     struct sh_sim_radio *radio = of(ble);
     if (payload.n > sizeof(radio->payload))
@@ -270,10 +273,16 @@ static enum sh_cause sim_advertise(struct sh_ble *ble, struct sh_bytes payload)
     if (payload.n > 0)
         memcpy(radio->payload, payload.p, payload.n);
     radio->payload_len = payload.n;
+    radio->power_db = SH_MAX(-SH_ADVERT_LOWER_MAX, SH_MIN(power_db, 0));
     if (!radio->advertising)
         arm_ms(radio->advert, sh_air_files_fault(radio->files, SH_FAULT_ADVERT).delay_ms);
     radio->advertising = true;
     return SH_OK;
+}
+
+static bool sim_can_lower(const struct sh_ble *ble SH_UNUSED)
+{
+    return true;
 }
 
 static void sim_advertise_stop(struct sh_ble *ble)
@@ -341,6 +350,8 @@ static void sim_free(struct sh_ble *ble)
 static const struct sh_ble_driver driver = {
     .name = "sim",
     .advertise = sim_advertise,
+    .can_lower = sim_can_lower,
+    .step_ms = STEP_MS,
     .advertise_stop = sim_advertise_stop,
     .scan = sim_scan,
     .connect = sim_connect,

@@ -3,7 +3,8 @@
  * The simulated radio (`--radio sim:DIR`). Devices meet in DIR: each binds two UNIX sockets under
  * its own name, NAME.air (datagrams: advertisements) and NAME.l2cap (SOCK_SEQPACKET: channels);
  * what goes through them stands in sim_packet.h. An advertiser sends its payload to every *.air
- * each interval; the hearer computes the signal strength from the folder's positions. Farther apart
+ * each interval; the hearer computes the signal strength from the folder's positions, and
+ * takes off what the sender lowered its power by. Farther apart
  * than SH_AIR_RANGE_M nothing is heard, no connection is made, and one that stands is lost after 2
  * s.
  *

@@ -96,7 +96,8 @@ static struct sh_bluez_adapter *adapter_of(struct sh_bluez *bluez, const char *p
     }
     if (!make || bluez->adapter_count == SH_BLUEZ_ADAPTERS)
         return NULL;
-    struct sh_bluez_adapter adapter = {0};
+    struct sh_bluez_adapter adapter = {.tx_power_min = SH_BLUEZ_NO_POWER,
+                                       .tx_power_max = SH_BLUEZ_NO_POWER};
     const char *slash = strrchr(path, '/');
     if (!sh_strcopy(adapter.path, sizeof(adapter.path), path) ||
         !sh_strcopy(adapter.name, sizeof(adapter.name), slash ? slash + 1 : path))
@@ -234,6 +235,10 @@ static void capability(sd_bus_message *m, const char *key, void *user)
     struct sh_bluez_adapter *adapter = user;
     if (strcmp(key, "MaxAdvLen") == 0)
         sh_bluez_read_byte(m, &adapter->advert_max);
+    else if (strcmp(key, "MinTxPower") == 0)
+        sh_bluez_read_int16(m, &adapter->tx_power_min);
+    else if (strcmp(key, "MaxTxPower") == 0)
+        sh_bluez_read_int16(m, &adapter->tx_power_max);
 }
 
 static void manager_property(sd_bus_message *m, const char *key, void *user)

@@ -22,6 +22,9 @@
 #define SH_BLUEZ_SERVICE_DATA 64 /* more is cut */
 #define SH_BLUEZ_WORDS        256
 #define SH_BLUEZ_NO_RSSI      127
+#define SH_BLUEZ_NO_POWER     127
+#define SH_BLUEZ_POWER_MIN    (-127) /* of what may be asked for */
+#define SH_BLUEZ_POWER_MAX    20
 
 #define SH_BLUEZ_NAME        "org.bluez"
 #define SH_BLUEZ_ADAPTER     "org.bluez.Adapter1"
@@ -49,6 +52,8 @@ struct sh_bluez_adapter {
     bool advertises; /* it is there */
     unsigned slots_used, slots_free;
     bool includes_tx_power, can_set_tx_power;
+    int tx_power_min,
+        tx_power_max;    /* of an advertisement, dBm; SH_BLUEZ_NO_POWER: it does not say */
     unsigned advert_max; /* octets of advertising data; 0: it does not say */
 };
 

@@ -75,6 +75,7 @@ struct sh_bluez_radio {
     /* What is wanted. */
     bool advertising, scanning;
     struct sh_advert payload;
+    int power_db;
     struct sh_bluez_call call;
     sh_ms blocked_until; /* no call goes out before */
     struct sh_bluez_sampled sampled[SH_RSSI_TARGETS];

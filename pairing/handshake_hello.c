@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pairing/handshake_internal.h"
+#include "proto/log.h"
 #include "proto/text.h"
 
 #define VERSION          1
@@ -277,6 +278,8 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     hs->result.proximity = estimate;
     hs->sampling = false;
     hs->ops->sample(false, hs->user);
+    sh_log("handshake: measured %u samples, %.1f a second", estimate.samples,
+           estimate.evidence.rate_hz);
     if (estimate.verdict == SH_PROXIMITY_REJECT && !hs->near_is_optional) {
         SH_TRY(send_proximity(hs));
         return sh_fail(SH_NEAR_TOO_FAR, "about %.1f m%s", estimate.metres,

@@ -98,6 +98,12 @@ void sh_proximity_free(struct sh_proximity *proximity)
     free(proximity);
 }
 
+void sh_proximity_level(struct sh_proximity *proximity, enum sh_proximity_side side,
+                        struct sh_level level)
+{
+    proximity->sides[side].level = level;
+}
+
 static const struct side *ours_of(const struct sh_proximity *proximity)
 {
     return &proximity->sides[SH_SIDE_OURS];

@@ -114,6 +114,10 @@ struct sh_proximity_config {
 struct sh_proximity *sh_proximity_new(const struct sh_proximity_config *config);
 void sh_proximity_free(struct sh_proximity *proximity);
 
+/* Better known by now: samples before count as they did, later ones by this. */
+void sh_proximity_level(struct sh_proximity *proximity, enum sh_proximity_side side,
+                        struct sh_level level);
+
 /* One sample. 127, values outside -127 .. +20 dBm, times that run backwards and samples after a verdict of
  * `measure` do not count. A burst weighs no more than its 250 ms; one value no more than a touch would give. */
 void sh_proximity_add(struct sh_proximity *proximity, const struct sh_proximity_sample *sample);

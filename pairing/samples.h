@@ -11,22 +11,16 @@
 #define SIMHOP_PAIRING_SAMPLES_H
 
 #include "crypto/keys.h"
+#include "pairing/heard.h"
 #include "pairing/proximity.h"
 #include "proto/msg.h"
 
 #define SH_SAMPLES_MAX     512
 #define SH_SAMPLES_SPAN_MS 16000 /* none is later than that after the first */
-#define SH_HEARD_MAX       32
 #define SH_SALT_SIZE       16
 #define SH_COMMITMENT_SIZE 32
 #define SH_HELLO_NONCE     16
 #define SH_SAMPLE_OCTETS   4 /* packed: ms since the one before (2), dBm (1), channel (1) */
-
-/* An advertisement's rotating identifier, with the level at which it was heard, or the power at which it was sent. */
-struct sh_heard_id {
-    uint8_t id[SH_ROTATING_ID_SIZE];
-    int dbm;
-};
 
 struct sh_samples {
     uint8_t salt[SH_SALT_SIZE];

@@ -3,19 +3,21 @@
 
 #include <string.h>
 
-#define VERSION       1
-#define ADVERT_HEAD   13
-#define GREETING_HEAD 4
-#define PAYLOAD_MAX   255
+#define VERSION        1
+#define ADVERT_VERSION 2
+#define ADVERT_HEAD    14
+#define GREETING_HEAD  4
+#define PAYLOAD_MAX    255
 
 size_t sh_sim_advert_write(const struct sh_sim_advert *advert, uint8_t out[SH_SIM_ADVERT_MAX])
 {
     size_t name = strlen(advert->name);
-    const uint8_t head[] = {'s', 'A', VERSION, (uint8_t)advert->channel};
+    const uint8_t head[] = {'s', 'A', ADVERT_VERSION, (uint8_t)advert->channel};
     memcpy(out, head, sizeof(head));
     for (unsigned i = 0; i < 8; i++)
         out[4 + i] = (uint8_t)(advert->number >> (56 - 8 * i));
-    out[12] = (uint8_t)name;
+    out[12] = (uint8_t)-advert->power_db;
+    out[13] = (uint8_t)name;
     memcpy(out + ADVERT_HEAD, advert->name, name);
     if (advert->payload.n > 0)
         memcpy(out + ADVERT_HEAD + name, advert->payload.p, advert->payload.n);
@@ -25,10 +27,10 @@ size_t sh_sim_advert_write(const struct sh_sim_advert *advert, uint8_t out[SH_SI
 bool sh_sim_advert_read(struct sh_bytes bytes, struct sh_sim_advert *ret_advert)
 {
     const uint8_t *p = bytes.p;
-    if (bytes.n < ADVERT_HEAD || p[0] != 's' || p[1] != 'A' || p[2] != VERSION || p[3] < 37 ||
-        p[3] > 39)
+    if (bytes.n < ADVERT_HEAD || p[0] != 's' || p[1] != 'A' || p[2] != ADVERT_VERSION ||
+        p[3] < 37 || p[3] > 39 || p[12] > SH_SIM_LOWER_MAX)
         return false;
-    size_t name = p[12];
+    size_t name = p[13];
     if (name > bytes.n - ADVERT_HEAD || !sh_sim_name_ok((const char *)p + ADVERT_HEAD, name))
         return false;
     size_t payload = bytes.n - ADVERT_HEAD - name;
@@ -36,6 +38,7 @@ bool sh_sim_advert_read(struct sh_bytes bytes, struct sh_sim_advert *ret_advert)
         return false;
     *ret_advert = (struct sh_sim_advert){
         .channel = p[3],
+        .power_db = -(int)p[12],
         .payload = SH_BYTES(p + ADVERT_HEAD + name, payload),
     };
     for (unsigned i = 0; i < 8; i++)

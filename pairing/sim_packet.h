@@ -4,8 +4,8 @@
  * advertisement, and the first packet each way of a connection. All of it is foreign input; parsing
  * is bounded and touches nothing outside. No I/O.
  *
- *   advertisement  "sA" | version 1 (1) | channel 37..39 (1) | number (8, big endian) |
- *                  name length (1) | name | payload (0 to 255, the rest)
+ *   advertisement  "sA" | version 2 (1) | channel 37..39 (1) | number (8, big endian) |
+ *                  lowered by, dB, 0 to SH_SIM_LOWER_MAX (1) | name length (1) | name | payload (0 to 255, the rest)
  *   greeting       "sC" | version 1 (1) | PSM (1) | name (the rest), by the caller
  *   answer         "sO" | version 1 (1), taken; anything else, or the end: refused
  */
@@ -14,14 +14,16 @@
 
 #include "pairing/air_parse.h"
 
-#define SH_SIM_ADVERT_MAX   (13 + SH_SIM_NAME_MAX + 255)
+#define SH_SIM_ADVERT_MAX   (14 + SH_SIM_NAME_MAX + 255)
 #define SH_SIM_GREETING_MAX (4 + SH_SIM_NAME_MAX)
 #define SH_SIM_ANSWER_SIZE  3
+#define SH_SIM_LOWER_MAX    60
 
 struct sh_sim_advert {
     char name[SH_SIM_NAME_MAX + 1]; /* of the sender */
     unsigned channel;
     uint64_t number;
+    int power_db;            /* relative to the usual one, -SH_SIM_LOWER_MAX to 0 */
     struct sh_bytes payload; /* points into the datagram */
 };
 

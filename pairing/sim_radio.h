@@ -28,6 +28,7 @@ struct sh_sim_radio {
     bool advertising;
     uint8_t payload[255];
     size_t payload_len;
+    int power_db;
     uint64_t advert_number;
     uint64_t chance;
     uint64_t streams_made;

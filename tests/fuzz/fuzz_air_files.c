@@ -39,7 +39,8 @@ static void packets(struct sh_bytes bytes)
     struct sh_sim_advert advert;
     struct sh_sim_greeting greeting;
     if (sh_sim_advert_read(bytes, &advert))
-        fuzz_assert(advert.payload.n <= 255 && advert.channel >= 37 && advert.channel <= 39);
+        fuzz_assert(advert.payload.n <= 255 && advert.channel >= 37 && advert.channel <= 39 &&
+                    advert.power_db <= 0 && advert.power_db >= -SH_SIM_LOWER_MAX);
     if (sh_sim_greeting_read(bytes, &greeting))
         fuzz_assert(greeting.name[0] != '\0' && greeting.name[0] != '.');
     fuzz_assert(!sh_sim_answer_read(bytes) || bytes.n == SH_SIM_ANSWER_SIZE);

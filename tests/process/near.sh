@@ -32,6 +32,27 @@ walking_in() {
     same "$dir/file" "$dir/tablet.dir/file"
 }
 
+# The anchor changes its power and its identifier each second; what is heard of each step says where it stands.
+while_the_power_is_stepped() {
+    local until=$((SECONDS + patience))
+    random_file file 1000
+    place anchor 0 tablet 0.25
+    share anchor -v --once --item "file=$dir/file"
+    for power in +0 -8 -16; do
+        until grep -q "a new identifier, power $power dB" "$dir/anchor.err"; do
+            if [ "$SECONDS" -ge "$until" ]; then
+                fail "no step of $power dB"
+                return
+            fi
+            sleep 0.05
+        done
+    done
+    sync tablet
+    type_code tablet anchor
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+}
+
 walking_away_while_measured() {
     random_file file 1000
     place anchor 0 tablet 0.25
@@ -168,7 +189,7 @@ deadline_while_a_code_is_wanted() {
     exits anchor 9
 }
 
-run_tests three_metres walking_in walking_away_while_measured walking_away_while_the_code_is_awaited \
+run_tests three_metres walking_in while_the_power_is_stepped walking_away_while_measured walking_away_while_the_code_is_awaited \
     a_moment_away_while_the_code_is_awaited walking_away_in_the_transfer the_nearer_of_two_is_taken \
     the_one_that_is_named_is_taken nobody_of_that_name nobody_at_all an_anchor_that_nobody_visits an_anchor_that_comes_late \
     deadline_while_a_code_is_wanted

@@ -19,6 +19,8 @@ struct seen {
     unsigned picks, phases;
     enum sh_phase phase;
     char address[SH_BLE_ADDRESS];
+    struct sh_nearby_pick pick;
+    double level_dbm, metres; /* as last told */
     enum sh_cause cause;
 };
 
@@ -31,8 +33,9 @@ static void on_phase(enum sh_phase phase, void *user)
 
 static void on_proximity(const struct sh_proximity_estimate *estimate, void *user)
 {
-    (void)estimate;
-    (void)user;
+    struct seen *seen = user;
+    seen->level_dbm = estimate->level_dbm;
+    seen->metres = estimate->metres;
 }
 
 static void on_hint(const char *text, void *user)
@@ -45,6 +48,7 @@ static void on_pick(const struct sh_nearby_pick *pick, void *user)
 {
     struct seen *seen = user;
     seen->picks++;
+    seen->pick = *pick;
     assert_true(sh_strcopy(seen->address, sizeof(seen->address), pick->address));
 }
 
@@ -59,15 +63,24 @@ static const struct sh_nearby_ops ops = {.phase = on_phase,
                                          .pick = on_pick,
                                          .failed = on_failed};
 
-static void hear(struct sh_nearby *nearby, const char *address, int dbm, sh_ms now)
+/* An advertisement that states this level at one metre and step, with an identifier of these octets. */
+static void hear_step(struct sh_nearby *nearby, const char *address, int ref1m_dbm, int power_db,
+                      uint8_t id, int dbm, sh_ms now)
 {
-    const struct sh_advert advert = {
-        .version = SH_ADVERT_VERSION, .psm = 0x80, .ref1m_dbm = SH_ADVERT_UNKNOWN_POWER};
+    struct sh_advert advert = {
+        .version = SH_ADVERT_VERSION, .psm = 0x80, .ref1m_dbm = (int8_t)ref1m_dbm};
+    memset(advert.id, id, sizeof(advert.id));
+    sh_advert_step(&advert, power_db);
     uint8_t payload[SH_ADVERT_MAX];
     struct sh_ble_heard heard = {.rssi_dbm = dbm};
     heard.payload = SH_BYTES(payload, sh_advert_encode(&advert, payload));
     assert_true(sh_strcopy(heard.address, sizeof(heard.address), address));
     sh_nearby_heard(nearby, &heard, now);
+}
+
+static void hear(struct sh_nearby *nearby, const char *address, int dbm, sh_ms now)
+{
+    hear_step(nearby, address, SH_ADVERT_UNKNOWN_POWER, 0, 0, dbm, now);
 }
 
 /* The anchor each 100 ms, or each `every` of that, and between them so many strangers of whom none is heard twice. */
@@ -286,6 +299,89 @@ static void who_watches_picks_nobody(void **state)
     sh_nearby_free(nearby);
 }
 
+static const int steps[] = {-16, 0, -8};
+
+/* Four advertisements of each step, at so many dB above the level that it states; the identifier is the number of the step. */
+static void step_through(struct sh_nearby *nearby, int ref1m_dbm, int nominal_dbm, int above_db,
+                         unsigned count)
+{
+    for (unsigned n = 0; n < 4 * count; n++) {
+        sh_ms now = 1000 + n * EVERY_MS;
+        int step = steps[n / 4 % SH_COUNT(steps)];
+        hear_step(nearby, "anchor", ref1m_dbm, step, (uint8_t)(1 + n / 4),
+                  nominal_dbm + step + above_db, now);
+        sh_nearby_tick(nearby, now + 2);
+    }
+}
+
+/* Whether its level is stated or not: the meter does not show the steps, and far stays far. */
+static void a_lowered_power_counts_by_what_it_says(void **state)
+{
+    (void)state;
+    static const int stated[] = {-55, SH_ADVERT_UNKNOWN_POWER};
+    static const int nominal[] = {-55, -62};
+    for (size_t i = 0; i < SH_COUNT(stated); i++) {
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        step_through(nearby, stated[i], nominal[i], -6, 24);
+        assert_int_equal(seen.picks, 0);
+        assert_true(seen.level_dbm > nominal[i] - 6.5 && seen.level_dbm < nominal[i] - 5.5);
+        assert_true(seen.metres > 2.4 && seen.metres < 3.0);
+        sh_nearby_free(nearby);
+        /* And near is near, though all that is heard is sent with the least power. */
+        seen = (struct seen){0};
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        step_through(nearby, stated[i], nominal[i], 3, 1);
+        assert_int_equal(seen.picks, 1);
+        sh_nearby_free(nearby);
+    }
+}
+
+/* What is picked: the usual level, for the connection, and what proves that it was heard. */
+static void what_was_heard_goes_with_the_pick(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct sh_nearby *nearby = NULL;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+    step_through(nearby, -55, -55, -6, 40); /* too far away */
+    hear_step(nearby, "another", -55, 0, 0xee, -90, 17000);
+    for (sh_ms now = 17000; seen.picks == 0 && now < 20000; now += EVERY_MS) {
+        hear_step(nearby, "anchor", -55, -8, 0x77, now < 17200 ? -52 : -53, now);
+        sh_nearby_tick(nearby, now + 2);
+    }
+    assert_int_equal(seen.picks, 1);
+    const struct sh_nearby_pick *pick = &seen.pick;
+    assert_int_equal(pick->advert.ref1m_dbm, -55);
+    assert_int_equal(pick->advert.id[0], 0x77);
+    assert_int_equal(pick->heard.count, SH_HEARD_MAX);
+    assert_int_equal(pick->heard.ids[SH_HEARD_MAX - 1].id[6], 0x77);
+    assert_int_equal(pick->heard.ids[SH_HEARD_MAX - 1].dbm, -52);
+    for (size_t i = 0; i + 1 < SH_HEARD_MAX; i++) {
+        unsigned step = 40 - (SH_HEARD_MAX - 2) + (unsigned)i;
+        assert_int_equal(pick->heard.ids[i].id[0], step);
+        assert_int_equal(pick->heard.ids[i].dbm, -61 + steps[(step - 1) % SH_COUNT(steps)]);
+    }
+    sh_nearby_free(nearby);
+}
+
+/* A step that no radio of ours makes would bring anybody near. */
+static void a_step_too_low_is_not_believed(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct sh_nearby *nearby = NULL;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+    for (sh_ms now = 1000; now < 6000; now += EVERY_MS) {
+        bool lowered = now > 1200;
+        hear_step(nearby, "anchor", lowered ? -100 : -55, 0, 1, -75, now);
+        sh_nearby_tick(nearby, now + 2);
+    }
+    assert_int_equal(seen.picks, 0);
+    sh_nearby_free(nearby);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +394,9 @@ int main(void)
         cmocka_unit_test(of_two_that_are_near_the_stronger_one),
         cmocka_unit_test(who_is_heard_late_but_stronger_is_picked),
         cmocka_unit_test(nobody_is_waited_for_long),
+        cmocka_unit_test(a_lowered_power_counts_by_what_it_says),
+        cmocka_unit_test(what_was_heard_goes_with_the_pick),
+        cmocka_unit_test(a_step_too_low_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,7 +199,7 @@ static inline struct sh_bytes payload_of(uint8_t seed)
 /* A radio that advertises. */
 static inline void advertise(uint8_t seed)
 {
-    assert_int_equal(ble->driver->advertise(ble, payload_of(seed)), SH_OK);
+    assert_int_equal(ble->driver->advertise(ble, payload_of(seed), 0), SH_OK);
 }
 
 static inline void all_up(void)

@@ -40,6 +40,15 @@ struct fake_advert {
     bool up;
 };
 
+/* What becomes of a transmit power that is asked for. */
+enum fake_power {
+    FAKE_TAKES,
+    FAKE_REFUSES,
+    FAKE_IGNORES, /* the controller chooses its full one */
+    FAKE_ROUNDS,  /* to what it has: the full one and 5 dB less than that */
+    FAKE_MUTE,    /* it never says what was chosen */
+};
+
 /* What bluetoothd does, and what it was asked. */
 struct fake {
     struct event_base *base;
@@ -58,8 +67,13 @@ struct fake {
     unsigned unanswered_n;
     bool old;        /* it cannot report a device again and again */
     bool only_plain; /* an advertisement with more than is needed is refused */
+    bool can_set_power;
+    int power_max;
+    enum fake_power power_way;
 
     unsigned registered, started, stopped, filtered;
+    int filter_rssi; /* SH_BLUEZ_NO_RSSI: the filter of the discovery has none */
+    bool filter_duplicates;
     unsigned pinged, disconnected;
     char disconnected_path[64];
     struct fake_advert adverts[8];
@@ -67,7 +81,11 @@ struct fake {
     uint8_t data[64];
     size_t data_n;
     bool discoverable, interval;
-    char filter[256];
+    int power, chosen; /* SH_BLUEZ_NO_POWER: not asked for */
+    unsigned powers,
+        steps;      /* how often a power was asked for; how often an advertisement was changed */
+    int full_level; /* at one metre, of the test's payloads */
+    bool louder;    /* it was sent with more power than it said */
 };
 
 static struct fake fake;
@@ -185,8 +203,12 @@ static inline void fake_objects(sd_bus_message *m)
                                         "central", "peripheral"));
         fake_shut(m);
         fake_open(m, FAKE_ADAPTER, SH_BLUEZ_ADV_MANAGER);
-        fake_must(sd_bus_message_append(m, "a{sv}", 2, "ActiveInstances", "y", 5 - fake.slots_free,
-                                        "SupportedInstances", "y", fake.slots_free));
+        fake_must(sd_bus_message_append(
+            m, "a{sv}", 4, "ActiveInstances", "y", 5 - fake.slots_free, "SupportedInstances", "y",
+            fake.slots_free, "SupportedFeatures", "as", 1,
+            fake.can_set_power ? "CanSetTxPower" : "HardwareOffload", "SupportedCapabilities",
+            "a{sv}", 3, "MaxAdvLen", "y", 31, "MinTxPower", "n", fake.power_max - 30, "MaxTxPower",
+            "n", fake.power_max));
         fake_shut(m);
     }
     fake_must(sd_bus_message_close_container(m));
@@ -306,6 +328,58 @@ static inline void fake_read_data(sd_bus_message *m)
         fake_must(sd_bus_message_exit_container(m));
 }
 
+/* An advertisement, or a change of it, is on the air: bluetoothd tells what power the controller chose. */
+static inline void fake_on_air(sd_bus_message *from, const char *path)
+{
+    sd_bus_message *m = NULL;
+    int least = fake.power_max - 5;
+    fake.chosen = fake.power;
+    if (fake.power == SH_BLUEZ_NO_POWER || fake.power_way == FAKE_IGNORES)
+        fake.chosen = fake.power_max;
+    else if (fake.power_way == FAKE_ROUNDS && fake.power < least)
+        fake.chosen = least;
+    int stated = fake.data[2] < 128 ? fake.data[2] : fake.data[2] - 256;
+    if (fake.full_level - stated > fake.power_max - fake.chosen)
+        fake.louder = true;
+    if (fake.power_way == FAKE_MUTE)
+        return;
+    fake_must(sd_bus_message_new_method_call(sh_bus_sd(fake.bus), &m,
+                                             sd_bus_message_get_sender(from), path,
+                                             "org.freedesktop.DBus.Properties", "Set"));
+    fake_must(
+        sd_bus_message_append(m, "ssv", "org.bluez.LEAdvertisement1", "TxPower", "n", fake.chosen));
+    fake_must(sd_bus_message_set_expect_reply(m, 0));
+    fake_send(m);
+}
+
+static inline void fake_read_power(sd_bus_message *m)
+{
+    int16_t power = 0;
+    fake_must(sd_bus_message_read(m, "v", "n", &power));
+    fake.power = power;
+    fake.powers++;
+}
+
+/* One property after the other, each a change of what is on the air. */
+static inline int fake_changed(sd_bus_message *m, void *user SH_UNUSED,
+                               sd_bus_error *error SH_UNUSED)
+{
+    fake_must(sd_bus_message_skip(m, "s"));
+    fake_must(sd_bus_message_enter_container(m, 'a', "{sv}"));
+    while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+        const char *key = NULL;
+        fake_must(sd_bus_message_read(m, "s", &key));
+        if (strcmp(key, "TxPower") == 0)
+            fake_read_power(m);
+        else
+            fake_read_data(m);
+        fake_must(sd_bus_message_exit_container(m));
+        fake_on_air(m, sd_bus_message_get_path(m));
+    }
+    fake.steps++;
+    return 1;
+}
+
 static inline struct fake_advert *fake_advert(const char *path)
 {
     for (size_t i = 0; i < SH_COUNT(fake.adverts); i++) {
@@ -326,12 +400,18 @@ static inline void fake_unregister(sd_bus_message *call)
     *advert = (struct fake_advert){.up = false};
 }
 
-static inline void fake_advert_up(sd_bus_message *call)
+/* The object that a call is about. */
+static inline const char *fake_path(sd_bus_message *call)
 {
     const char *path = NULL;
     fake_must(sd_bus_message_rewind(call, true));
     fake_must(sd_bus_message_read(call, "o", &path));
-    struct fake_advert *advert = fake_advert(path);
+    return path;
+}
+
+static inline void fake_advert_up(sd_bus_message *call)
+{
+    struct fake_advert *advert = fake_advert(fake_path(call));
     if (!advert)
         return; /* unregistered meanwhile */
     advert->up = true;
@@ -344,6 +424,7 @@ static inline int fake_got_all(sd_bus_message *answer, void *user, sd_bus_error 
 {
     sd_bus_message *call = user;
     bool discoverable = false, interval = false;
+    fake.power = SH_BLUEZ_NO_POWER;
     if (sd_bus_message_get_error(answer)) {
         fake_advert_up(call);
         sd_bus_message_unref(call);
@@ -358,11 +439,14 @@ static inline int fake_got_all(sd_bus_message *answer, void *user, sd_bus_error 
         assert_string_not_equal(key, "LocalName");
         if (strcmp(key, "ServiceData") == 0)
             fake_read_data(answer);
+        else if (strcmp(key, "TxPower") == 0)
+            fake_read_power(answer);
         else
             fake_must(sd_bus_message_skip(answer, "v"));
         fake_must(sd_bus_message_exit_container(answer));
     }
-    if (fake.only_plain && (discoverable || interval)) {
+    bool refused = fake.power_way == FAKE_REFUSES && fake.power != SH_BLUEZ_NO_POWER;
+    if (refused || (fake.only_plain && (discoverable || interval))) {
         fake_must(sd_bus_reply_method_errorf(call, "org.bluez.Error.Failed", "too long"));
     } else if (fake.slots_free == 0) {
         fake_must(sd_bus_reply_method_errorf(call, "org.bluez.Error.NotPermitted", "full"));
@@ -371,6 +455,7 @@ static inline int fake_got_all(sd_bus_message *answer, void *user, sd_bus_error 
         fake.interval = interval;
         fake.registered++;
         fake_advert_up(call);
+        fake_on_air(answer, fake_path(call));
         fake_must(sd_bus_reply_method_return(call, ""));
     }
     sd_bus_message_unref(call);
@@ -406,6 +491,30 @@ static inline void fake_managed(sd_bus_message *call)
     fake_send(m);
 }
 
+static inline void fake_read_filter(sd_bus_message *m)
+{
+    fake.filter_rssi = SH_BLUEZ_NO_RSSI;
+    fake.filter_duplicates = false;
+    fake_must(sd_bus_message_enter_container(m, 'a', "{sv}"));
+    while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+        const char *key = NULL;
+        int16_t rssi = 0;
+        int duplicates = 0;
+        fake_must(sd_bus_message_read(m, "s", &key));
+        if (strcmp(key, "RSSI") == 0) {
+            fake_must(sd_bus_message_read(m, "v", "n", &rssi));
+            fake.filter_rssi = rssi;
+        } else if (strcmp(key, "DuplicateData") == 0) {
+            fake_must(sd_bus_message_read(m, "v", "b", &duplicates));
+            fake.filter_duplicates = duplicates != 0;
+        } else {
+            fake_must(sd_bus_message_skip(m, "v"));
+        }
+        fake_must(sd_bus_message_exit_container(m));
+    }
+    fake.filtered++;
+}
+
 static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
                               sd_bus_error *error SH_UNUSED)
 {
@@ -434,7 +543,8 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
     } else {
         if (strcmp(member, "UnregisterAdvertisement") == 0)
             fake_unregister(m);
-        fake.filtered += strcmp(member, "SetDiscoveryFilter") == 0;
+        if (strcmp(member, "SetDiscoveryFilter") == 0)
+            fake_read_filter(m);
         fake.started += strcmp(member, "StartDiscovery") == 0;
         fake.stopped += strcmp(member, "StopDiscovery") == 0;
         if (strcmp(member, "Disconnect") == 0) {
@@ -479,6 +589,11 @@ static inline void fake_start(void)
     memset(fake.adverts, 0, sizeof(fake.adverts));
     assert_int_equal(sh_bus_open(fake.base, fake_lost, NULL, &fake.bus), SH_OK);
     fake_must(sd_bus_add_filter(sh_bus_sd(fake.bus), NULL, fake_called, NULL));
+    fake_must(sd_bus_add_match_async(
+        sh_bus_sd(fake.bus), NULL,
+        "type='signal',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
+        "arg0='org.bluez.LEAdvertisement1'",
+        fake_changed, NULL, NULL));
     fake_must(
         sd_bus_request_name_async(sh_bus_sd(fake.bus), NULL, "org.bluez", 0, fake_is_named, NULL));
     sh_bus_kick(fake.bus);
@@ -495,7 +610,7 @@ static inline void fake_end(void)
 static inline void fake_set_up(void)
 {
     char address[128];
-    fake = (struct fake){.slots_free = 5};
+    fake = (struct fake){.slots_free = 5, .power_max = 8, .power = SH_BLUEZ_NO_POWER};
     strcpy(fake.folder, "/tmp/simhop-fake.XXXXXX");
     assert_non_null(mkdtemp(fake.folder));
     snprintf(fake.socket_path, sizeof(fake.socket_path), "%s/socket", fake.folder);

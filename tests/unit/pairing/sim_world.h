@@ -221,7 +221,7 @@ static inline void world_pair(struct world *world, struct device *anchor, struct
 {
     device_open(world, anchor, "anchor");
     device_open(world, tablet, "tablet");
-    assert_int_equal(anchor->ble->driver->advertise(anchor->ble, test_payload()), SH_OK);
+    assert_int_equal(anchor->ble->driver->advertise(anchor->ble, test_payload(), 0), SH_OK);
     assert_int_equal(tablet->ble->driver->connect(tablet->ble, "anchor", 0x80, false), SH_OK);
     WORLD_UNTIL(world, anchor->ends == 1 && tablet->ends == 1);
 }

@@ -65,6 +65,47 @@ static void octets_and_budget(void **state SH_UNUSED)
     assert_string_equal(text, sh_advert_uuid_text);
 }
 
+/* The octet that states the level, for a sender whose power is lowered. */
+static void a_step_is_stated(void **state SH_UNUSED)
+{
+    static const struct {
+        int db;
+        int8_t ref1m_dbm;
+        uint8_t octet;
+        int8_t says_dbm, says_db;
+    } steps[] = {{-16, -59, 0x100 - 75, -75, 0},
+                 {0, -59, 0x100 - 59, -59, 0},
+                 {-16, -120, 0x81, -127, 0},
+                 {-8, SH_ADVERT_UNKNOWN_POWER, 119, SH_ADVERT_UNKNOWN_POWER, -8},
+                 {-16, SH_ADVERT_UNKNOWN_POWER, 111, SH_ADVERT_UNKNOWN_POWER, -16},
+                 {-40, SH_ADVERT_UNKNOWN_POWER, 111, SH_ADVERT_UNKNOWN_POWER, -16},
+                 {8, SH_ADVERT_UNKNOWN_POWER, 127, SH_ADVERT_UNKNOWN_POWER, 0}};
+    for (size_t i = 0; i < SH_COUNT(steps); i++) {
+        struct sh_advert put = example, got;
+        uint8_t data[SH_ADVERT_SERVICE_DATA];
+        put.ref1m_dbm = steps[i].ref1m_dbm;
+        sh_advert_step(&put, steps[i].db);
+        sh_advert_service_data(&put, data);
+        assert_int_equal(data[2], steps[i].octet);
+        assert_int_equal(sh_advert_decode_service_data(SH_BYTES(data, sizeof(data)), &got), SH_OK);
+        assert_int_equal(got.ref1m_dbm, steps[i].says_dbm);
+        assert_int_equal(got.power_db, steps[i].says_db);
+    }
+    /* There and back. */
+    struct sh_advert advert = example;
+    sh_advert_step(&advert, -16);
+    sh_advert_step(&advert, 16);
+    assert_int_equal(advert.ref1m_dbm, example.ref1m_dbm);
+    /* What says neither a level nor a step. */
+    for (unsigned octet = 21; octet < 111; octet++) {
+        struct sh_advert got;
+        const uint8_t data[SH_ADVERT_SERVICE_DATA] = {1, 0x83, (uint8_t)octet};
+        assert_int_equal(sh_advert_decode_service_data(SH_BYTES(data, sizeof(data)), &got), SH_OK);
+        assert_int_equal(got.ref1m_dbm, SH_ADVERT_UNKNOWN_POWER);
+        assert_int_equal(got.power_db, 0);
+    }
+}
+
 static void every_truncation(void **state SH_UNUSED)
 {
     uint8_t payload[SH_ADVERT_MAX];
@@ -145,9 +186,9 @@ static void bad_values(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(roundtrip),        cmocka_unit_test(octets_and_budget),
-        cmocka_unit_test(every_truncation), cmocka_unit_test(foreign_structures),
-        cmocka_unit_test(bad_values),
+        cmocka_unit_test(roundtrip),          cmocka_unit_test(a_step_is_stated),
+        cmocka_unit_test(octets_and_budget),  cmocka_unit_test(every_truncation),
+        cmocka_unit_test(foreign_structures), cmocka_unit_test(bad_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

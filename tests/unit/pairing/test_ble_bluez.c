@@ -337,6 +337,18 @@ static void hears(void **state SH_UNUSED)
     FAKE_UNTIL(heard == 3);
 }
 
+/* A change of less than 8 dB is told only to who asks for a level, whichever (BlueZ's src/adapter.c,
+ * discovery_filter_has_proximity), and the same data only to who asks for duplicates. */
+static void asks_for_every_report(void **state SH_UNUSED)
+{
+    all_up();
+    assert_int_equal(ble->driver->scan(ble, true), SH_OK);
+    FAKE_UNTIL(fake.started == 1);
+    assert_int_equal(fake.filtered, 1);
+    assert_int_equal(fake.filter_rssi, -127);
+    assert_true(fake.filter_duplicates);
+}
+
 static void may_be_freed_when_it_hears(void **state SH_UNUSED)
 {
     all_up();
@@ -387,6 +399,7 @@ int main(void)
         TEST(the_adapter_is_switched_off_and_on),
         TEST(the_bus_starts_again),
         TEST(hears),
+        TEST(asks_for_every_report),
         TEST(may_be_freed_when_it_hears),
         TEST(may_be_freed_when_it_notes),
     };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim_world.h"
 
+#include <math.h>
+
 #define MIB (1024 * 1024)
 
 /* ---- advertisements ---- */
@@ -14,7 +16,7 @@ static void hears_and_trend(void **state SH_UNUSED)
     world_file(&world, "positions", "anchor 0 0\ntablet 0.5 0\n");
     device_open(&world, &anchor, "anchor");
     device_open(&world, &tablet, "tablet");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     assert_int_equal(tablet.ble->driver->scan(tablet.ble, true), SH_OK);
     WORLD_UNTIL(&world, tablet.heard >= 20);
     assert_string_equal(tablet.heard_from, "anchor");
@@ -43,6 +45,36 @@ static void hears_and_trend(void **state SH_UNUSED)
     unsigned heard = tablet.heard;
     world_run(&world, 100);
     assert_int_equal(tablet.heard, heard);
+    device_close(&anchor);
+    device_close(&tablet);
+    world_close(&world);
+}
+
+/* What is sent with less power is heard so much weaker. */
+static void a_lowered_power_is_heard(void **state SH_UNUSED)
+{
+    struct world world;
+    struct device anchor, tablet;
+    double levels[3] = {0};
+    world_open(&world);
+    world_file(&world, "air", "interval 10\nfade 0\nsigma 0\n");
+    world_file(&world, "positions", "anchor 0 0\ntablet 0.5 0\n");
+    device_open(&world, &anchor, "anchor");
+    device_open(&world, &tablet, "tablet");
+    assert_true(anchor.ble->driver->can_lower(anchor.ble));
+    for (int step = 0; step < 3; step++) {
+        assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), -8 * step),
+                         SH_OK);
+        world_run(&world, 50);
+        assert_int_equal(tablet.ble->driver->scan(tablet.ble, true), SH_OK);
+        tablet.heard = 0;
+        tablet.heard_sum = 0;
+        WORLD_UNTIL(&world, tablet.heard >= 12);
+        levels[step] = tablet.heard_sum / tablet.heard;
+        assert_int_equal(tablet.ble->driver->scan(tablet.ble, false), SH_OK);
+    }
+    assert_true(fabs(levels[0] - levels[1] - 8.0) < 1.5);
+    assert_true(fabs(levels[0] - levels[2] - 16.0) < 1.5);
     device_close(&anchor);
     device_close(&tablet);
     world_close(&world);
@@ -156,7 +188,7 @@ static void does_not_connect(void **state SH_UNUSED)
     device_open(&world, &tablet, "tablet");
     refused(&world, &tablet, "nobody", 0x80, SH_CONNECT_FAILED);
     refused(&world, &tablet, "anchor", 0x80, SH_CONNECT_FAILED); /* it does not advertise */
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     refused(&world, &tablet, "anchor", 0x81, SH_CONNECT_FAILED);
     world_file(&world, "positions", "anchor 0 0\ntablet 0 30.5\n");
     world_run(&world, 60);
@@ -292,7 +324,7 @@ static void advert_faults(void **state SH_UNUSED)
     world_file(&world, "faults", "drop advert 100\n");
     device_open(&world, &anchor, "anchor");
     device_open(&world, &tablet, "tablet");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     assert_int_equal(tablet.ble->driver->scan(tablet.ble, true), SH_OK);
     world_run(&world, 100);
     assert_int_equal(tablet.heard, 0);
@@ -406,14 +438,23 @@ static void free_sends_the_rest(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hears_and_trend),         cmocka_unit_test(connects_and_carries),
-        cmocka_unit_test(samples_follow_position), cmocka_unit_test(does_not_connect),
-        cmocka_unit_test(rate_holds_back),         cmocka_unit_test(cut_ends_both),
-        cmocka_unit_test(cut_while_idle),          cmocka_unit_test(blackhole_swallows),
-        cmocka_unit_test(delays_in_order),         cmocka_unit_test(drops_message),
-        cmocka_unit_test(advert_faults),           cmocka_unit_test(lost_out_of_range),
-        cmocka_unit_test(close_flushes),           cmocka_unit_test(close_gives_up_after_a_second),
-        cmocka_unit_test(close_then_peer_ends),    cmocka_unit_test(close_and_free_in_callbacks),
+        cmocka_unit_test(hears_and_trend),
+        cmocka_unit_test(a_lowered_power_is_heard),
+        cmocka_unit_test(connects_and_carries),
+        cmocka_unit_test(samples_follow_position),
+        cmocka_unit_test(does_not_connect),
+        cmocka_unit_test(rate_holds_back),
+        cmocka_unit_test(cut_ends_both),
+        cmocka_unit_test(cut_while_idle),
+        cmocka_unit_test(blackhole_swallows),
+        cmocka_unit_test(delays_in_order),
+        cmocka_unit_test(drops_message),
+        cmocka_unit_test(advert_faults),
+        cmocka_unit_test(lost_out_of_range),
+        cmocka_unit_test(close_flushes),
+        cmocka_unit_test(close_gives_up_after_a_second),
+        cmocka_unit_test(close_then_peer_ends),
+        cmocka_unit_test(close_and_free_in_callbacks),
         cmocka_unit_test(free_sends_the_rest),
     };
     return cmocka_run_group_tests(tests, fill_opaque, NULL);

@@ -126,7 +126,7 @@ static void silent_connections(void **state SH_UNUSED)
     world_open(&world);
     device_open(&world, &anchor, "anchor");
     device_open(&world, &tablet, "tablet");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     for (size_t i = 0; i < SH_COUNT(fd); i++) {
         fd[i] = raw(&world, SOCK_SEQPACKET, NULL);
         while (raw_connect(&world, fd[i], "anchor.l2cap") != 0) {
@@ -163,7 +163,7 @@ static void most_streams(void **state SH_UNUSED)
     world_open(&world);
     device_open(&world, &anchor, "anchor");
     device_open(&world, &tablet, "tablet");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     for (size_t i = 1; i <= SH_BLE_STREAMS; i++) {
         assert_int_equal(tablet.ble->driver->connect(tablet.ble, "anchor", 0x80, false), SH_OK);
         WORLD_UNTIL(&world, tablet.ends == i && anchor.ends == i);
@@ -204,7 +204,7 @@ static void bad_greetings(void **state SH_UNUSED)
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     world_open(&world);
     device_open(&world, &anchor, "anchor");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     greeting_refused(&world, &anchor, "x", 1);
     greeting_refused(&world, &anchor, "sC\2\x80tablet", 10);
     greeting_refused(&world, &anchor, "sC\1\x80", 4);
@@ -236,7 +236,7 @@ static void last_words(void **state SH_UNUSED)
     struct device anchor;
     world_open(&world);
     device_open(&world, &anchor, "anchor");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     int fd = raw(&world, SOCK_SEQPACKET, NULL);
     assert_int_equal(raw_connect(&world, fd, "anchor.l2cap"), 0);
     assert_int_equal(send(fd, "sC\1\x80tablet", 10, 0), 10);
@@ -263,14 +263,15 @@ static void bad_datagrams(void **state SH_UNUSED)
     uint8_t good[SH_SIM_ADVERT_MAX];
     uint8_t bad[2000] = {0};
     size_t n = sh_sim_advert_write(&advert, good);
-    for (size_t cut = 0; cut < 13 + strlen("anchor"); cut++) {
+    for (size_t cut = 0; cut < 14 + strlen("anchor"); cut++) {
         assert_int_equal(send(fd, good, cut, 0), cut);
         world_run(&world, 2);
     }
     static const struct {
         size_t at;
         uint8_t octet;
-    } wrong[] = {{0, 'x'}, {2, 9}, {3, 0}, {3, 40}, {12, 0}, {12, 255}, {13, '/'}, {13, '.'}};
+    } wrong[] = {{0, 'x'},  {2, 9},  {3, 0},    {3, 40},   {12, 61},
+                 {12, 255}, {13, 0}, {13, 255}, {14, '/'}, {14, '.'}};
     for (size_t i = 0; i < SH_COUNT(wrong); i++) {
         memcpy(bad, good, n);
         bad[wrong[i].at] = wrong[i].octet;
@@ -298,7 +299,7 @@ static void stopped_hearer(void **state SH_UNUSED)
     int deaf = raw(&world, SOCK_DGRAM, "deaf.air"); /* bound, never read */
     device_open(&world, &anchor, "anchor");
     device_open(&world, &tablet, "tablet");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     world_run(&world, 600); /* fills the queue of whoever does not read, our own tablet's too */
     assert_int_equal(tablet.heard, 0);
     assert_int_equal(tablet.ble->driver->scan(tablet.ble, true), SH_OK);
@@ -320,7 +321,7 @@ static void no_descriptors(void **state SH_UNUSED)
     struct rlimit before;
     world_open(&world);
     device_open(&world, &anchor, "anchor");
-    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload()), SH_OK);
+    assert_int_equal(anchor.ble->driver->advertise(anchor.ble, test_payload(), 0), SH_OK);
     int fd = raw(&world, SOCK_SEQPACKET, NULL);
     world_run(&world, 20);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);

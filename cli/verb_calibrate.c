@@ -35,6 +35,7 @@ struct calibrate {
     struct sh_linked linked;
     const struct sh_device *anchor; /* who is calibrated; NULL: nobody was heard yet */
     struct sh_calibration calibration;
+    int8_t usual_dbm; /* the highest level at one metre that it stated */
     sh_ms begun, told;
     bool over;
     enum sh_cause end;
@@ -79,6 +80,19 @@ static bool is_wanted(const struct calibrate *calibrate, const struct sh_device 
     return !calibrate->anchor || calibrate->anchor == linked;
 }
 
+/* With how much less than its usual power it says that this one was sent; what is learned is the level of the usual one.
+ * One that states more than all before it was heard with lowered power only: it begins anew. */
+static int power_of(struct calibrate *calibrate, const struct sh_advert *advert)
+{
+    if (advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER)
+        return advert->power_db;
+    if (calibrate->calibration.samples == 0 || calibrate->usual_dbm < advert->ref1m_dbm) {
+        calibrate->usual_dbm = advert->ref1m_dbm;
+        calibrate->calibration = (struct sh_calibration){0};
+    }
+    return advert->ref1m_dbm - calibrate->usual_dbm;
+}
+
 static void on_heard(const struct sh_ble_heard *heard, void *user)
 {
     struct calibrate *calibrate = user;
@@ -98,7 +112,9 @@ static void on_heard(const struct sh_ble_heard *heard, void *user)
             "this device slowly all the time.",
             linked->name);
     }
-    sh_calibration_add(&calibrate->calibration, sh_now(), heard->rssi_dbm);
+    int power_db = power_of(calibrate, &advert);
+    if (heard->rssi_dbm != SH_RSSI_NONE)
+        sh_calibration_add(&calibrate->calibration, sh_now(), heard->rssi_dbm - power_db);
 }
 
 static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *user SH_UNUSED)

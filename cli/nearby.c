@@ -15,7 +15,6 @@
 struct sender {
     char address[SH_BLE_ADDRESS]; /* "" = free */
     struct sh_advert advert;      /* the last one */
-    int8_t usual_dbm;             /* the highest level at one metre that it stated */
     struct sh_heard_ids ids;
     const struct sh_device *linked;
     struct sh_proximity *proximity;
@@ -132,27 +131,11 @@ static bool sender_begin(const struct sh_nearby *nearby, struct sender *sender, 
 {
     const struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
                                                .level = {level_of(nearby, stated_dbm, linked)}};
-    sender->usual_dbm = stated_dbm;
     sender->proximity = sh_proximity_new(&config);
     if (sender->proximity && sh_strcopy(sender->address, sizeof(sender->address), address))
         return true;
     forget(sender);
     return false;
-}
-
-/* With how much less than its usual power it says that this one was sent. A sender whose steps are lower than anybody's
- * is not believed, for that would make it sound near. */
-static int power_of(const struct sh_nearby *nearby, struct sender *sender,
-                    const struct sh_advert *advert)
-{
-    if (advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER)
-        return advert->power_db;
-    if (sender->usual_dbm == SH_ADVERT_UNKNOWN_POWER || sender->usual_dbm < advert->ref1m_dbm) {
-        sender->usual_dbm = advert->ref1m_dbm;
-        sh_proximity_level(sender->proximity, SH_SIDE_OURS,
-                           level_of(nearby, sender->usual_dbm, sender->linked));
-    }
-    return SH_MAX(advert->ref1m_dbm - sender->usual_dbm, -SH_ADVERT_LOWER_MAX);
 }
 
 void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard, sh_ms now)
@@ -175,7 +158,7 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     sender->heard = SH_MIN(sender->heard + 1, 2U);
     struct sh_proximity_sample sample = {.at = now,
                                          .dbm = heard->rssi_dbm,
-                                         .power_db = power_of(nearby, sender, &advert),
+                                         .power_db = advert.power_db,
                                          .channel = SH_CHANNEL_UNKNOWN,
                                          .source = SH_SOURCE_ADVERT};
     sh_proximity_add(sender->proximity, &sample);
@@ -252,8 +235,6 @@ static void pick(struct sh_nearby *nearby, const struct sender *sender)
 {
     struct sh_nearby_pick chosen = {
         .advert = sender->advert, .heard = sender->ids, .linked = sender->linked};
-    chosen.advert.ref1m_dbm = sender->usual_dbm;
-    chosen.advert.power_db = 0;
     if (!sh_strcopy(chosen.address, sizeof(chosen.address), sender->address))
         return;
     nearby->picked = true;

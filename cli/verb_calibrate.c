@@ -98,7 +98,8 @@ static void on_heard(const struct sh_ble_heard *heard, void *user)
             "this device slowly all the time.",
             linked->name);
     }
-    sh_calibration_add(&calibrate->calibration, sh_now(), heard->rssi_dbm);
+    if (heard->rssi_dbm != SH_RSSI_NONE) /* what is learned is the level of the usual power */
+        sh_calibration_add(&calibrate->calibration, sh_now(), heard->rssi_dbm - advert.power_db);
 }
 
 static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *user SH_UNUSED)

@@ -21,23 +21,22 @@ const uint8_t sh_advert_uuid[16] = {0x72, 0xa5, 0xfb, 0xea, 0xb4, 0xbc, 0x6a, 0x
                                     0x7f, 0x41, 0xaa, 0x34, 0xf8, 0x1f, 0x4d, 0x12};
 const char sh_advert_uuid_text[37] = "124d1ff8-34aa-417f-9a6a-bcb4eafba572";
 
-#define LEVEL_MIN (-127)
-#define LEVEL_MAX 20
+#define LEVEL_MIN    (-127)
+#define LEVEL_MAX    20
+#define VERSION_BITS 5
+#define STEP_DB      4
 
 void sh_advert_step(struct sh_advert *advert, int db)
 {
-    bool known = advert->ref1m_dbm != SH_ADVERT_UNKNOWN_POWER;
-    int8_t *place = known ? &advert->ref1m_dbm : &advert->power_db;
-    int least = known ? LEVEL_MIN : -SH_ADVERT_LOWER_MAX, most = known ? LEVEL_MAX : 0;
-    *place = (int8_t)SH_MAX(least, SH_MIN(*place + db, most));
+    int power = advert->power_db + db / STEP_DB * STEP_DB;
+    advert->power_db = (int8_t)SH_MAX(-SH_ADVERT_LOWER_MAX, SH_MIN(power, 0));
 }
 
 void sh_advert_service_data(const struct sh_advert *advert, uint8_t out[SH_ADVERT_SERVICE_DATA])
 {
-    out[0] = advert->version;
+    out[0] = (uint8_t)(advert->version | -advert->power_db / STEP_DB << VERSION_BITS);
     out[1] = advert->psm;
-    bool known = advert->ref1m_dbm != SH_ADVERT_UNKNOWN_POWER;
-    out[2] = (uint8_t)(advert->ref1m_dbm + (known ? 0 : advert->power_db));
+    out[2] = (uint8_t)advert->ref1m_dbm;
     memcpy(out + 3, advert->id, sizeof(advert->id));
 }
 
@@ -60,17 +59,17 @@ enum sh_cause sh_advert_decode_service_data(struct sh_bytes data, struct sh_adve
 {
     if (data.n < SH_ADVERT_SERVICE_DATA)
         return SH_PROTO_MALFORMED;
-    if (data.p[0] < SH_ADVERT_VERSION)
+    uint8_t version = data.p[0] & ((1U << VERSION_BITS) - 1);
+    if (version < SH_ADVERT_VERSION)
         return SH_PROTO_UNKNOWN_VERSION;
     if (data.p[1] < PSM_MIN)
         return SH_PROTO_MALFORMED;
-    struct sh_advert advert = {.version = data.p[0], .psm = data.p[1]};
+    struct sh_advert advert = {.version = version, .psm = data.p[1]};
     int power = data.p[2] < 128 ? data.p[2] : data.p[2] - 256;
     /* The range of a level in HCI; anything else says nothing. */
     bool known = power >= LEVEL_MIN && power <= LEVEL_MAX;
     advert.ref1m_dbm = (int8_t)(known ? power : SH_ADVERT_UNKNOWN_POWER);
-    if (!known && power >= SH_ADVERT_UNKNOWN_POWER - SH_ADVERT_LOWER_MAX)
-        advert.power_db = (int8_t)(power - SH_ADVERT_UNKNOWN_POWER);
+    sh_advert_step(&advert, -STEP_DB * (data.p[0] >> VERSION_BITS));
     memcpy(advert.id, data.p + 3, sizeof(advert.id));
     *ret_advert = advert;
     return SH_OK;

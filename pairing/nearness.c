@@ -85,7 +85,9 @@ enum sh_cause sh_nearness_cause(const struct sh_nearness *nearness)
 {
     const struct sh_proximity_estimate *joint = &nearness->joint;
     double half = joint->evidence.asymmetry_db / 2.0, score = joint->evidence.score_db;
-    if (joint->verdict != SH_PROXIMITY_ACCEPT && fabs(2.0 * half) > SH_ASYMMETRY_DB)
+    if (joint->verdict != SH_PROXIMITY_ACCEPT &&
+        fabs(2.0 * half) > sh_proximity_asymmetry_limit(nearness->level[SH_SIDE_OURS].kind,
+                                                        nearness->level[SH_SIDE_THEIRS].kind))
         return sh_fail(SH_NEAR_ASYMMETRIC,
                        "we hear it %+.1f dB from what one metre gives, it hears us %+.1f dB: %s",
                        score + half, score - half,

@@ -98,12 +98,6 @@ void sh_proximity_free(struct sh_proximity *proximity)
     free(proximity);
 }
 
-void sh_proximity_level(struct sh_proximity *proximity, enum sh_proximity_side side,
-                        struct sh_level level)
-{
-    proximity->sides[side].level = level;
-}
-
 static const struct side *ours_of(const struct sh_proximity *proximity)
 {
     return &proximity->sides[SH_SIDE_OURS];
@@ -159,7 +153,7 @@ void sh_proximity_sounding(struct sh_proximity *proximity, sh_ms at, double metr
 
 struct view {
     struct sh_level_sum ours, theirs;
-    double score_db, asymmetry_db, spread_db, level_cost_db;
+    double score_db, asymmetry_db, asymmetry_limit_db, spread_db, level_cost_db;
     bool both, moved;
 };
 
@@ -192,6 +186,8 @@ static struct view view_since(const struct sh_proximity *proximity, sh_ms from)
     if (view.both) {
         double peer = score_of(&view.theirs);
         view.asymmetry_db = view.score_db - peer;
+        view.asymmetry_limit_db =
+            sh_proximity_asymmetry_limit(ours->level.kind, theirs->level.kind);
         view.score_db = (view.score_db + peer) / 2.0;
         view.spread_db = (view.spread_db + view.theirs.spread_db) / 2.0;
         view.level_cost_db = (view.level_cost_db + cost_of(theirs->level.kind)) / 2.0;
@@ -254,9 +250,14 @@ static double accept_at(const struct sh_proximity *proximity, const struct view 
     return (strict || view->ours.blocks >= SPREAD_BLOCKS ? HELD_DB : HELD_FEW_DB) + costs;
 }
 
+double sh_proximity_asymmetry_limit(enum sh_level_kind ours, enum sh_level_kind theirs)
+{
+    return ours == theirs ? SH_ASYMMETRY_DB : SH_ASYMMETRY_UNEQUAL_DB;
+}
+
 static bool is_symmetric(const struct view *view)
 {
-    return !view->both || fabs(view->asymmetry_db) <= SH_ASYMMETRY_DB;
+    return !view->both || fabs(view->asymmetry_db) <= view->asymmetry_limit_db;
 }
 
 static bool is_sounded(const struct sh_proximity *proximity, sh_ms now)

@@ -11,7 +11,7 @@
  *     held      a score of 3.5 dB or more (2.5 with fewer blocks: slow senders)
  * each higher by what is not known of the level, and by 2 dB under the strict rule, which never accepts
  * a held device below 5.5 dB. With the other side's samples too, the score is the mean of both, and two that
- * differ by more than 6 dB are refused. A distance by Channel Sounding, where there is one, decides instead.
+ * differ by more than 6 dB (12 where one level is better known than the other) are refused. A distance by Channel Sounding, where there is one, decides instead.
  *
  * Two uses: *approach* runs on for ever and says near or not at any time; *measure* collects for
  * SH_MEASURE_MS, for longer when movement or a step closer may still help, and decides once. Constant
@@ -32,7 +32,9 @@
 #define SH_MEASURE_SAMPLES   6
 #define SH_MEASURE_LEAST     3 /* when no more will come */
 #define SH_ASYMMETRY_DB      6.0
-#define SH_CHANNEL_UNKNOWN   255
+#define SH_ASYMMETRY_UNEQUAL_DB                                                                    \
+    12.0 /* one level is known better than the other: they differ by their errors too */
+#define SH_CHANNEL_UNKNOWN 255
 
 enum sh_proximity_verdict { SH_PROXIMITY_UNDECIDED, SH_PROXIMITY_ACCEPT, SH_PROXIMITY_REJECT };
 
@@ -114,10 +116,6 @@ struct sh_proximity_config {
 struct sh_proximity *sh_proximity_new(const struct sh_proximity_config *config);
 void sh_proximity_free(struct sh_proximity *proximity);
 
-/* Better known by now: samples before count as they did, later ones by this. */
-void sh_proximity_level(struct sh_proximity *proximity, enum sh_proximity_side side,
-                        struct sh_level level);
-
 /* One sample. 127, values outside -127 .. +20 dBm, times that run backwards and samples after a verdict of
  * `measure` do not count. A burst weighs no more than its 250 ms; one value no more than a touch would give. */
 void sh_proximity_add(struct sh_proximity *proximity, const struct sh_proximity_sample *sample);
@@ -145,6 +143,9 @@ double sh_proximity_margin(const struct sh_proximity_estimate *estimate);
 
 /* Time of the sample at which `measure` decided; of the last one before. */
 sh_ms sh_proximity_decided_at(const struct sh_proximity *proximity);
+
+/* By how much both sides may differ, in dB, by how well their levels at one metre are known. */
+double sh_proximity_asymmetry_limit(enum sh_level_kind ours, enum sh_level_kind theirs);
 
 /* "move it", ...: for JSON and logs. Borrowed; never NULL. */
 const char *sh_advice_name(enum sh_proximity_advice advice);

@@ -83,9 +83,8 @@ struct fake {
     bool discoverable, interval;
     int power, chosen; /* SH_BLUEZ_NO_POWER: not asked for */
     unsigned powers,
-        steps;      /* how often a power was asked for; how often an advertisement was changed */
-    int full_level; /* at one metre, of the test's payloads */
-    bool louder;    /* it was sent with more power than it said */
+        steps;   /* how often a power was asked for; how often an advertisement was changed */
+    bool louder; /* it was sent with more power than it said */
 };
 
 static struct fake fake;
@@ -338,8 +337,8 @@ static inline void fake_on_air(sd_bus_message *from, const char *path)
         fake.chosen = fake.power_max;
     else if (fake.power_way == FAKE_ROUNDS && fake.power < least)
         fake.chosen = least;
-    int stated = fake.data[2] < 128 ? fake.data[2] : fake.data[2] - 256;
-    if (fake.full_level - stated > fake.power_max - fake.chosen)
+    int less = 4 * (fake.data[0] >> 5); /* than usual, by what it says */
+    if (less > fake.power_max - fake.chosen)
         fake.louder = true;
     if (fake.power_way == FAKE_MUTE)
         return;

@@ -70,40 +70,31 @@ static void a_step_is_stated(void **state SH_UNUSED)
 {
     static const struct {
         int db;
-        int8_t ref1m_dbm;
         uint8_t octet;
-        int8_t says_dbm, says_db;
-    } steps[] = {{-16, -59, 0x100 - 75, -75, 0},
-                 {0, -59, 0x100 - 59, -59, 0},
-                 {-16, -120, 0x81, -127, 0},
-                 {-8, SH_ADVERT_UNKNOWN_POWER, 119, SH_ADVERT_UNKNOWN_POWER, -8},
-                 {-16, SH_ADVERT_UNKNOWN_POWER, 111, SH_ADVERT_UNKNOWN_POWER, -16},
-                 {-40, SH_ADVERT_UNKNOWN_POWER, 111, SH_ADVERT_UNKNOWN_POWER, -16},
-                 {8, SH_ADVERT_UNKNOWN_POWER, 127, SH_ADVERT_UNKNOWN_POWER, 0}};
+        int8_t says_db;
+    } steps[] = {{0, 0x01, 0},     {-4, 0x21, -4},   {-8, 0x41, -8}, {-7, 0x21, -4},
+                 {-16, 0x81, -16}, {-40, 0x81, -16}, {8, 0x01, 0}};
     for (size_t i = 0; i < SH_COUNT(steps); i++) {
         struct sh_advert put = example, got;
         uint8_t data[SH_ADVERT_SERVICE_DATA];
-        put.ref1m_dbm = steps[i].ref1m_dbm;
         sh_advert_step(&put, steps[i].db);
         sh_advert_service_data(&put, data);
-        assert_int_equal(data[2], steps[i].octet);
+        assert_int_equal(data[0], steps[i].octet);
         assert_int_equal(sh_advert_decode_service_data(SH_BYTES(data, sizeof(data)), &got), SH_OK);
-        assert_int_equal(got.ref1m_dbm, steps[i].says_dbm);
+        assert_int_equal(got.version, SH_ADVERT_VERSION);
         assert_int_equal(got.power_db, steps[i].says_db);
+        assert_int_equal(got.ref1m_dbm, example.ref1m_dbm); /* that of the usual power */
     }
     /* There and back. */
     struct sh_advert advert = example;
     sh_advert_step(&advert, -16);
     sh_advert_step(&advert, 16);
-    assert_int_equal(advert.ref1m_dbm, example.ref1m_dbm);
-    /* What says neither a level nor a step. */
-    for (unsigned octet = 21; octet < 111; octet++) {
-        struct sh_advert got;
-        const uint8_t data[SH_ADVERT_SERVICE_DATA] = {1, 0x83, (uint8_t)octet};
-        assert_int_equal(sh_advert_decode_service_data(SH_BYTES(data, sizeof(data)), &got), SH_OK);
-        assert_int_equal(got.ref1m_dbm, SH_ADVERT_UNKNOWN_POWER);
-        assert_int_equal(got.power_db, 0);
-    }
+    assert_int_equal(advert.power_db, 0);
+    /* Somebody else says more than any radio of ours lowers: it would sound near. */
+    struct sh_advert got;
+    const uint8_t data[SH_ADVERT_SERVICE_DATA] = {0xe1, 0x83, 0xc5};
+    assert_int_equal(sh_advert_decode_service_data(SH_BYTES(data, sizeof(data)), &got), SH_OK);
+    assert_int_equal(got.power_db, -SH_ADVERT_LOWER_MAX);
 }
 
 static void every_truncation(void **state SH_UNUSED)

@@ -23,8 +23,9 @@ static bool can_lower(void)
 /* What is on the air: this identifier, level and power. */
 static bool on_air(uint8_t seed, int level, int power)
 {
-    return fake.up == 1 && fake.data[3] == seed && (int8_t)fake.data[2] == level &&
-           fake.power == power;
+    int less = 4 * (fake.data[0] >> 5);
+    return fake.up == 1 && fake.data[3] == seed && (int8_t)fake.data[2] == LEVEL &&
+           LEVEL - less == level && fake.power == power;
 }
 
 /* A radio that advertises with its full power. */
@@ -32,7 +33,6 @@ static void powered(enum fake_power way)
 {
     fake.can_set_power = true;
     fake.power_max = FULL;
-    fake.full_level = LEVEL;
     fake.power_way = way;
     all_up();
     assert_false(can_lower()); /* nothing is known of the adapter yet */
@@ -61,7 +61,6 @@ static void as_usual(uint8_t seed)
 
 static void no_power_is_asked_for_where_none_can_be_set(void **state SH_UNUSED)
 {
-    fake.full_level = LEVEL;
     all_up();
     at_power(1, 0);
     FAKE_UNTIL(on_air(1, LEVEL, SH_BLUEZ_NO_POWER));

@@ -346,6 +346,23 @@ static void both_ends(void **state SH_UNUSED)
     assert_int_equal(both(12, -2).verdict, SH_PROXIMITY_REJECT);
 }
 
+/* A pair that is calibrated on one side only: the other's level is wrong by what nobody knows. */
+static void unequally_known(void **state SH_UNUSED)
+{
+    for (int theirs = -4; theirs >= -6; theirs -= 2) {
+        struct sh_proximity *p = make_with((struct sh_proximity_config){
+            .use = SH_PROXIMITY_MEASURE,
+            .level = {{REF, SH_LEVEL_CALIBRATED}, {REF, SH_LEVEL_ASSUMED}}});
+        for (sh_ms t = 0; t <= 3000; t += 30) {
+            add_from(p, SH_SIDE_OURS, t, swinging(t, 7, 3));
+            add_from(p, SH_SIDE_THEIRS, t, swinging(t, theirs, 3));
+        }
+        assert_int_equal(sh_proximity_finish(p).verdict,
+                         theirs == -4 ? SH_PROXIMITY_ACCEPT : SH_PROXIMITY_REJECT);
+        sh_proximity_free(p);
+    }
+}
+
 /* Power that is stepped down on purpose is not distance. */
 static void stepped_power(void **state SH_UNUSED)
 {
@@ -507,6 +524,7 @@ int main(void)
         cmocka_unit_test(finished_early),
         cmocka_unit_test(bursts_and_jumps),
         cmocka_unit_test(both_ends),
+        cmocka_unit_test(unequally_known),
         cmocka_unit_test(stepped_power),
         cmocka_unit_test(sounding_decides),
         cmocka_unit_test(the_meter_follows),

@@ -11,6 +11,8 @@
 #define LOOK_MS 50
 /* Half or twice as far: somebody is on the move. One at rest varies by 4 within half a minute. */
 #define CHANGE_DB 6.0
+/* What two scores of a moment are off by even where the fading is averaged out. */
+#define UNSURE_DB 3.0
 
 struct sender {
     char address[SH_BLE_ADDRESS]; /* "" = free */
@@ -36,7 +38,7 @@ struct sh_nearby {
     sh_ms changed, hinted, metered;
     double changed_dbm;
     sh_ms near_since; /* somebody is near; SH_NEVER: nobody */
-    bool picked, over, takes_far;
+    bool picked, over, takes_far, told_unsure;
 };
 
 enum sh_cause sh_nearby_new(const struct sh_device *linked, size_t linked_count, const char *only,
@@ -167,7 +169,7 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
 {
-    nearby->picked = false;
+    nearby->picked = nearby->told_unsure = false;
     nearby->near_since = SH_NEVER;
     nearby->hinted = now;
     for (size_t i = 0; i < SH_NEARBY_MAX; i++)
@@ -188,7 +190,8 @@ static bool is_before(const struct sh_proximity_estimate *a, const struct sh_pro
     int rank = ranks[a->verdict], other = ranks[b->verdict];
     if (rank != other)
         return rank > other;
-    return isnan(b->level_dbm) || a->level_dbm > b->level_dbm;
+    double score = a->evidence.score_db, mark = b->evidence.score_db;
+    return isnan(mark) || score > mark;
 }
 
 /* The nearest sender that is still on the air; NULL: nobody. */
@@ -243,17 +246,53 @@ static void pick(struct sh_nearby *nearby, const struct sender *sender)
 
 /* Is somebody heard, too seldom yet to tell, who sounds at least as strong? Between two anchors it must not be the order in
  * which a busy machine hears them that decides. Nobody can hold this up for long by being loud. */
-static bool may_be_nearer(struct sh_nearby *nearby, double dbm, sh_ms now)
+static bool may_be_nearer(struct sh_nearby *nearby, double score_db, sh_ms now)
 {
     for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
         struct sender *sender = &nearby->senders[i];
         if (!sender->address[0])
             continue;
         struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
-        if (estimate.verdict == SH_PROXIMITY_UNDECIDED && estimate.level_dbm >= dbm)
+        if (estimate.verdict == SH_PROXIMITY_UNDECIDED && estimate.evidence.score_db >= score_db)
             return true;
     }
     return false;
+}
+
+/* Is another one about as near? Then it is not known which is meant, and the person is asked to show it. */
+static bool is_unsure(struct sh_nearby *nearby, const struct sender *best, double score_db,
+                      sh_ms now)
+{
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
+        struct sender *sender = &nearby->senders[i];
+        if (!sender->address[0] || sender == best)
+            continue;
+        struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
+        if (estimate.verdict == SH_PROXIMITY_ACCEPT &&
+            estimate.evidence.score_db > score_db - UNSURE_DB)
+            return true;
+    }
+    return false;
+}
+
+/* Somebody is near: the one that is picked, unless another one may be meant. */
+static void choose(struct sh_nearby *nearby, const struct sender *sender, double score_db,
+                   sh_ms now)
+{
+    nearby->near_since = SH_MIN(nearby->near_since, now);
+    if (is_unsure(nearby, sender, score_db, now)) {
+        if (!nearby->told_unsure)
+            nearby->ops->hint("Two sharing devices are about as near. Hold this one close to the "
+                              "one that is meant, or name it: --anchor.",
+                              nearby->user);
+        nearby->told_unsure = true;
+        if (now < nearby->near_since + SH_NEARBY_UNSURE_MS)
+            return;
+    } else if (now < nearby->near_since + SH_NEARBY_WAIT_MS &&
+               may_be_nearer(nearby, score_db, now)) {
+        return;
+    }
+    pick(nearby, sender);
 }
 
 /* Somebody is heard: near, coming nearer, or standing there too far away? */
@@ -270,10 +309,7 @@ static void look(struct sh_nearby *nearby, const struct sender *sender,
     if (!near) {
         nearby->near_since = SH_NEVER;
     } else {
-        nearby->near_since = SH_MIN(nearby->near_since, now);
-        if (now >= nearby->near_since + SH_NEARBY_WAIT_MS ||
-            !may_be_nearer(nearby, estimate->level_dbm, now))
-            pick(nearby, sender);
+        choose(nearby, sender, estimate->evidence.score_db, now);
         return;
     }
     if (isnan(nearby->changed_dbm) ||

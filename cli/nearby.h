@@ -3,7 +3,7 @@
  * Discovery and approach, an engine on the secondary: advertisements in, "this is the one" out. It keeps at most
  * SH_NEARBY_MAX senders, estimates how near each is and picks the strongest one that is within a metre. Who was heard only
  * once or twice is nobody yet, however loud; but who sounds stronger than the one to be picked gets a moment to be heard
- * often enough. Linked anchors are recognised by their rotating identifier. What was sent with less power than usual, as it
+ * often enough. Where two are within 3 dB of each other the person is asked to show which is meant. Linked anchors are recognised by their rotating identifier. What was sent with less power than usual, as it
  * says itself, counts by that power.
  *
  *   discover  nobody is heard: a hint every 10 s, no end (but --deadline)
@@ -24,6 +24,7 @@
 #define SH_NEARBY_HINT_MS     10000
 #define SH_NEARBY_METER_MS    200
 #define SH_NEARBY_WAIT_MS     1000 /* for one that may be nearer, once */
+#define SH_NEARBY_UNSURE_MS   5000 /* while two are about as near; then the nearer one is taken */
 
 struct sh_nearby_pick {
     char address[SH_BLE_ADDRESS];

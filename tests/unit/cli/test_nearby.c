@@ -16,7 +16,7 @@
 #define FAR_DBM  (-75)
 
 struct seen {
-    unsigned picks, phases;
+    unsigned picks, phases, hints;
     enum sh_phase phase;
     char address[SH_BLE_ADDRESS];
     struct sh_nearby_pick pick;
@@ -40,8 +40,8 @@ static void on_proximity(const struct sh_proximity_estimate *estimate, void *use
 
 static void on_hint(const char *text, void *user)
 {
-    (void)text;
-    (void)user;
+    assert_non_null(text);
+    ((struct seen *)user)->hints++;
 }
 
 static void on_pick(const struct sh_nearby_pick *pick, void *user)
@@ -299,6 +299,35 @@ static void who_watches_picks_nobody(void **state)
     sh_nearby_free(nearby);
 }
 
+/* Two at the same distance, until the person moves this one towards one of them (0: never). */
+static sh_ms picked_between(sh_ms nearer_from, struct seen *seen)
+{
+    struct sh_nearby *nearby = NULL;
+    sh_ms now = 1000;
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, seen, 1000, &nearby), SH_OK);
+    for (; seen->picks == 0 && now < 20000; now += EVERY_MS) {
+        hear(nearby, "left", NEAR_DBM, now);
+        hear(nearby, "right", NEAR_DBM - 1 + (nearer_from && now >= nearer_from ? 12 : 0), now + 1);
+        sh_nearby_tick(nearby, now + 2);
+    }
+    sh_nearby_free(nearby);
+    return now;
+}
+
+/* It is said once that it is not known which is meant; who shows it is understood, else the nearer one is taken. */
+static void between_two_the_person_is_asked(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    assert_in_range(picked_between(0, &seen), 6000, 7000);
+    assert_string_equal(seen.address, "left");
+    assert_int_equal(seen.hints, 1);
+    seen = (struct seen){0};
+    assert_in_range(picked_between(3000, &seen), 3100, 4700);
+    assert_string_equal(seen.address, "right");
+    assert_int_equal(seen.hints, 1);
+}
+
 static const int steps[] = {-16, 0, -8};
 
 /* Four advertisements of each step, at so many dB above the level that it states; the identifier is the number of the step. */
@@ -385,6 +414,7 @@ static void a_step_too_low_is_not_believed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(between_two_the_person_is_asked),
         cmocka_unit_test(the_one_that_is_there_is_picked_among_loud_strangers),
         cmocka_unit_test(one_that_is_heard_seldom_is_not_pushed_out),
         cmocka_unit_test(who_is_far_is_taken_if_that_is_agreed),

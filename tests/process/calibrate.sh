@@ -118,7 +118,7 @@ the_meter_draws() {
     random_file file 1000
     place anchor 0 tablet 0.3
     share anchor --item "file=$dir/file"
-    command -v script > /dev/null || skip_test 'no script(1) here'
+    script -qec true /dev/null > /dev/null 2>&1 || skip_test 'script(1) can make no pseudo-terminal here'
     start tablet script -qec "'$SIMHOP' proximity --radio 'sim:$air' --name tablet --state '$dir/tablet.state' --deadline 4" /dev/null
     exits tablet 9
     grep -q '  1 m +-' "$dir/tablet.out" || fail "no picture"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # limit: 900
-# limit-all: 2400
+# limit-all: 3000
 # What happens to Bluetooth, and what the session makes of it.
 # shellcheck source=faults.bash
 . "$(dirname "$(realpath "$0")")/faults.bash"
@@ -52,16 +52,28 @@ row switch-anchor confirm 'connect\.lost'
 row switch-anchor ble 'transfer\.stalled'
 row switch-anchor wifi 'done .*wifi-direct'
 row off-tablet discover 'bluetooth\.off'
-row off-anchor ble 'transfer\.stalled'
+row off-tablet measure 'bluetooth\.off'
+row off-tablet confirm 'bluetooth\.off'
+row off-tablet ble 'bluetooth\.off'
 row off-tablet wifi 'done .*wifi-direct'
+row off-anchor discover 'looks on'
+row off-anchor measure 'connect\.lost'
+row off-anchor confirm 'connect\.lost'
+row off-anchor ble 'transfer\.stalled'
+row off-anchor wifi 'done .*wifi-direct'
 row daemon-killed discover 'bluetooth\.no-daemon'
 row daemon-killed measure 'done .*ble'
+row daemon-killed confirm 'done .*ble'
 row daemon-killed ble 'done .*ble'
+row daemon-killed wifi 'done .*wifi-direct'
 row daemon-restarted discover 'done .*ble'
 row daemon-restarted measure 'done .*ble'
 row daemon-restarted confirm 'done .*ble'
 row daemon-restarted ble 'done .*ble'
+row daemon-restarted wifi 'done .*wifi-direct'
+row gone-far discover 'looks on'
 row gone-far measure 'connect\.lost'
+row gone-far confirm 'connect\.lost'
 row gone-far ble 'transfer\.stalled'
 row gone-far wifi 'done .*wifi-direct'
 

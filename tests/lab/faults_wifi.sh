@@ -133,5 +133,14 @@ row supplicant-anchor confirm 'done ble:1000000, anchor: wifi\.no-supplicant' al
 row supplicant-tablet confirm 'done ble:[0-9]*,wifi-direct:[0-9]*$'
 row port-dropped confirm 'done ble:1000000' always
 row supplicant-anchor discover 'done ble:100000, anchor: wifi\.no-supplicant'
+row supplicant-anchor measure 'done ble:100000, anchor: wifi\.no-supplicant'
+row supplicant-tablet discover 'done ble:[0-9]*'
+row supplicant-tablet measure 'done ble:[0-9]*'
+row switch-tablet discover 'done ble:100000'
+row switch-tablet measure 'done ble:100000'
+row switch-anchor discover 'done ble:100000, anchor: wifi\.rfkill-soft'
+row switch-anchor measure 'done ble:100000, anchor: wifi\.rfkill-soft'
+row port-dropped discover 'done ble:100000'
+row port-dropped measure 'done ble:100000'
 
 run_rows

@@ -140,7 +140,5 @@ row switch-tablet discover 'done ble:100000'
 row switch-tablet measure 'done ble:100000'
 row switch-anchor discover 'done ble:100000, anchor: wifi\.rfkill-soft'
 row switch-anchor measure 'done ble:100000, anchor: wifi\.rfkill-soft'
-row port-dropped discover 'done ble:100000'
-row port-dropped measure 'done ble:100000'
 
 run_rows

@@ -200,28 +200,16 @@ static int on_signal(sd_bus_message *signal, void *user, sd_bus_error *error SH_
 
 /* ---- the bus ---- */
 
-static int on_match(sd_bus_message *answer, void *user SH_UNUSED, sd_bus_error *error SH_UNUSED)
-{
-    const sd_bus_error *refused = sd_bus_message_get_error(answer);
-    if (refused)
-        sh_log("bluez: AddMatch: %s", refused->name);
-    return 1;
-}
-
 static enum sh_cause watch(struct sh_bluez_daemon *daemon)
 {
-    sd_bus *sd = sh_bus_sd(daemon->bus);
     sd_bus_message *m = NULL;
-    for (size_t i = 0; i < SH_COUNT(matches); i++) {
-        if (sd_bus_add_match_async(sd, &daemon->match[i], matches[i], on_signal, on_match, daemon) <
-            0)
-            return SH_ENV_NO_MEMORY;
-    }
-    if (sd_bus_add_match_async(sd, &daemon->match[SH_COUNT(matches)], owner_match, on_owner_changed,
-                               on_match, daemon) < 0)
-        return SH_ENV_NO_MEMORY;
-    if (sd_bus_message_new_method_call(sd, &m, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                       "org.freedesktop.DBus", "GetNameOwner") < 0)
+    for (size_t i = 0; i < SH_COUNT(matches); i++)
+        SH_TRY(sh_bus_match(daemon->bus, matches[i], on_signal, daemon, &daemon->match[i]));
+    SH_TRY(sh_bus_match(daemon->bus, owner_match, on_owner_changed, daemon,
+                        &daemon->match[SH_COUNT(matches)]));
+    if (sd_bus_message_new_method_call(sh_bus_sd(daemon->bus), &m, "org.freedesktop.DBus",
+                                       "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                       "GetNameOwner") < 0)
         return SH_ENV_NO_MEMORY;
     enum sh_cause cause = SH_ENV_NO_MEMORY;
     if (sd_bus_message_append(m, "s", SH_BLUEZ_NAME) >= 0)

@@ -198,14 +198,6 @@ static int on_changed(sd_bus_message *signal, void *user, sd_bus_error *error SH
     return 0;
 }
 
-static int on_match(sd_bus_message *answer, void *user SH_UNUSED, sd_bus_error *error SH_UNUSED)
-{
-    const sd_bus_error *refused = sd_bus_message_get_error(answer);
-    if (refused)
-        sh_log("bluez: AddMatch: %s", refused->name);
-    return 1;
-}
-
 static enum sh_cause watch(struct sh_bluez_sounding *sounding)
 {
     static const struct {
@@ -223,9 +215,8 @@ static enum sh_cause watch(struct sh_bluez_sounding *sounding)
                  "type='signal',sender='" SH_BLUEZ_NAME "',interface='%s',member='%s',path='%s'",
                  signals[i].interface, signals[i].member,
                  signals[i].path ? signals[i].path : sounding->device);
-        if (sd_bus_add_match_async(sh_bus_sd(sounding->bus), &sounding->match[i], rule,
-                                   signals[i].handler, on_match, sounding) < 0)
-            return SH_ENV_NO_MEMORY;
+        SH_TRY(
+            sh_bus_match(sounding->bus, rule, signals[i].handler, sounding, &sounding->match[i]));
     }
     return SH_OK;
 }

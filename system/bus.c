@@ -174,6 +174,26 @@ sd_bus *sh_bus_sd(struct sh_bus *bus)
     return bus->sd;
 }
 
+/* Without an answer of ours sd-bus takes a refusal for the end of the connection. */
+static int on_match(sd_bus_message *answer, void *user SH_UNUSED, sd_bus_error *error SH_UNUSED)
+{
+    const sd_bus_error *refused = sd_bus_message_get_error(answer);
+    if (refused)
+        sh_log("system bus: AddMatch: %s", refused->name);
+    return 1;
+}
+
+enum sh_cause sh_bus_match(struct sh_bus *bus, const char *rule, sd_bus_message_handler_t signalled,
+                           void *user, sd_bus_slot **ret_slot)
+{
+    int r = bus->over ? -ENOTCONN
+                      : sd_bus_add_match_async(bus->sd, ret_slot, rule, signalled, on_match, user);
+    if (r < 0)
+        return cause_of(r);
+    sh_bus_kick(bus);
+    return SH_OK;
+}
+
 enum sh_cause sh_bus_call(struct sh_bus *bus, sd_bus_message *message,
                           sd_bus_message_handler_t answered, void *user, unsigned limit_ms,
                           sd_bus_slot **ret_slot)

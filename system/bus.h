@@ -31,7 +31,13 @@ SH_MUST_USE enum sh_cause sh_bus_open(struct event_base *base, sh_bus_lost_fn lo
 /* NULL is fine. May be called from a handler; calls that wait for an answer are forgotten. */
 void sh_bus_free(struct sh_bus *bus);
 
-/* For matches, objects and messages; the bus keeps it. Use only the *_async functions on it. */
+/* signalled gets every message that the rule (D-Bus specification, "Match Rules") fits, until ret_slot is unreferenced. A bus that
+ * refuses the rule is logged; nothing is signalled then. Fails with env.no-bus, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_bus_match(struct sh_bus *bus, const char *rule,
+                                       sd_bus_message_handler_t signalled, void *user,
+                                       sd_bus_slot **ret_slot);
+
+/* For objects and messages; the bus keeps it. Use only the *_async functions on it. */
 sd_bus *sh_bus_sd(struct sh_bus *bus);
 
 /* Sends a method call (the message stays the caller's). answered gets the reply, an error of the peer, or one that sd-bus

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Shared by the world's own files: world.c (two devices, a run), world_raw.c (a hand-made peer).
+ * Shared by the world's own files: world.c (a run), world_devices.c (what there is before and after it),
+ * world_raw.c (a hand-made peer).
  */
 #ifndef SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
 #define SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
@@ -8,6 +9,7 @@
 #include "world.h"
 #include "world_stream.h"
 
+#define WALL       1800000000
 #define GUESTS_MAX 8
 
 /* One side of a run. */
@@ -53,6 +55,8 @@ struct world {
     struct stream *lan_end;
 };
 
+/* Ends the test where the world itself cannot be made. */
+void world_must(enum sh_cause cause, const char *what);
 /* Begins a session of this role on one end of a stream. */
 void world_start_side(struct world *world, enum sh_role role, struct stream *stream);
 /* To the next thing that happens; false: nothing will before the limit. */

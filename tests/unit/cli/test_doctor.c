@@ -2,6 +2,9 @@
 /* What doctor makes of a message bus and of a bluetoothd that a child process plays. */
 #include "cli/doctor.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "unit/pairing/fake_bluez.h"
 #include "unit/proto/check.h"
 
@@ -32,12 +35,12 @@ static void play(void)
 {
     int ready[2];
     char octet = 0;
-    fake_daemon_start();
+    fake_bus_start();
     assert_int_equal(pipe(ready), 0);
     child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        fake.base = event_base_new();
+        fake_bus.base = event_base_new();
         fake_start();
         if (write(ready[1], &octet, 1) != 1)
             _exit(1);
@@ -80,7 +83,7 @@ static void test_no_bus(void **state SH_UNUSED)
 static void test_silent_bus(void **state SH_UNUSED)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", fake.socket_path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", fake_bus.socket_path);
     sh_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fd, 5), 0);
@@ -89,7 +92,7 @@ static void test_silent_bus(void **state SH_UNUSED)
 
 static void test_nobody(void **state SH_UNUSED)
 {
-    fake_daemon_start();
+    fake_bus_start();
     assert_finding("bus", SH_FINE, SH_OK, "");
     assert_finding("bluetoothd", SH_PROBLEM, SH_BLUETOOTH_NO_DAEMON, "org.bluez");
     assert_int_equal(find("adapter").level, SH_LEVELS);

@@ -3,9 +3,15 @@
 #ifndef SIMHOP_TESTS_BLUEZ_USER_H
 #define SIMHOP_TESTS_BLUEZ_USER_H
 
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "fake_bluez.h"
 
 #include "pairing/ble_bluez.h"
+#include "pairing/l2cap.h"
+#include "pairing/l2cap_socket.h"
 #include "system/clock.h"
 
 /* ---- sockets in place of those of pairing/l2cap_socket.c ---- */
@@ -185,7 +191,7 @@ static inline int tear_down(void **state SH_UNUSED)
 
 static inline void open_radio(const char *adapter)
 {
-    assert_int_equal(sh_ble_bluez_new(fake.base, adapter, &ops, NULL, &ble), SH_OK);
+    assert_int_equal(sh_ble_bluez_new(fake_bus.base, adapter, &ops, NULL, &ble), SH_OK);
 }
 
 static inline struct sh_bytes payload_of(uint8_t seed)
@@ -204,7 +210,7 @@ static inline void advertise(uint8_t seed)
 
 static inline void all_up(void)
 {
-    fake_daemon_start();
+    fake_bus_start();
     fake_start();
     open_radio(NULL);
 }

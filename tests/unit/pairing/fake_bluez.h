@@ -1,310 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A bluetoothd that does what a test says, on a message bus of the test's own (dbus-daemon on a socket in a temporary
- * folder), in the same loop as what is tested; and sockets of AF_UNIX in place of those of
- * L2CAP. It shows one adapter, hci0.
+ * A bluetoothd that does what a test says, on a message bus of the test's own (fake_bus.h), in the same loop as what is
+ * tested: what it answers when it is called, and its life. What it shows is fake_bluez_shows.h.
  */
 #ifndef SIMHOP_TESTS_FAKE_BLUEZ_H
 #define SIMHOP_TESTS_FAKE_BLUEZ_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "pairing/advert.h"
-#include "pairing/bluez_objects.h"
-#include "pairing/l2cap.h"
-#include "pairing/l2cap_socket.h"
-#include "system/bus.h"
-
-#define FAKE_ADAPTER "/org/bluez/hci0"
-#define FAKE_ADDRESS "00:AA:01:00:00:42"
-
-struct fake_advert {
-    char path[64]; /* "": none */
-    bool up;
-};
-
-/* What becomes of a transmit power that is asked for. */
-enum fake_power {
-    FAKE_TAKES,
-    FAKE_REFUSES,
-    FAKE_IGNORES, /* the controller chooses its full one */
-    FAKE_ROUNDS,  /* to what it has: the full one and 5 dB less than that */
-    FAKE_MUTE,    /* it never says what was chosen */
-};
-
-/* What bluetoothd does, and what it was asked. */
-struct fake {
-    struct event_base *base;
-    struct sh_bus *bus;
-    pid_t daemon;
-    char folder[64], socket_path[96];
-    bool named;
-
-    bool no_adapter, off, random_objects;
-    unsigned slots_free;
-    const char *silent;      /* this method is not answered */
-    const char *denied;      /* this one is refused */
-    const char *denied_name; /* with this error */
-    bool hangs;              /* it answers when it goes on (fake_goes_on) */
-    sd_bus_message *unanswered[16];
-    unsigned unanswered_n;
-    bool old;        /* it cannot report a device again and again */
-    bool only_plain; /* an advertisement with more than is needed is refused */
-    bool can_set_power;
-    int power_max;
-    enum fake_power power_way;
-
-    unsigned registered, started, stopped, filtered;
-    int filter_rssi; /* SH_BLUEZ_NO_RSSI: the filter of the discovery has none */
-    bool filter_duplicates;
-    unsigned pinged, disconnected;
-    char disconnected_path[64];
-    struct fake_advert adverts[8];
-    unsigned up; /* registered and not unregistered */
-    uint8_t data[64];
-    size_t data_n;
-    bool discoverable, interval;
-    int power, chosen; /* SH_BLUEZ_NO_POWER: not asked for */
-    unsigned powers,
-        steps;   /* how often a power was asked for; how often an advertisement was changed */
-    bool louder; /* it was sent with more power than it said */
-};
-
-static struct fake fake;
-
-/* ---- the bus daemon ---- */
-
-static inline void fake_exec(const char *path, int out)
-{
-    char config[128], address[64];
-    snprintf(config, sizeof(config), "--config-file=%s", path);
-    snprintf(address, sizeof(address), "--print-address=%d", out);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!freopen("/dev/null", "w", stderr)) /* it complains of limits that it may not raise */
-        _exit(126);
-    execlp("dbus-daemon", "dbus-daemon", config, address, "--nofork", "--nopidfile", (char *)NULL);
-    _exit(127);
-}
-
-/* Skips the test where there is no such program. */
-static inline void fake_daemon_start(void)
-{
-    static const char config[] =
-        "<busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>\n"
-        "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>"
-        "<allow send_type=\"*\"/><allow receive_type=\"*\"/></policy></busconfig>\n";
-    char path[96], text[256];
-    int out[2];
-    snprintf(path, sizeof(path), "%s/bus.conf", fake.folder);
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    fprintf(file, config, fake.socket_path);
-    fclose(file);
-    assert_int_equal(pipe(out), 0);
-    fake.daemon = fork();
-    if (fake.daemon == 0)
-        fake_exec(path, out[1]);
-    close(out[1]);
-    ssize_t n = read(out[0], text, sizeof(text)); /* it listens once it says where */
-    close(out[0]);
-    if (n > 0)
-        return;
-    waitpid(fake.daemon, NULL, 0);
-    fake.daemon = 0;
-    print_message("skipped: no dbus-daemon here\n");
-    skip();
-}
-
-static inline void fake_daemon_stop(void)
-{
-    if (fake.daemon <= 0)
-        return;
-    kill(fake.daemon, SIGKILL);
-    waitpid(fake.daemon, NULL, 0);
-    fake.daemon = 0;
-}
-
-/* ---- the loop ---- */
-
-static inline sh_ms fake_now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (sh_ms)ts.tv_sec * 1000 + (sh_ms)ts.tv_nsec / 1000000;
-}
-
-static inline void fake_turn(void)
-{
-    event_base_loop(fake.base, EVLOOP_NONBLOCK);
-    usleep(500);
-}
-
-static inline void fake_run(unsigned ms)
-{
-    for (sh_ms until = fake_now() + ms; fake_now() < until;)
-        fake_turn();
-}
-
-/* The limit is for a machine that is busy with something else; nothing is measured by it. */
-#define FAKE_UNTIL(condition)                                                                      \
-    do {                                                                                           \
-        for (sh_ms until_ = fake_now() + 30000; !(condition) && fake_now() < until_;)              \
-            fake_turn();                                                                           \
-        assert_true(condition);                                                                    \
-    } while (0)
-
-/* ---- what it shows ---- */
-
-static inline void fake_must(int r)
-{
-    assert_true(r >= 0);
-}
-
-static inline void fake_open(sd_bus_message *m, const char *path, const char *interface)
-{
-    fake_must(sd_bus_message_open_container(m, 'e', "oa{sa{sv}}"));
-    fake_must(sd_bus_message_append(m, "o", path));
-    fake_must(sd_bus_message_open_container(m, 'a', "{sa{sv}}"));
-    fake_must(sd_bus_message_open_container(m, 'e', "sa{sv}"));
-    fake_must(sd_bus_message_append(m, "s", interface));
-}
-
-static inline void fake_shut(sd_bus_message *m)
-{
-    for (unsigned i = 0; i < 3; i++)
-        fake_must(sd_bus_message_close_container(m));
-}
-
-static inline void fake_objects(sd_bus_message *m)
-{
-    fake_must(sd_bus_message_open_container(m, 'a', "{oa{sa{sv}}}"));
-    if (!fake.no_adapter) {
-        fake_open(m, FAKE_ADAPTER, SH_BLUEZ_ADAPTER);
-        fake_must(sd_bus_message_append(m, "a{sv}", 4, "Address", "s", FAKE_ADDRESS, "AddressType",
-                                        "s", "public", "Powered", "b", !fake.off, "Roles", "as", 2,
-                                        "central", "peripheral"));
-        fake_shut(m);
-        fake_open(m, FAKE_ADAPTER, SH_BLUEZ_ADV_MANAGER);
-        fake_must(sd_bus_message_append(
-            m, "a{sv}", 4, "ActiveInstances", "y", 5 - fake.slots_free, "SupportedInstances", "y",
-            fake.slots_free, "SupportedFeatures", "as", 1,
-            fake.can_set_power ? "CanSetTxPower" : "HardwareOffload", "SupportedCapabilities",
-            "a{sv}", 3, "MaxAdvLen", "y", 31, "MinTxPower", "n", fake.power_max - 30, "MaxTxPower",
-            "n", fake.power_max));
-        fake_shut(m);
-    }
-    fake_must(sd_bus_message_close_container(m));
-}
-
-static inline sd_bus_message *fake_signal(const char *path, const char *interface,
-                                          const char *member)
-{
-    sd_bus_message *m = NULL;
-    fake_must(sd_bus_message_new_signal(sh_bus_sd(fake.bus), &m, path, interface, member));
-    return m;
-}
-
-static inline void fake_send(sd_bus_message *m)
-{
-    fake_must(sd_bus_send(sh_bus_sd(fake.bus), m, NULL));
-    sd_bus_message_unref(m);
-    sh_bus_kick(fake.bus);
-}
-
-static inline void fake_power(bool on)
-{
-    fake.off = !on;
-    sd_bus_message *m =
-        fake_signal(FAKE_ADAPTER, "org.freedesktop.DBus.Properties", "PropertiesChanged");
-    fake_must(sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_ADAPTER, 1, "Powered", "b", on, 0));
-    fake_send(m);
-}
-
-static inline void fake_slots(unsigned free_slots)
-{
-    fake.slots_free = free_slots;
-    sd_bus_message *m =
-        fake_signal(FAKE_ADAPTER, "org.freedesktop.DBus.Properties", "PropertiesChanged");
-    fake_must(sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_ADV_MANAGER, 1, "SupportedInstances",
-                                    "y", free_slots, 0));
-    fake_send(m);
-}
-
-/* A device that is heard for the first time, with our data. */
-static inline void fake_device_of(const char *adapter, const char *address, const char *uuid,
-                                  int rssi)
-{
-    static const uint8_t data[] = {1, 0x93, 127, 1, 2, 3, 4, 5, 6, 7};
-    char path[64];
-    snprintf(path, sizeof(path), "%s/dev_%s", adapter, address);
-    for (char *c = path; *c; c++)
-        *c = *c == ':' ? '_' : *c;
-    sd_bus_message *m = fake_signal("/", "org.freedesktop.DBus.ObjectManager", "InterfacesAdded");
-    fake_must(sd_bus_message_append(m, "o", path));
-    fake_must(sd_bus_message_open_container(m, 'a', "{sa{sv}}"));
-    fake_must(sd_bus_message_open_container(m, 'e', "sa{sv}"));
-    fake_must(sd_bus_message_append(m, "s", SH_BLUEZ_DEVICE));
-    fake_must(sd_bus_message_append(m, "a{sv}", 4, "Address", "s", address, "AddressType", "s",
-                                    "random", "RSSI", "n", rssi, "ServiceData", "a{sv}", 1, uuid,
-                                    "ay", 10, data[0], data[1], data[2], data[3], data[4], data[5],
-                                    data[6], data[7], data[8], data[9]));
-    fake_must(sd_bus_message_close_container(m));
-    fake_must(sd_bus_message_close_container(m));
-    fake_send(m);
-}
-
-static inline void fake_device(const char *address, const char *uuid, int rssi)
-{
-    fake_device_of(FAKE_ADAPTER, address, uuid, rssi);
-}
-
-/* Its data once more, without a word of its signal. */
-static inline void fake_data(const char *device)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "%s/%s", FAKE_ADAPTER, device);
-    sd_bus_message *m = fake_signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
-    fake_must(sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_DEVICE, 1, "ServiceData", "a{sv}", 1,
-                                    sh_advert_uuid_text, "ay", 10, 1, 0x93, 127, 1, 2, 3, 4, 5, 6,
-                                    7, 0));
-    fake_send(m);
-}
-
-static inline void fake_rssi(const char *device, int rssi)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "%s/%s", FAKE_ADAPTER, device);
-    sd_bus_message *m = fake_signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
-    fake_must(sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_DEVICE, 1, "RSSI", "n", rssi, 0));
-    fake_send(m);
-}
-
-static inline void fake_connected(const char *device, bool connected)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "%s/%s", FAKE_ADAPTER, device);
-    sd_bus_message *m = fake_signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
-    fake_must(
-        sd_bus_message_append(m, "sa{sv}as", SH_BLUEZ_DEVICE, 1, "Connected", "b", connected, 0));
-    fake_send(m);
-}
+#include "fake_bluez_shows.h"
 
 /* ---- what it is asked ---- */
 
@@ -586,7 +288,7 @@ static inline void fake_start(void)
     fake.named = false;
     fake.up = 0;
     memset(fake.adverts, 0, sizeof(fake.adverts));
-    assert_int_equal(sh_bus_open(fake.base, fake_lost, NULL, &fake.bus), SH_OK);
+    assert_int_equal(sh_bus_open(fake_bus.base, fake_lost, NULL, &fake.bus), SH_OK);
     fake_must(sd_bus_add_filter(sh_bus_sd(fake.bus), NULL, fake_called, NULL));
     fake_must(sd_bus_add_match_async(
         sh_bus_sd(fake.bus), NULL,
@@ -608,27 +310,14 @@ static inline void fake_end(void)
 
 static inline void fake_set_up(void)
 {
-    char address[128];
     fake = (struct fake){.slots_free = 5, .power_max = 8, .power = SH_BLUEZ_NO_POWER};
-    strcpy(fake.folder, "/tmp/simhop-fake.XXXXXX");
-    assert_non_null(mkdtemp(fake.folder));
-    snprintf(fake.socket_path, sizeof(fake.socket_path), "%s/socket", fake.folder);
-    snprintf(address, sizeof(address), "unix:path=%s", fake.socket_path);
-    setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1);
-    fake.base = event_base_new();
-    assert_non_null(fake.base);
+    fake_bus_set_up();
 }
 
 static inline void fake_tear_down(void)
 {
-    char path[128];
     fake_end();
-    event_base_free(fake.base);
-    fake_daemon_stop();
-    snprintf(path, sizeof(path), "%s/bus.conf", fake.folder);
-    unlink(path);
-    unlink(fake.socket_path);
-    rmdir(fake.folder);
+    fake_bus_tear_down();
 }
 
 #endif

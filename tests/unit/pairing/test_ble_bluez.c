@@ -108,7 +108,7 @@ static void fails_with(enum sh_cause cause)
 
 static void no_bluetoothd(void **state SH_UNUSED)
 {
-    fake_daemon_start();
+    fake_bus_start();
     open_radio(NULL);
     advertise(7);
     fails_with(SH_BLUETOOTH_NO_DAEMON);
@@ -116,13 +116,13 @@ static void no_bluetoothd(void **state SH_UNUSED)
 
 static void no_bus(void **state SH_UNUSED)
 {
-    assert_int_equal(sh_ble_bluez_new(fake.base, NULL, &ops, NULL, &ble), SH_ENV_NO_BUS);
+    assert_int_equal(sh_ble_bluez_new(fake_bus.base, NULL, &ops, NULL, &ble), SH_ENV_NO_BUS);
 }
 
 static void no_bluetooth_in_the_kernel(void **state SH_UNUSED)
 {
     supported = SH_BLUETOOTH_UNSUPPORTED;
-    assert_int_equal(sh_ble_bluez_new(fake.base, NULL, &ops, NULL, &ble), SH_BLUETOOTH_UNSUPPORTED);
+    assert_int_equal(sh_ble_bluez_new(fake_bus.base, NULL, &ops, NULL, &ble), SH_BLUETOOTH_UNSUPPORTED);
 }
 
 static void no_adapter(void **state SH_UNUSED)
@@ -135,7 +135,7 @@ static void no_adapter(void **state SH_UNUSED)
 
 static void another_adapter_than_is_named(void **state SH_UNUSED)
 {
-    fake_daemon_start();
+    fake_bus_start();
     fake_start();
     open_radio("hci7");
     assert_int_equal(ble->driver->scan(ble, true), SH_OK);
@@ -285,11 +285,11 @@ static void the_bus_starts_again(void **state SH_UNUSED)
     advertise(7);
     FAKE_UNTIL(fake.registered == 1);
     fake_run(20);
-    fake_daemon_stop();
+    fake_bus_stop();
     fake_end();
-    unlink(fake.socket_path);
+    unlink(fake_bus.socket_path);
     FAKE_UNTIL(strstr(notes, "message bus"));
-    fake_daemon_start();
+    fake_bus_start();
     fake_start();
     FAKE_UNTIL(fake.registered == 2);
     assert_int_equal(fails, 0);
@@ -362,7 +362,7 @@ static void may_be_freed_when_it_hears(void **state SH_UNUSED)
 
 static void may_be_freed_when_it_notes(void **state SH_UNUSED)
 {
-    fake_daemon_start();
+    fake_bus_start();
     fake_start();
     free_when_noted = true;
     open_radio(NULL);

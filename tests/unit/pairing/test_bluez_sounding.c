@@ -195,10 +195,10 @@ static int tear_down(void **state SH_UNUSED)
 
 static void begin(void)
 {
-    fake_daemon_start();
+    fake_bus_start();
     fake_start();
     fake_must(sd_bus_add_filter(sh_bus_sd(fake.bus), NULL, on_call, NULL));
-    assert_int_equal(sh_bus_open(fake.base, fake_lost, NULL, &client), SH_OK);
+    assert_int_equal(sh_bus_open(fake_bus.base, fake_lost, NULL, &client), SH_OK);
     assert_int_equal(sh_bluez_sounding_new(client, DEVICE, 12, &ops, &distances, &sounding), SH_OK);
 }
 
@@ -365,7 +365,7 @@ static void others_do_not_count(void **state SH_UNUSED)
     make_data(1.0, 0);
     tell_data(fake.bus, OTHER, SH_BLUEZ_SOUNDING, data.n);
     tell_data(fake.bus, DEVICE, "org.bluez.Other1", data.n);
-    assert_int_equal(sh_bus_open(fake.base, fake_lost, NULL, &stranger), SH_OK);
+    assert_int_equal(sh_bus_open(fake_bus.base, fake_lost, NULL, &stranger), SH_OK);
     tell_data(stranger, DEVICE, SH_BLUEZ_SOUNDING, data.n);
     ping(stranger, SH_BLUEZ_NAME);
     settle();
@@ -460,8 +460,8 @@ static void path_too_long(void **state SH_UNUSED)
     memset(path, 'a', sizeof(path));
     path[0] = '/';
     path[sizeof(path) - 1] = '\0';
-    fake_daemon_start();
-    assert_int_equal(sh_bus_open(fake.base, fake_lost, NULL, &client), SH_OK);
+    fake_bus_start();
+    assert_int_equal(sh_bus_open(fake_bus.base, fake_lost, NULL, &client), SH_OK);
     assert_int_equal(sh_bluez_sounding_new(client, path, 1, &ops, &distances, &sounding),
                      SH_BLUETOOTH_REFUSED);
     assert_null(sounding);

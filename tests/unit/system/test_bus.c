@@ -35,7 +35,8 @@ static const char config[] =
     "<busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>\n"
     "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow send_type=\"*\"/>\n"
     "<allow receive_type=\"*\"/></policy>\n"
-    "<limit name=\"max_replies_per_connection\">10000</limit></busconfig>\n";
+    "<limit name=\"max_replies_per_connection\">10000</limit>\n"
+    "<limit name=\"max_match_rules_per_connection\">1</limit></busconfig>\n";
 
 static void run_daemon(const char *path, int out, int err)
 {
@@ -417,6 +418,47 @@ static void test_freed_in_handler(void **state SH_UNUSED)
     assert_int_equal(losts, 0);
 }
 
+static unsigned heard[2];
+
+static int on_heard(sd_bus_message *m SH_UNUSED, void *user, sd_bus_error *error SH_UNUSED)
+{
+    (*(unsigned *)user)++;
+    return 0;
+}
+
+static void emit(const char *member)
+{
+    assert_true(sd_bus_emit_signal(sh_bus_sd(service), PATH, SERVICE, member, "") >= 0);
+    sh_bus_kick(service);
+}
+
+/* A rule that the bus refuses costs what it would have brought, not the connection. */
+static void test_matches(void **state SH_UNUSED)
+{
+    static const char *const rules[] = {"type='signal',member='First'",
+                                        "type='signal',member='Second'"};
+    sd_bus_slot *slots[2] = {NULL};
+    start_daemon();
+    open_both();
+    heard[0] = heard[1] = 0;
+    for (unsigned i = 0; i < 2; i++)
+        assert_ok(sh_bus_match(client, rules[i], on_heard, &heard[i], &slots[i]));
+    call("Echo", 5);
+    turn_until(answers == 1); /* the bus has answered what came before */
+    emit("Second");
+    emit("First");
+    turn_until(heard[0] == 1);
+    assert_int_equal(heard[1], 0);
+    sd_bus_slot_unref(slots[0]);
+    sd_bus_slot_unref(slots[1]);
+    emit("First");
+    call("Echo", 5);
+    turn_until(answers == 2);
+    assert_int_equal(heard[0], 1);
+    assert_int_equal(errors, 0);
+    assert_int_equal(losts, 0);
+}
+
 /* A handler that calls again. */
 static unsigned rounds;
 static int on_answer_again(sd_bus_message *m, void *user, sd_bus_error *error)
@@ -467,6 +509,7 @@ int main(void)
         WITH(test_killed),
         WITH(test_freed_when_lost),
         WITH(test_freed_in_handler),
+        WITH(test_matches),
         WITH(test_call_in_handler),
         WITH(test_silent_bus),
     };

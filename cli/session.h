@@ -54,6 +54,7 @@ struct sh_session_config {
     const char *dir;                      /* where items go */
     const char *incoming_dir;             /* where a bundle is received, in the state folder */
     const char *bundle_dir;               /* where an accepted bundle is kept */
+    bool background;                      /* the disk is synced by a thread */
 };
 
 struct sh_session_item {

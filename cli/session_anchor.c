@@ -409,6 +409,10 @@ void sh_session_anchor_tick(struct sh_session *s)
         sh_session_end(s, lanes ? SH_TRANSFER_STALLED : SH_CONNECT_LOST);
         return;
     }
+    if (now >= s->wanted + IDLE_MS + (s->total >> 26) * 1000) {
+        sh_session_end(s, sh_fail(SH_TRANSFER_STALLED, "it asks for nothing"));
+        return;
+    }
     enum sh_cause cause = is_group_wanted(s, now) ? want_group(s) : SH_OK;
     if (cause == SH_OK)
         cause = sh_server_work(s->server, &s->work);

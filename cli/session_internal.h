@@ -10,12 +10,14 @@
 
 #include "cli/session.h"
 
-#define SLOTS_MAX     16
-#define JUDGE_MS      10000
-#define ENROL_MS      10000
-#define PROBE_MS      4000  /* a further lane, from its stream to its answered probes */
-#define LINGER_MS     3000  /* anchor: after the receipt, for the secondary to say goodbye */
-#define SILENCE_MS    20000 /* anchor: without a word from the secondary */
+#define SLOTS_MAX  16
+#define JUDGE_MS   10000
+#define ENROL_MS   10000
+#define PROBE_MS   4000  /* a further lane, from its stream to its answered probes */
+#define LINGER_MS  3000  /* anchor: after the receipt, for the secondary to say goodbye */
+#define SILENCE_MS 20000 /* anchor: without a word from the secondary */
+#define IDLE_MS                                                                                    \
+    120000 /* anchor: of words of life alone; and a second for each 64 MiB that may be hashed over there */
 #define KEEPALIVE_MS  5000  /* secondary */
 #define LINKS_MS      20000 /* phase `link` */
 #define PROBE_PADDING 1024
@@ -44,6 +46,7 @@ struct sh_session {
     const struct sh_session_ops *ops;
     void *user;
     sh_ms started, deadline, heard, said;
+    sh_ms wanted; /* anchor: something other than a word of life came */
     enum stage stage;
     enum sh_cause end_cause, fatal;
     bool ended_said;

@@ -402,6 +402,8 @@ static enum sh_cause lane_msg(struct sh_lane *lane, unsigned type, struct sh_byt
     if (!slot || slot->gone || s->stage == STAGE_OVER)
         return SH_CONNECT_LOST;
     s->heard = sh_session_now(s);
+    if (type != SH_MSG_PING && type != SH_MSG_LINK_STATE)
+        s->wanted = s->heard;
     enum sh_cause cause = dispatch(s, slot, type, payload);
     if (cause != SH_OK)
         s->fatal = cause;

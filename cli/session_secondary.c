@@ -140,8 +140,11 @@ static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_s
     struct sh_store **store = bundle ? &s->incoming : &s->store;
     if (bundle && item->size > SH_BUNDLE_MAX)
         return SH_BUNDLE_TOO_LARGE;
-    if (!*store)
+    if (!*store) {
         SH_TRY(sh_store_open(bundle ? s->config.incoming_dir : s->config.dir, store));
+        if (s->config.background)
+            SH_TRY(sh_store_in_background(*store));
+    }
     *ret_store = *store;
     *ret_replace = bundle;
     return SH_OK;
@@ -159,13 +162,15 @@ static void puller_progress(uint32_t index SH_UNUSED, const struct sh_puller_ite
     s->ops->progress(&progress, s->user);
 }
 
-static enum sh_cause remember_file(struct sh_session *s, const struct sh_puller_item *item)
+/* Before the file appears: were we killed in between, the next sync would take it for somebody else's. */
+static enum sh_cause puller_finishing(uint32_t index SH_UNUSED, const struct sh_puller_item *item,
+                                      void *user)
 {
-    struct sh_received received = {.size = item->size};
-    struct stat st;
-    if (stat(item->path, &st) != 0 || !sh_strcopy(received.path, sizeof(received.path), item->path))
-        return SH_OK; /* it is there all the same; a later sync may send it again */
-    received.mtime_ns = mtime_ns(&st);
+    const struct sh_session *s = user;
+    struct sh_received received = {.size = item->size, .mtime_ns = item->mtime_ns};
+    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_FILE ||
+        !sh_strcopy(received.path, sizeof(received.path), item->path))
+        return SH_OK; /* too long to be found again; a later sync may send it again */
     memcpy(received.item_id, item->id, sizeof(received.item_id));
     memcpy(received.root, item->root, sizeof(received.root));
     memcpy(received.sha256, item->sha256, sizeof(received.sha256));
@@ -176,9 +181,9 @@ static enum sh_cause puller_finished(uint32_t index SH_UNUSED, struct sh_puller_
                                      void *user)
 {
     struct sh_session *s = user;
-    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE)
-        return remember_file(s, item);
     char *kept = NULL;
+    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE)
+        return SH_OK;
     SH_TRY(sh_session_accept_bundle(s, item->path, &kept));
     free(item->path);
     item->path = kept;
@@ -226,6 +231,7 @@ static const struct sh_puller_ops puller_ops = {
     .have = puller_have,
     .store = puller_store,
     .progress = puller_progress,
+    .finishing = puller_finishing,
     .finished = puller_finished,
     .sign = puller_sign,
     .done = puller_done,
@@ -276,6 +282,8 @@ static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot)
 {
     sh_ms now = sh_session_now(s);
     SH_TRY(sh_session_derive_link_psk(s, slot->lane));
+    sh_store_sweep(s->config.dir, false);
+    sh_store_sweep(s->config.incoming_dir, true);
     SH_TRY(sh_puller_new(&puller_ops, s, now, &s->puller));
     SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, &ladder_ops, s, &s->ladder));
     s->said = now;

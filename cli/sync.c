@@ -333,7 +333,8 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .peer_name = from->anchor,
                                          .dir = from->dir,
                                          .incoming_dir = sync->incoming_dir,
-                                         .bundle_dir = sync->bundle_dir};
+                                         .bundle_dir = sync->bundle_dir,
+                                         .background = true};
     if (!from->pair)
         config->reconnect_to = sync->picked.linked;
     memcpy(config->links, sync->edge.links, sizeof(config->links));

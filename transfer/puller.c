@@ -6,7 +6,8 @@
 
 #include "proto/log.h"
 
-#define HEARTBEAT_MS 500  /* the longest sleep */
+#define HEARTBEAT_MS 500 /* the longest sleep */
+#define DISK_LOOK_MS 10
 #define GAP_MS       2000 /* a longer one was not ours to choose */
 #define GRACES       8    /* links that may come up without anything verified in between */
 
@@ -19,6 +20,8 @@ enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms n
     puller->ops = ops;
     puller->user = user;
     puller->last = puller->moved = puller->no_link = now;
+    puller->disk = SH_NEVER;
+    puller->verified_at = now;
     puller->progress_item = UINT32_MAX;
     *ret_puller = puller;
     return SH_OK;
@@ -67,7 +70,7 @@ static sh_ms clock_of(struct sh_puller *puller, sh_ms now)
 
 void sh_puller_moved(struct sh_puller *puller, sh_ms now)
 {
-    puller->moved = now;
+    puller->moved = puller->verified_at = now;
     puller->graces = 0;
 }
 
@@ -304,7 +307,9 @@ static sh_ms idle_limit(const struct sh_puller *puller)
 static void check_end(struct sh_puller *puller, sh_ms now)
 {
     bool receipt = puller->items && puller->first == puller->count;
-    if (puller->over || puller->last < puller->expected)
+    if (puller->over ||
+        (puller->last < puller->expected &&
+         now - puller->verified_at < SH_EXPECTED_MS + sh_puller_hash_budget(puller)))
         return;
     bool alone = puller->no_link != SH_NEVER && now - puller->no_link >= SH_NO_LINK_MS;
     if (!alone && now - puller->moved < idle_limit(puller))
@@ -326,6 +331,8 @@ sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now)
         return SH_NEVER;
     if (puller->more_work)
         return now;
+    if (puller->disk != SH_NEVER)
+        return now + DISK_LOOK_MS;
     if (puller->progress_item == UINT32_MAX)
         return now + HEARTBEAT_MS;
     sh_puller_progress(puller, puller->progress_item, false, clock);

@@ -30,6 +30,9 @@
 #define SH_NO_LINK_MS    10000 /* without any link up: transfer.stalled */
 #define SH_IDLE_MS       20000 /* links are up and nothing is verified: transfer.stalled */
 #define SH_PROGRESS_MS   200
+#define SH_DISK_MS       30000 /* to sync an item that is complete: store.slow */
+#define SH_EXPECTED_MS                                                                             \
+    60000 /* links that are expected again and again keep it for so long, nothing being verified */
 
 struct sh_puller_item {
     uint8_t id[SH_ITEM_ID_SIZE];
@@ -40,6 +43,7 @@ struct sh_puller_item {
     uint8_t root[32];   /* once finished */
     uint8_t sha256[32]; /* of the whole content, once finished */
     char *path;         /* once finished */
+    int64_t mtime_ns;   /* of the file, once it is about to be finished; 0 for what was had */
 };
 
 /* Nothing is called after done. Of the puller's functions only sh_puller_link_down may be called
@@ -60,6 +64,9 @@ struct sh_puller_ops {
      * over. */
     void (*progress)(uint32_t index, const struct sh_puller_item *item, sh_link_id link,
                      void *user);
+    /* Verified and synced, about to appear under item->path; not called for what was had. A cause ends the transfer,
+     * and the item stays as it is in the store. */
+    enum sh_cause (*finishing)(uint32_t index, const struct sh_puller_item *item, void *user);
     /* In the manifest's order, also for what was had: verified, fsynced, under its name. It may
      * move the file and put another malloc'ed path into item->path. A cause refuses the item (a
      * bad bundle) and ends the transfer. */

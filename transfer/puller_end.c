@@ -76,8 +76,13 @@ static enum sh_cause finish_item(struct sh_puller *puller, uint32_t index, sh_ms
 {
     struct sh_pull_item *item = &puller->items[index];
     if (item->store) {
-        SH_TRY(sh_store_item_finish(item->store, item->info.root, &item->info.path));
+        struct sh_store_sealed sealed;
+        SH_TRY(sh_store_item_seal(item->store, item->info.root, &sealed));
+        item->info.path = sealed.path;
+        item->info.mtime_ns = sealed.mtime_ns;
         memcpy(item->info.sha256, sh_store_item_sha256(item->store), sizeof(item->info.sha256));
+        SH_TRY(puller->ops->finishing(index, &item->info, puller->user));
+        SH_TRY(sh_store_item_publish(item->store));
         sh_store_item_close(item->store);
         item->store = NULL;
     }
@@ -88,17 +93,44 @@ static enum sh_cause finish_item(struct sh_puller *puller, uint32_t index, sh_ms
     return puller->ops->finished(index, &item->info, puller->user);
 }
 
-/* What came out of order or in an earlier session is read for its SHA-256, a little at a time. */
+/* A leaf was found damaged on the disk: it is missing again. All others are there, so nothing of this item is in flight. */
+static void fetch_again(struct sh_puller *puller, struct sh_pull_item *item)
+{
+    uint64_t verified = sh_store_item_verified(item->store);
+    puller->resumed -= SH_MIN(puller->resumed, item->info.verified - verified);
+    item->info.verified = verified;
+    item->cursor = sh_store_item_next_missing(item->store, 0);
+}
+
+static enum sh_cause await_disk(struct sh_puller *puller, sh_ms now)
+{
+    if (puller->disk == SH_NEVER)
+        puller->disk = now;
+    if (now - puller->disk >= SH_DISK_MS)
+        return sh_fail(SH_STORE_SLOW, "nothing for %d s", SH_DISK_MS / 1000);
+    sh_puller_moved(puller, now);
+    return SH_OK;
+}
+
+/* What came out of order or in an earlier session is read for its SHA-256 and looked at, a little at a time; then all is
+ * synced. */
 static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item, bool *ret_ready,
                              sh_ms now)
 {
-    if (!item->store)
-        return SH_OK;
-    SH_TRY(sh_store_item_wake(item->store));
-    SH_TRY(sh_store_item_work(item->store, DIGEST_STEP, ret_ready));
-    if (!*ret_ready)
+    enum sh_store_state state = SH_STORE_READY;
+    if (item->store) {
+        SH_TRY(sh_store_item_wake(item->store));
+        SH_TRY(sh_store_item_work(item->store, DIGEST_STEP, &state));
+    }
+    *ret_ready = state == SH_STORE_READY;
+    puller->more_work = state == SH_STORE_MORE;
+    if (state == SH_STORE_WAITS)
+        return await_disk(puller, now);
+    puller->disk = SH_NEVER;
+    if (state == SH_STORE_LACKS)
+        fetch_again(puller, item);
+    if (state != SH_STORE_READY)
         sh_puller_moved(puller, now);
-    puller->more_work = !*ret_ready;
     return SH_OK;
 }
 
@@ -202,8 +234,11 @@ enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes
 enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now)
 {
     size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
-    for (size_t i = puller->first; i < end; i++)
+    for (size_t i = puller->first; i < end; i++) {
         ask_root(puller, (uint32_t)i, now);
+        if (puller->items[i].store)
+            SH_TRY(sh_store_item_mark(puller->items[i].store, now));
+    }
     SH_TRY(finish_items(puller, now));
     return puller->first == puller->count ? ask_receipt(puller, now) : SH_OK;
 }

@@ -65,6 +65,7 @@ struct sh_puller {
     unsigned graces;   /* times that moved was set without it */
     sh_ms no_link;     /* since then, SH_NEVER while one is up */
     sh_ms expected;    /* links are being tried until then */
+    sh_ms verified_at; /* as moved, without graces */
     struct sh_pull_link links[SH_PULL_LINKS];
     struct sh_flight flights[SH_PULL_FLIGHTS];
     uint64_t flight_order;
@@ -75,6 +76,7 @@ struct sh_puller {
     size_t count;
     size_t first;   /* the first that is not finished */
     bool more_work; /* on that one */
+    sh_ms disk;     /* since then the disk is waited for, SH_NEVER: it is not */
 
     struct sh_pull_ask receipt_ask;
     uint8_t *roots;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,34 +12,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "transfer/digest.h"
 #include "transfer/leaf.h"
-#include "transfer/store_journal.h"
+#include "transfer/store_internal.h"
 
-#define WORK       ".simhop"
 #define SYNC_EVERY (8u << 20) /* octets until the kernel is told to begin writing them */
-
-struct sh_store {
-    char *dir;
-    int dir_fd;
-    int work_fd;       /* DIR/.simhop, -1 until the first item */
-    uint64_t promised; /* to items whose space could not be reserved in truth */
-};
-
-struct sh_store_item {
-    struct sh_store *store;
-    char name[SH_ITEM_NAME_MAX + 1];
-    char part[2 * SH_ITEM_ID_SIZE + sizeof(".part")];
-    char leaves[2 * SH_ITEM_ID_SIZE + sizeof(".leaves")];
-    uint64_t size;
-    bool replace;
-    bool empty;  /* nothing verified is in the files: close removes them */
-    int part_fd; /* -1: at rest, or finished */
-    struct sh_journal journal;
-    struct sh_digest digest;
-    uint64_t promised;
-    uint32_t unsynced;
-};
 
 /* ---- the folder ---- */
 
@@ -69,12 +44,18 @@ enum sh_cause sh_store_open(const char *dir, struct sh_store **ret_store)
     return SH_OK;
 }
 
+enum sh_cause sh_store_in_background(struct sh_store *store)
+{
+    return store->syncer ? SH_OK : sh_syncer_new(&store->syncer);
+}
+
 void sh_store_close(struct sh_store *store)
 {
     if (!store)
         return;
+    sh_syncer_free(store->syncer);
     if (store->work_fd >= 0)
-        (void)unlinkat(store->dir_fd, WORK, AT_REMOVEDIR); /* stays if anything is in it */
+        (void)unlinkat(store->dir_fd, SH_STORE_WORK, AT_REMOVEDIR); /* stays if anything is in it */
     sh_closep(&store->work_fd);
     sh_closep(&store->dir_fd);
     free(store->dir);
@@ -100,11 +81,12 @@ static enum sh_cause open_work(struct sh_store *store)
         return SH_OK;
     sh_closep(&store->work_fd);
     store->work_fd = -1;
-    if (mkdirat(store->dir_fd, WORK, 0700) < 0 && errno != EEXIST)
+    if (mkdirat(store->dir_fd, SH_STORE_WORK, 0700) < 0 && errno != EEXIST)
         return sh_cause_of_errno(errno, store->dir);
-    store->work_fd = openat(store->dir_fd, WORK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    store->work_fd =
+        openat(store->dir_fd, SH_STORE_WORK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (store->work_fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-        return sh_fail(SH_STORE_DAMAGED, "%s/" WORK ": not a folder", store->dir);
+        return sh_fail(SH_STORE_DAMAGED, "%s/" SH_STORE_WORK ": not a folder", store->dir);
     if (store->work_fd < 0)
         return sh_cause_of_errno(errno, store->dir);
     return SH_OK;
@@ -112,17 +94,17 @@ static enum sh_cause open_work(struct sh_store *store)
 
 /* ---- beginning an item ---- */
 
-static enum sh_cause target_exists(const struct sh_store_item *item)
+enum sh_cause sh_store_target_exists(const struct sh_store_item *item)
 {
     return sh_fail(SH_STORE_TARGET_EXISTS, "%s/%s", item->store->dir, item->name);
 }
 
-static enum sh_cause check_target(const struct sh_store_item *item)
+enum sh_cause sh_store_check_target(const struct sh_store_item *item)
 {
     struct stat st;
     if (fstatat(item->store->dir_fd, item->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? SH_OK : sh_cause_of_errno(errno, item->name);
-    return item->replace && !S_ISDIR(st.st_mode) ? SH_OK : target_exists(item);
+    return item->replace && !S_ISDIR(st.st_mode) ? SH_OK : sh_store_target_exists(item);
 }
 
 /* Over the limit the kernel would not only fail but send SIGXFSZ. */
@@ -202,8 +184,8 @@ static enum sh_cause open_part(struct sh_store_item *item, bool *ret_kept)
         return sh_cause_of_errno(errno, item->part);
     if (item->part_fd < 0 || fstat(item->part_fd, &st) < 0 || !S_ISREG(st.st_mode) ||
         st.st_nlink > 1)
-        return sh_fail(SH_STORE_DAMAGED, "%s/" WORK "/%s: not a plain file", item->store->dir,
-                       item->part);
+        return sh_fail(SH_STORE_DAMAGED, "%s/" SH_STORE_WORK "/%s: not a plain file",
+                       item->store->dir, item->part);
     *ret_kept = (uint64_t)st.st_size == item->size;
     if (!*ret_kept && ftruncate(item->part_fd, 0) < 0)
         return sh_cause_of_errno(errno, item->part);
@@ -214,7 +196,7 @@ static enum sh_cause attach(struct sh_store_item *item)
 {
     bool is_new = false, kept = false;
     enum sh_cause cause = SH_OK;
-    SH_TRY(check_target(item));
+    SH_TRY(sh_store_check_target(item));
     for (unsigned i = 0; i < 4; i++) {
         SH_TRY(open_work(item->store));
         cause = sh_journal_open(&item->journal, item->store->work_fd, item->leaves, item->size,
@@ -261,6 +243,9 @@ void sh_store_item_rest(struct sh_store_item *item)
 {
     sh_closep(&item->part_fd);
     item->part_fd = -1;
+    item->durable = false;
+    if (item->store->syncer)
+        sh_syncer_drop(item->store->syncer, item);
     sh_journal_close(&item->journal); /* the lock last */
 }
 
@@ -336,8 +321,9 @@ enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struc
     }
     SH_TRY(sh_write_at(item->part_fd, data.p, data.n, leaf * SH_LEAF_SIZE));
     SH_TRY(sh_journal_record(&item->journal, leaf, hash));
-    item->empty = false;
+    item->empty = item->durable = false;
     keep_promise(item, data.n);
+    item->unmarked += data.n;
     if (leaf == item->digest.leaves)
         SH_TRY(sh_digest_add(&item->digest, data));
     item->unsynced += (uint32_t)data.n;
@@ -346,108 +332,5 @@ enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struc
         item->unsynced = 0;
     }
     *ret_new = true;
-    return SH_OK;
-}
-
-enum sh_cause sh_store_item_work(struct sh_store_item *item, unsigned leaves, bool *ret_done)
-{
-    sh_autofree uint8_t *buffer = NULL;
-    for (unsigned i = 0; i < leaves && sh_journal_has(&item->journal, item->digest.leaves); i++) {
-        uint32_t length = sh_leaf_length(item->size, item->digest.leaves);
-        if (!buffer && !(buffer = malloc(SH_LEAF_SIZE)))
-            return SH_ENV_NO_MEMORY;
-        SH_TRY(sh_read_at(item->part_fd, buffer, length, item->digest.leaves * SH_LEAF_SIZE));
-        SH_TRY(sh_digest_add(&item->digest, SH_BYTES(buffer, length)));
-    }
-    *ret_done = item->digest.leaves == item->journal.leaves;
-    return SH_OK;
-}
-
-const uint8_t *sh_store_item_sha256(const struct sh_store_item *item)
-{
-    return item->digest.value;
-}
-
-static enum sh_cause end_digest(struct sh_store_item *item)
-{
-    bool done = false;
-    while (!done)
-        SH_TRY(sh_store_item_work(item, UINT32_MAX, &done));
-    return sh_digest_end(&item->digest);
-}
-
-/* ---- the end ---- */
-
-static enum sh_cause check_root(struct sh_store_item *item, const uint8_t root[32])
-{
-    uint8_t found[SH_HASH_SIZE];
-    if (item->part_fd < 0 || item->journal.have != item->journal.leaves)
-        return sh_fail(SH_INTERNAL_BUG, "%s is not complete", item->name);
-    SH_TRY(sh_journal_root(&item->journal, found));
-    if (memcmp(found, root, SH_HASH_SIZE) == 0)
-        return SH_OK;
-    SH_TRY(sh_journal_forget(&item->journal));
-    sh_digest_reset(&item->digest);
-    item->empty = true;
-    return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "%s", item->name);
-}
-
-/* For file systems without renameat2: a hard link does not replace either; where there are none,
- * a look before the rename is the best there is. */
-static enum sh_cause rename_by_link(const struct sh_store_item *item)
-{
-    const struct sh_store *store = item->store;
-    if (linkat(store->work_fd, item->part, store->dir_fd, item->name, 0) == 0) {
-        (void)unlinkat(store->work_fd, item->part, 0);
-        return SH_OK;
-    }
-    if (errno == EEXIST)
-        return target_exists(item);
-    SH_TRY(check_target(item));
-    if (renameat(store->work_fd, item->part, store->dir_fd, item->name) < 0)
-        return sh_cause_of_errno(errno, item->name);
-    return SH_OK;
-}
-
-static enum sh_cause rename_part(const struct sh_store_item *item)
-{
-    const struct sh_store *store = item->store;
-    unsigned flags = item->replace ? 0 : RENAME_NOREPLACE;
-    if (renameat2(store->work_fd, item->part, store->dir_fd, item->name, flags) == 0)
-        return SH_OK;
-    if (errno == EEXIST || errno == EISDIR || errno == ENOTEMPTY)
-        return target_exists(item);
-    if (!item->replace && (errno == EINVAL || errno == ENOSYS))
-        return rename_by_link(item);
-    return sh_cause_of_errno(errno, item->name);
-}
-
-static enum sh_cause make_durable(const struct sh_store_item *item)
-{
-    const struct sh_store *store = item->store;
-    if (fdatasync(item->part_fd) < 0 || fchmod(item->part_fd, 0600) < 0)
-        return sh_cause_of_errno(errno, item->part);
-    SH_TRY(rename_part(item));
-    if (fsync(store->dir_fd) < 0 || fsync(store->work_fd) < 0)
-        return sh_cause_of_errno(errno, store->dir);
-    return SH_OK;
-}
-
-enum sh_cause sh_store_item_finish(struct sh_store_item *item, const uint8_t root[32],
-                                   char **ret_path)
-{
-    size_t n = strlen(item->store->dir) + 1 + strlen(item->name) + 1;
-    SH_TRY(check_root(item, root));
-    sh_autofree char *path = malloc(n);
-    if (!path)
-        return SH_ENV_NO_MEMORY;
-    snprintf(path, n, "%s/%s", item->store->dir, item->name);
-    SH_TRY(end_digest(item));
-    SH_TRY(make_durable(item));
-    (void)unlinkat(item->store->work_fd, item->leaves, 0);
-    item->empty = false;
-    sh_store_item_rest(item);
-    *ret_path = path;
-    path = NULL;
     return SH_OK;
 }

@@ -22,8 +22,15 @@ struct sh_store_item; /* one item on its way in */
 /* The folder is made (0700) if absent. Fails with env.permission, store.read-only,
  * store.io-error. */
 SH_MUST_USE enum sh_cause sh_store_open(const char *dir, struct sh_store **ret_store);
+/* From now on its files are synced by a thread, and how far that is is marked. Fails with env.no-memory. */
+SH_MUST_USE enum sh_cause sh_store_in_background(struct sh_store *store);
+/* Does not wait for the disk. */
 void sh_store_close(struct sh_store *store);
 void sh_store_closep(struct sh_store **store);
+
+/* Removes from DIR/.simhop what a kill left behind and nobody can use: journals without data; with `all` whatever nobody works
+ * on (bundles, which are issued anew each time). Fails silently; the next time is as good. */
+void sh_store_sweep(const char *dir, bool all);
 
 /* Begins or goes on with an item. replace: the target may exist and is replaced in the end
  * (bundles); else store.target-exists, before anything is written. Fails also with
@@ -56,19 +63,41 @@ SH_MUST_USE enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t
                                             struct sh_bytes data, const uint8_t hash[32],
                                             bool *ret_new);
 
-/* The SHA-256 of the whole content is taken while leaves come in order. What could not be taken
- * then is read again: up to `leaves` of it here, so that the loop is not held for long, and the
- * rest in finish. Fails with store.*, env.crypto. */
-SH_MUST_USE enum sh_cause sh_store_item_work(struct sh_store_item *item, unsigned leaves,
-                                             bool *ret_done);
+/* Makes what was put so far durable in the background, at most each SH_STORE_MARK_OCTETS or SH_STORE_MARK_MS, and notes in the
+ * journal how far that is; also takes the result of the last one. To be called now and then. Does nothing on an item at
+ * rest or without sh_store_in_background. Fails with store.* (a sync failed). */
+#define SH_STORE_MARK_OCTETS (UINT64_C(64) << 20)
+#define SH_STORE_MARK_MS     2000
+SH_MUST_USE enum sh_cause sh_store_item_mark(struct sh_store_item *item, sh_ms now);
 
-/* All leaves are there: checks the root, fsync, rename, fsync of the folder. *ret_path
- * (malloc'ed) is the finished file, mode 0600. The item then is done, only close is left. Fails
- * with transfer.root-mismatch (the leaves are then forgotten, so that the next try fetches them
- * anew), store.target-exists (somebody made it meanwhile; what was received is kept), store.*. */
-SH_MUST_USE enum sh_cause sh_store_item_finish(struct sh_store_item *item, const uint8_t root[32],
-                                               char **ret_path);
-/* SHA-256 of the whole content, once finished; valid until close. */
+/* What is left to do before the end. The SHA-256 of the whole content is taken while leaves come in order. What could not be
+ * taken then, all that an earlier session left among it, is read again, up to `leaves` of it here so that the loop is not
+ * held for long, and held against its record: a leaf that is damaged on the disk is not there any more. Then everything
+ * is synced. Fails with store.*, env.crypto, env.no-memory. */
+enum sh_store_state {
+    SH_STORE_MORE,  /* call again */
+    SH_STORE_WAITS, /* for the disk, in the background */
+    SH_STORE_LACKS, /* a leaf is missing: see next_missing */
+    SH_STORE_READY  /* seal may be called */
+};
+SH_MUST_USE enum sh_cause sh_store_item_work(struct sh_store_item *item, unsigned leaves,
+                                             enum sh_store_state *ret_state);
+
+/* Ready: checks the root and tells what the finished file will be, so that it can be remembered before it appears; a kill in
+ * between leaves something that can be gone on with, not a file that nobody knows. path is malloc'ed. Fails with
+ * transfer.root-mismatch (the leaves are then forgotten, so that the next try fetches them anew), internal.bug (not
+ * ready), store.*, env.*. */
+struct sh_store_sealed {
+    char *path;
+    int64_t mtime_ns;
+};
+SH_MUST_USE enum sh_cause sh_store_item_seal(struct sh_store_item *item, const uint8_t root[32],
+                                             struct sh_store_sealed *ret_sealed);
+/* SHA-256 of the whole content, once sealed; valid until close. */
 const uint8_t *sh_store_item_sha256(const struct sh_store_item *item);
+
+/* Sealed: rename, fsync of the folder. The item then is done, only close is left. Fails with store.target-exists
+ * (somebody made it meanwhile; what was received is kept), store.*. */
+SH_MUST_USE enum sh_cause sh_store_item_publish(struct sh_store_item *item);
 
 #endif

@@ -17,6 +17,9 @@
 #define SIZE_AT   16
 #define BOOT_AT   24
 #define BOOT_SIZE 16
+#define MARK_AT   40
+#define SUM_AT    48
+#define SUM_SIZE  16
 #define BATCH     1024 /* records a read */
 
 _Static_assert(sizeof(MAGIC) == SIZE_AT, "the size follows the magic with its NUL");
@@ -63,13 +66,47 @@ static void boot_id(uint8_t out[BOOT_SIZE])
         memcpy(out, digest, BOOT_SIZE);
 }
 
-static void make_header(const struct sh_journal *journal, uint8_t out[HEADER])
+static void put_u64(uint8_t *out, uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++)
+        out[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+static uint64_t get_u64(const uint8_t *in)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < 8; i++)
+        value = value << 8 | in[i];
+    return value;
+}
+
+static enum sh_cause sum_of(const uint8_t header[HEADER], uint8_t out[SUM_SIZE])
+{
+    uint8_t digest[32];
+    const struct sh_bytes piece = SH_BYTES(header, SUM_AT);
+    SH_TRY(sh_sha256(&piece, 1, digest));
+    memcpy(out, digest, SUM_SIZE);
+    return SH_OK;
+}
+
+static enum sh_cause make_header(const struct sh_journal *journal, uint8_t out[HEADER])
 {
     memset(out, 0, HEADER);
     memcpy(out, MAGIC, sizeof(MAGIC));
-    for (unsigned i = 0; i < 8; i++)
-        out[SIZE_AT + i] = (uint8_t)(journal->size >> (56 - 8 * i));
+    put_u64(out + SIZE_AT, journal->size);
     boot_id(out + BOOT_AT);
+    put_u64(out + MARK_AT, journal->synced);
+    return sum_of(out, out + SUM_AT);
+}
+
+/* The mark of a header, 0 if it is torn. */
+static enum sh_cause read_mark(const uint8_t header[HEADER], uint64_t *ret_leaves)
+{
+    uint8_t sum[SUM_SIZE];
+    SH_TRY(sum_of(header, sum));
+    bool whole = memcmp(sum, header + SUM_AT, SUM_SIZE) == 0;
+    *ret_leaves = whole ? get_u64(header + MARK_AT) : 0;
+    return SH_OK;
 }
 
 /* Whoever held the lock before may have removed the file under us: then ours is not the one that
@@ -144,7 +181,8 @@ static enum sh_cause check_record(const struct sh_journal *journal, int part_fd,
     return sh_write_at(journal->fd, nothing, RECORD, HEADER + leaf * RECORD);
 }
 
-static enum sh_cause load_records(struct sh_journal *journal, int part_fd, bool trusted)
+/* Records of the leaves below `trusted` count as they are. */
+static enum sh_cause load_records(struct sh_journal *journal, int part_fd, uint64_t trusted)
 {
     sh_autofree uint8_t *records = malloc((size_t)BATCH * RECORD);
     sh_autofree uint8_t *buffer = malloc(SH_LEAF_SIZE);
@@ -156,7 +194,7 @@ static enum sh_cause load_records(struct sh_journal *journal, int part_fd, bool 
         for (size_t i = 0; i < count; i++) {
             const uint8_t *record = records + i * RECORD;
             bool has = record[0] == 1;
-            if (has && !trusted)
+            if (has && first + i >= trusted)
                 SH_TRY(check_record(journal, part_fd, first + i, record + 1, buffer, &has));
             if (has)
                 mark(journal, first + i);
@@ -168,7 +206,7 @@ static enum sh_cause load_records(struct sh_journal *journal, int part_fd, bool 
 static enum sh_cause write_header(const struct sh_journal *journal)
 {
     uint8_t header[HEADER];
-    make_header(journal, header);
+    SH_TRY(make_header(journal, header));
     return sh_write_at(journal->fd, header, HEADER, 0);
 }
 
@@ -177,7 +215,7 @@ enum sh_cause sh_journal_load(struct sh_journal *journal, int part_fd, bool part
     uint8_t wanted[HEADER], found[HEADER];
     struct stat st;
     free(journal->bitmap);
-    journal->have = journal->verified = 0;
+    journal->have = journal->verified = journal->synced = 0;
     journal->bitmap = calloc(1, (size_t)(journal->leaves / 8 + 1));
     if (!journal->bitmap)
         return SH_ENV_NO_MEMORY;
@@ -186,14 +224,16 @@ enum sh_cause sh_journal_load(struct sh_journal *journal, int part_fd, bool part
     if (!part_kept || (uint64_t)st.st_size != sh_journal_length(journal))
         return sh_journal_forget(journal);
     SH_TRY(sh_read_at(journal->fd, found, HEADER, 0));
-    make_header(journal, wanted);
+    SH_TRY(make_header(journal, wanted));
     if (memcmp(found, wanted, BOOT_AT) != 0)
         return sh_journal_forget(journal);
     static const uint8_t unknown[BOOT_SIZE];
-    bool trusted = memcmp(found + BOOT_AT, wanted + BOOT_AT, BOOT_SIZE) == 0 &&
-                   memcmp(found + BOOT_AT, unknown, BOOT_SIZE) != 0;
-    SH_TRY(load_records(journal, part_fd, trusted));
-    return trusted ? SH_OK : write_header(journal);
+    bool same_boot = memcmp(found + BOOT_AT, wanted + BOOT_AT, BOOT_SIZE) == 0 &&
+                     memcmp(found + BOOT_AT, unknown, BOOT_SIZE) != 0;
+    SH_TRY(read_mark(found, &journal->synced));
+    journal->synced = SH_MIN(journal->synced, journal->leaves);
+    SH_TRY(load_records(journal, part_fd, same_boot ? UINT64_MAX : journal->synced));
+    return same_boot ? SH_OK : write_header(journal);
 }
 
 bool sh_journal_has(const struct sh_journal *journal, uint64_t leaf)
@@ -222,6 +262,30 @@ enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t leaf,
     return SH_OK;
 }
 
+enum sh_cause sh_journal_hash(const struct sh_journal *journal, uint64_t leaf,
+                              uint8_t out[SH_HASH_SIZE])
+{
+    return sh_read_at(journal->fd, out, SH_HASH_SIZE, HEADER + leaf * RECORD + 1);
+}
+
+enum sh_cause sh_journal_clear(struct sh_journal *journal, uint64_t leaf)
+{
+    static const uint8_t nothing[RECORD];
+    if (!sh_journal_has(journal, leaf))
+        return SH_OK;
+    journal->bitmap[leaf / 8] &= (uint8_t) ~(1u << (leaf % 8));
+    journal->have--;
+    journal->verified -= sh_leaf_length(journal->size, leaf);
+    SH_TRY(sh_write_at(journal->fd, nothing, RECORD, HEADER + leaf * RECORD));
+    return journal->synced <= leaf ? SH_OK : sh_journal_set_synced(journal, leaf);
+}
+
+enum sh_cause sh_journal_set_synced(struct sh_journal *journal, uint64_t leaves)
+{
+    journal->synced = leaves;
+    return write_header(journal);
+}
+
 enum sh_cause sh_journal_root(const struct sh_journal *journal, uint8_t out[SH_HASH_SIZE])
 {
     sh_autofree uint8_t *records = malloc((size_t)BATCH * RECORD);
@@ -241,7 +305,7 @@ enum sh_cause sh_journal_root(const struct sh_journal *journal, uint8_t out[SH_H
 enum sh_cause sh_journal_forget(struct sh_journal *journal)
 {
     off_t length = (off_t)sh_journal_length(journal);
-    journal->have = journal->verified = 0;
+    journal->have = journal->verified = journal->synced = 0;
     if (journal->bitmap)
         memset(journal->bitmap, 0, (size_t)(journal->leaves / 8 + 1));
     if (ftruncate(journal->fd, 0) < 0 || ftruncate(journal->fd, length) < 0)

@@ -2,13 +2,14 @@
 /*
  * Private to the store: the .leaves file beside a .part file says which leaves are in there, and
  * what their hashes are.
- *     "simhop1 leaves\n\0" (16) | item size (8, big endian) | boot id (16) | zero (24),
+ *     "simhop1 leaves\n\0" (16) | item size (8, big endian) | boot id (16)
+ *     | leading leaves that are synced (8, big endian) | SHA-256 over these 48, its first 16,
  *     then for each leaf 1 | hash, or 33 zeros
  * The file has its full length from the start, so that a full disk cannot meet it later. A record
  * is written after its data, which is enough when the process is killed: the kernel keeps both.
- * After a power cut the order on the disk is not known, so records of another boot count only where
- * the data still has the hash that the record says. The 24 octets are kept for a mark up to where
- * both were synced.
+ * After a power cut the order on the disk is not known, so records of another boot that lie behind the
+ * mark of what was synced count only where the data still has the hash that the record says. The mark
+ * is written after data and records are on the disk. One that does not fit its sum counts as none.
  */
 #ifndef SIMHOP_TRANSFER_STORE_JOURNAL_H
 #define SIMHOP_TRANSFER_STORE_JOURNAL_H
@@ -20,6 +21,7 @@ struct sh_journal {
     uint64_t size, leaves;
     uint64_t have;     /* leaves */
     uint64_t verified; /* octets */
+    uint64_t synced;   /* leading leaves that a power cut leaves alone */
     uint8_t *bitmap;
 };
 
@@ -40,6 +42,13 @@ uint64_t sh_journal_next_missing(const struct sh_journal *journal, uint64_t from
 /* Its data is written. */
 SH_MUST_USE enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t leaf,
                                             const uint8_t hash[SH_HASH_SIZE]);
+/* The hash that was recorded for a leaf that is there. */
+SH_MUST_USE enum sh_cause sh_journal_hash(const struct sh_journal *journal, uint64_t leaf,
+                                          uint8_t out[SH_HASH_SIZE]);
+/* The data is not what the record says: the leaf is not there any more. */
+SH_MUST_USE enum sh_cause sh_journal_clear(struct sh_journal *journal, uint64_t leaf);
+/* So many leading leaves, data and records, are on the disk now. */
+SH_MUST_USE enum sh_cause sh_journal_set_synced(struct sh_journal *journal, uint64_t leaves);
 /* The root over the recorded hashes, read in order; all leaves must be there. */
 SH_MUST_USE enum sh_cause sh_journal_root(const struct sh_journal *journal,
                                           uint8_t out[SH_HASH_SIZE]);

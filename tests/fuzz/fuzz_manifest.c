@@ -61,6 +61,13 @@ static void on_progress(uint32_t index SH_UNUSED, const struct sh_puller_item *i
     fuzz_assert(item->verified <= item->size);
 }
 
+static enum sh_cause on_finishing(uint32_t index, const struct sh_puller_item *item, void *user)
+{
+    const struct world *world = user;
+    fuzz_assert(index == world->finished && item->path != NULL);
+    return SH_OK;
+}
+
 static enum sh_cause on_finished(uint32_t index, struct sh_puller_item *item, void *user)
 {
     struct world *world = user;
@@ -128,8 +135,9 @@ static void play(struct sh_puller *puller, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct sh_puller_ops ops = {on_send,     on_drop,     on_have, on_store,
-                                             on_progress, on_finished, on_sign, on_done};
+    static const struct sh_puller_ops ops = {on_send,     on_drop,     on_have,
+                                             on_store,    on_progress, on_finishing,
+                                             on_finished, on_sign,     on_done};
     struct world world = {.store = NULL};
     struct sh_puller *puller = NULL;
     char folder[] = "/tmp/simhop-fuzz-XXXXXX";

@@ -67,7 +67,7 @@ struct pair {
     uint64_t told; /* to the anchor: verified octets of the last progress */
     bool over;
     bool have; /* items with "had" in their names */
-    enum sh_cause refuse;
+    enum sh_cause refuse, refuse_finishing;
     enum sh_cause result;
 };
 
@@ -303,6 +303,17 @@ static void secondary_progress(uint32_t index, const struct sh_puller_item *item
     pair->progress++;
 }
 
+/* What is about to appear is not there yet. */
+static enum sh_cause secondary_finishing(uint32_t index, const struct sh_puller_item *item,
+                                         void *user)
+{
+    const struct pair *pair = user;
+    assert_int_equal(index, pair->finished);
+    assert_int_not_equal(item->mtime_ns, 0);
+    assert_int_equal(access(item->path, F_OK), -1);
+    return pair->refuse_finishing;
+}
+
 static enum sh_cause secondary_finished(uint32_t index, struct sh_puller_item *item, void *user)
 {
     struct pair *pair = user;
@@ -342,6 +353,7 @@ static const struct sh_puller_ops puller_ops = {.send = secondary_send,
                                                 .have = secondary_have,
                                                 .store = secondary_store,
                                                 .progress = secondary_progress,
+                                                .finishing = secondary_finishing,
                                                 .finished = secondary_finished,
                                                 .sign = secondary_sign,
                                                 .done = secondary_done};

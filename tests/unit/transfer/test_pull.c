@@ -218,6 +218,23 @@ static void test_no_link(void **state SH_UNUSED)
     assert_in_range(pair.now - begin, SH_NO_LINK_MS, SH_NO_LINK_MS + 1000);
 }
 
+/* Links that are announced again and again, and never come. */
+static void expect_more(struct pair *p)
+{
+    sh_puller_links_expected(p->puller, p->now + 20000);
+}
+
+static void test_expected_for_ever(void **state SH_UNUSED)
+{
+    pair_item(&pair, 10);
+    pair.event = expect_more;
+    pair_start(&pair);
+    sh_ms begin = pair.now;
+    assert_true(pair_run(&pair, 200000));
+    pair_check_failed(&pair, SH_TRANSFER_STALLED);
+    assert_in_range(pair.now - begin, SH_EXPECTED_MS, SH_EXPECTED_MS + 1000);
+}
+
 static unsigned lose_type, lose_first, lose_count;
 
 static enum fate lose_some(struct pair *p, enum to to SH_UNUSED, sh_link_id link SH_UNUSED,
@@ -473,29 +490,18 @@ static void test_flapping(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sizes),
-        TEST(test_only_nothing),
-        TEST(test_window),
-        TEST(test_window_fast),
-        TEST(test_many_items),
-        TEST(test_better_link),
-        TEST(test_worse_link),
-        TEST(test_link_dies),
-        TEST(test_stall),
-        TEST(test_stall_alone),
-        TEST(test_no_link),
-        TEST(test_lost_once),
-        TEST(test_lost_last_leaf),
-        TEST(test_lost_always),
-        TEST(test_bent_leaf),
-        TEST(test_bent_root),
-        TEST(test_doubled),
-        TEST(test_resume_complete),
-        TEST(test_had),
-        TEST(test_refused_item),
-        TEST(test_known_before),
-        TEST(test_progress),
-        TEST(test_absence),
+        TEST(test_sizes),           TEST(test_only_nothing),
+        TEST(test_window),          TEST(test_window_fast),
+        TEST(test_many_items),      TEST(test_better_link),
+        TEST(test_worse_link),      TEST(test_link_dies),
+        TEST(test_stall),           TEST(test_stall_alone),
+        TEST(test_no_link),         TEST(test_expected_for_ever),
+        TEST(test_lost_once),       TEST(test_lost_last_leaf),
+        TEST(test_lost_always),     TEST(test_bent_leaf),
+        TEST(test_bent_root),       TEST(test_doubled),
+        TEST(test_resume_complete), TEST(test_had),
+        TEST(test_refused_item),    TEST(test_known_before),
+        TEST(test_progress),        TEST(test_absence),
         TEST(test_flapping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

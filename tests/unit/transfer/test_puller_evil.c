@@ -41,6 +41,12 @@ static void on_progress(uint32_t index SH_UNUSED, const struct sh_puller_item *i
 {
 }
 
+static enum sh_cause on_finishing(uint32_t index SH_UNUSED,
+                                  const struct sh_puller_item *item SH_UNUSED, void *user SH_UNUSED)
+{
+    return SH_OK;
+}
+
 static enum sh_cause on_finished(uint32_t index SH_UNUSED, struct sh_puller_item *item SH_UNUSED,
                                  void *user SH_UNUSED)
 {
@@ -66,6 +72,7 @@ static const struct sh_puller_ops ops = {.send = on_send,
                                          .have = on_have,
                                          .store = on_store,
                                          .progress = on_progress,
+                                         .finishing = on_finishing,
                                          .finished = on_finished,
                                          .sign = on_sign,
                                          .done = on_done};

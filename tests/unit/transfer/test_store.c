@@ -329,7 +329,7 @@ static void test_target_exists(void **state SH_UNUSED)
     item = open_item(store, size); /* somebody makes it meanwhile */
     fill(item, bytes, size, UINT32_MAX);
     write_file(target, "new", 3);
-    assert_cause(sh_store_item_finish(item, root, &path), SH_STORE_TARGET_EXISTS);
+    assert_cause(finish_item(item, root, &path), SH_STORE_TARGET_EXISTS);
     assert_null(path);
     assert_true(file_is(target, (const uint8_t *)"new", 3));
     sh_store_item_close(item);
@@ -368,9 +368,9 @@ static void test_root_mismatch(void **state SH_UNUSED)
     struct sh_store_item *item = open_item(store, size);
     char *path = NULL;
     fill(item, bytes, size, 2);
-    assert_cause(sh_store_item_finish(item, wrong, &path), SH_INTERNAL_BUG); /* one is missing */
+    assert_cause(finish_item(item, wrong, &path), SH_INTERNAL_BUG); /* one is missing */
     fill(item, bytes, size, 1);
-    assert_cause(sh_store_item_finish(item, wrong, &path), SH_TRANSFER_ROOT_MISMATCH);
+    assert_cause(finish_item(item, wrong, &path), SH_TRANSFER_ROOT_MISMATCH);
     assert_null(path);
     assert_false(exists(target));
     assert_int_equal(sh_store_item_verified(item), 0);
@@ -379,6 +379,38 @@ static void test_root_mismatch(void **state SH_UNUSED)
     assert_int_equal(fill(item, bytes, size, UINT32_MAX), 3);
     finish(item, bytes, size);
     sh_store_item_close(item);
+    sh_store_close(store);
+    free(bytes);
+}
+
+/* What a kill leaves behind: a journal whose data got its name already, and begun items of which one is being worked on. */
+static void test_sweep(void **state SH_UNUSED)
+{
+    static const uint8_t other_id[SH_ITEM_ID_SIZE] = {0x77};
+    const size_t size = 3 * SH_LEAF_SIZE;
+    uint8_t *bytes = content(1, size);
+    struct sh_store *store = open_store();
+    struct sh_store_item *item = open_item(store, size), *other = NULL;
+    bool is_new = false;
+    fill(item, bytes, size, 1);
+    sh_store_item_close(item);
+    assert_ok(sh_store_item_open(store, other_id, "other", size, false, &other));
+    assert_ok(put(other, bytes, size, 0, &is_new));
+    write_file(in_folder(folder, ".simhop/00112233445566778899aabbccddeeff.leaves"), "x", 1);
+    write_file(in_folder(folder, ".simhop/notes"), "x", 1);
+    sh_store_sweep(folder, false);
+    assert_int_equal(count_entries(in_folder(folder, ".simhop")), 5);
+    assert_true(exists(part) && exists(leaves));
+    assert_false(exists(in_folder(folder, ".simhop/00112233445566778899aabbccddeeff.leaves")));
+    sh_store_sweep(folder, true); /* but for what is worked on, and what is not ours */
+    assert_int_equal(count_entries(in_folder(folder, ".simhop")), 3);
+    assert_false(exists(part) || exists(leaves));
+    sh_store_item_close(other);
+    unlink(in_folder(folder, ".simhop/notes"));
+    sh_store_sweep(folder, true);
+    assert_false(exists(in_folder(folder, ".simhop")));
+    sh_store_sweep(folder, true);
+    sh_store_sweep("/nonexistent", true);
     sh_store_close(store);
     free(bytes);
 }
@@ -414,6 +446,7 @@ int main(void)
         TEST(test_busy),          TEST(test_folder_comes_and_goes),
         TEST(test_target_exists), TEST(test_replace),
         TEST(test_root_mismatch), TEST(test_bad_arguments),
+        TEST(test_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

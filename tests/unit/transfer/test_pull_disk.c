@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The puller and a disk that forgets, refuses or hangs. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "unit/transfer/pair.h"
+
+#define FAST 50000 /* octets a ms */
+
+static struct pair pair;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool hangs;
+
+/* Stands before the library's. */
+int fdatasync(int fd SH_UNUSED)
+{
+    pthread_mutex_lock(&lock);
+    while (hangs)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static void disk_hangs(bool hanging)
+{
+    pthread_mutex_lock(&lock);
+    hangs = hanging;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static int set_up(void **state SH_UNUSED)
+{
+    pair_begin(&pair);
+    return 0;
+}
+
+static int tear_down(void **state SH_UNUSED)
+{
+    pair_end(&pair);
+    return 0;
+}
+
+static enum fate lose_roots(struct pair *p SH_UNUSED, enum to to SH_UNUSED,
+                            sh_link_id link SH_UNUSED, unsigned type)
+{
+    return type == SH_MSG_ROOT ? LOSE : PASS;
+}
+
+/* What cannot be remembered does not appear, and is not fetched again. */
+static void test_finishing_fails(void **state SH_UNUSED)
+{
+    pair.refuse_finishing = SH_STORE_IO_ERROR;
+    pair_item(&pair, 3 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 5000));
+    pair_check_failed(&pair, SH_STORE_IO_ERROR);
+    assert_int_equal(pair.finished, 0);
+    pair_stop(&pair);
+    pair.refuse_finishing = SH_OK;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 5000));
+    pair_check_done(&pair);
+    assert_int_equal(pair.seen[SH_MSG_LEAF], 0);
+}
+
+/* The one file in a folder that ends so. */
+static void only_file(const char *dir, const char *ending, char *ret_path, size_t size)
+{
+    DIR *entries = opendir(dir);
+    const struct dirent *entry = NULL;
+    unsigned found = 0;
+    assert_non_null(entries);
+    while ((entry = readdir(entries))) {
+        size_t n = strlen(entry->d_name), e = strlen(ending);
+        if (n < e || strcmp(entry->d_name + n - e, ending) != 0)
+            continue;
+        assert_true((size_t)snprintf(ret_path, size, "%s/%s", dir, entry->d_name) < size);
+        found++;
+    }
+    closedir(entries);
+    assert_int_equal(found, 1);
+}
+
+/* Between two sessions octets of what was verified bend on the disk: those leaves are fetched again, no others. */
+static void test_bent_on_disk(void **state SH_UNUSED)
+{
+    char work[sizeof(pair.folder) + 16], file[512];
+    pair_item(&pair, 300 * SH_LEAF_SIZE);
+    pair.fate = lose_roots;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 60000));
+    pair_check_failed(&pair, SH_TRANSFER_STALLED);
+    pair_stop(&pair);
+    snprintf(work, sizeof(work), "%s/.simhop", pair.folder);
+    only_file(work, ".part", file, sizeof(file));
+    int fd = open(file, O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, 7 * SH_LEAF_SIZE + 5), 1);
+    assert_int_equal(pwrite(fd, "x", 1, 200 * SH_LEAF_SIZE), 1);
+    close(fd);
+    pair.fate = NULL;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    pair_check_done(&pair);
+    assert_int_equal(pair.seen[SH_MSG_LEAF], 2);
+    assert_int_equal(sh_puller_resumed(pair.puller), 298 * SH_LEAF_SIZE);
+}
+
+/* The thread that syncs never comes back: it is said after half a minute, and what was verified is there next time. */
+static void test_hanging_disk(void **state SH_UNUSED)
+{
+    pair_item(&pair, 3 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    assert_ok(sh_store_in_background(pair.store));
+    disk_hangs(true);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    sh_ms begin = pair.now;
+    assert_true(pair_run(&pair, 60000));
+    pair_check_failed(&pair, SH_STORE_SLOW);
+    assert_in_range(pair.now - begin, SH_DISK_MS, SH_DISK_MS + 1000);
+    pair_stop(&pair);
+    disk_hangs(false);
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 5000));
+    pair_check_done(&pair);
+    assert_int_equal(pair.seen[SH_MSG_LEAF], 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_finishing_fails),
+        TEST(test_bent_on_disk),
+        TEST(test_hanging_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -10,6 +10,7 @@
 #define SAMPLE_MS 30
 
 const char *const fault_names[FAULT_KINDS] = {"none", "lose", "double", "delay", "cut", "bend"};
+const char *const hole_names[HOLE_KINDS] = {"none", "one way", "one stream", "all streams"};
 
 sh_ms world_now(const struct world *world)
 {
@@ -35,6 +36,8 @@ static void on_phase(enum sh_phase phase, const char *peer SH_UNUSED, void *user
     struct side *side = user;
     if (side->world->run)
         side->world->run->last_phase = phase;
+    side->phase = phase;
+    side->alive = side->world->wire.now;
     if (phase == SH_PHASE_TRANSFER && side == &side->world->sides[SH_ANCHOR])
         side->world->transfer_since = side->world->wire.now;
 }
@@ -130,6 +133,7 @@ static void on_link(int kind SH_UNUSED, const char *state SH_UNUSED, enum sh_cau
 static void on_progress(const struct sh_session_progress *progress, void *user)
 {
     struct side *side = user;
+    side->alive = side->world->wire.now;
     if (side == &side->world->sides[SH_SECONDARY] && strcmp(progress->item, "item0") == 0 &&
         progress->verified > 0 && progress->verified < progress->total)
         side->in_transfer = true;
@@ -152,6 +156,12 @@ static void on_ended(enum sh_cause cause, void *user)
     struct side *side = user;
     side->over = true;
     side->cause = cause;
+    struct run *run = side->world->run;
+    if (!run)
+        return;
+    size_t role = (size_t)(side - side->world->sides);
+    run->phase[role] = side->phase;
+    run->silent[role] = side->world->wire.now - SH_MAX(side->alive, side->world->wire.hole_at);
 }
 
 static const struct sh_session_ops session_ops = {
@@ -227,6 +237,8 @@ static void connect_link(struct world *world)
 {
     unsigned attempt = world->dial.attempt;
     world->dial.at = 0;
+    if (world->run->dial_unanswered)
+        return;
     if (world->lan_dies_at == SH_NEVER && world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
         sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_UNREACHABLE);
         return;
@@ -313,6 +325,8 @@ static void sample(struct world *world, struct side *side)
     struct sh_position here = {0, 0}, there = {metres, 0};
     uint64_t n = side->samples++ * 2 + (side == &world->sides[SH_SECONDARY]);
     side->next_sample = world->wire.now + SAMPLE_MS;
+    if (world->run && world->run->deaf[side - world->sides])
+        return;
     int louder = world->run ? world->run->louder_db[side - world->sides] : 0;
     sh_session_rssi(side->session,
                     louder + sh_air_rssi(&sh_air_default, here, there, (unsigned)(n * 7 % 37), n));
@@ -415,6 +429,7 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     sh_ms start = world->wire.now;
     world->run = run;
     wire_set_fault(&world->wire, run->fault, run->fault_step, run->seed);
+    wire_set_hole(&world->wire, run->hole, run->hole_step);
     wire_pair(&world->wire, run->ble_latency ? run->ble_latency : 20, ends);
     world_start_side(world, SH_ANCHOR, ends[0]);
     world_start_side(world, SH_SECONDARY, ends[1]);
@@ -431,6 +446,7 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     run->anchor_done = anchor->done;
     run->secondary_done = secondary->done;
     run->steps = world->wire.steps;
+    run->holed = world->wire.hole_at != 0;
     for (size_t i = 0; i < SH_COUNT(world->sides); i++) {
         const struct sh_nearness *nearness = sh_session_nearness(world->sides[i].session);
         if (nearness)

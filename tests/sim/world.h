@@ -20,6 +20,10 @@ enum fault_kind {
 };
 extern const char *const fault_names[FAULT_KINDS];
 
+/* From one chunk on everything is swallowed, and nobody is told: on its way, on its stream both ways, or on all streams. */
+enum hole_kind { HOLE_NONE, HOLE_ONE_WAY, HOLE_STREAM, HOLE_ALL, HOLE_KINDS };
+extern const char *const hole_names[HOLE_KINDS];
+
 #define GROUP_START_MS 900
 
 struct device {
@@ -47,6 +51,10 @@ struct run {
     enum fault_kind fault;
     unsigned fault_step; /* from 0 */
     uint64_t seed;
+    enum hole_kind hole;
+    unsigned hole_step;    /* from 0 */
+    bool deaf[2];          /* by enum sh_role: that side hears no signal strength */
+    bool dial_unanswered;  /* whoever is dialled never answers */
     bool stop_in_transfer; /* the secondary's person interrupts when the first item is on its way */
 
     /* What came of it. */
@@ -60,6 +68,10 @@ struct run {
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
     size_t item_count;
     enum sh_phase last_phase;
+    bool holed;             /* the chunk of the hole was sent */
+    enum sh_phase phase[2]; /* by enum sh_role: in which it ended */
+    /* From the last sign of life (a phase, a verified byte), or from the hole where that is later, to the end. */
+    sh_ms silent[2];
     struct sh_nearness nearness[2]; /* by enum sh_role; zeros: it was not judged */
 };
 

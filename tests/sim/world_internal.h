@@ -20,6 +20,8 @@ struct side {
     bool sampling, over, done, in_transfer;
     enum sh_cause cause;
     sh_ms next_tick, next_sample, type_at;
+    enum sh_phase phase;
+    sh_ms alive; /* the last sign of life */
     unsigned code_run;
     uint64_t samples;
 };

@@ -60,6 +60,20 @@ static void cut(struct stream *stream, struct sh_bytes bytes)
         queue(stream->peer, (struct sh_bytes){0}, 0, true);
 }
 
+/* What goes into a hole is neither on its way nor away. */
+static bool is_swallowed(struct stream *stream)
+{
+    struct wire *wire = stream->wire;
+    if (wire->hole != HOLE_NONE && wire->hole_at == 0 && wire->steps == wire->hole_step) {
+        wire->hole_at = wire->now;
+        wire->holed = stream;
+    }
+    if (wire->hole_at == 0)
+        return false;
+    return wire->hole == HOLE_ALL || wire->holed == stream ||
+           (wire->hole == HOLE_STREAM && wire->holed == stream->peer);
+}
+
 static void stream_send(struct sh_stream *base, struct sh_bytes bytes)
 {
     struct stream *stream = (struct stream *)base;
@@ -67,7 +81,13 @@ static void stream_send(struct sh_stream *base, struct sh_bytes bytes)
     if (stream->closed || bytes.n == 0)
         return;
     bool here = wire->fault != FAULT_NONE && wire->steps == wire->fault_step;
+    bool swallowed = is_swallowed(stream);
     wire->steps++;
+    if (swallowed) {
+        stream->pending += bytes.n;
+        stream->was_high = stream->was_high || stream->pending >= SH_STREAM_LOW;
+        return;
+    }
     switch (here ? wire->fault : FAULT_NONE) {
     case FAULT_LOSE:
         return;
@@ -102,7 +122,10 @@ static void stream_close(struct sh_stream *base)
     if (stream->closed)
         return;
     stream->closed = true;
-    queue(stream, (struct sh_bytes){0}, 0, true);
+    const struct wire *wire = stream->wire;
+    bool unheard = wire->hole_at != 0 && is_swallowed(stream);
+    if (!unheard)
+        queue(stream, (struct sh_bytes){0}, 0, true);
 }
 
 static const struct sh_stream_driver driver = {
@@ -119,6 +142,15 @@ void wire_set_fault(struct wire *wire, enum fault_kind fault, unsigned step, uin
     wire->fault = fault;
     wire->fault_step = step;
     wire->seed = seed;
+    wire->hole = HOLE_NONE;
+    wire->hole_at = 0;
+    wire->holed = NULL;
+}
+
+void wire_set_hole(struct wire *wire, enum hole_kind kind, unsigned step)
+{
+    wire->hole = kind;
+    wire->hole_step = step;
 }
 
 static struct stream *new_end(struct wire *wire, sh_ms latency)

@@ -20,10 +20,16 @@ struct wire {
     enum fault_kind fault;
     unsigned fault_step;
     uint64_t seed;
+    enum hole_kind hole;
+    unsigned hole_step;
+    sh_ms hole_at; /* 0: not yet */
+    const struct stream *holed;
 };
 
 void wire_init(struct wire *wire);
 void wire_set_fault(struct wire *wire, enum fault_kind fault, unsigned step, uint64_t seed);
+/* After wire_set_fault. */
+void wire_set_hole(struct wire *wire, enum hole_kind kind, unsigned step);
 /* Two ends of one stream, each chunk `latency` on its way. */
 void wire_pair(struct wire *wire, sh_ms latency, struct stream *ret_ends[2]);
 /* Both ends break, after what is on its way. */

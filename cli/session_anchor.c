@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The anchor's half: whom it enrols, what it issues, how it serves and keeps the receipt. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -420,8 +421,19 @@ void sh_session_anchor_tick(struct sh_session *s)
         s->fatal = cause;
 }
 
+/* What the other side did not verify of it is sent again the next time; it tells how much that is. */
+static void log_sent(const struct sh_session *s)
+{
+    uint64_t sent = 0;
+    for (int kind = 0; kind < SH_SESSION_KINDS; kind++)
+        sent += s->link_bytes[kind];
+    sh_log("session: %" PRIu64 " octets of items were sent", sent);
+}
+
 void sh_session_anchor_free(struct sh_session *s)
 {
+    if (s->server)
+        log_sent(s);
     sh_server_free(s->server);
     s->server = NULL;
     sh_item_freep(&s->bundle_item);

@@ -481,12 +481,18 @@ void sh_session_lanes_tick(struct sh_session *s)
     }
 }
 
+/* Anchor: what the server counts goes with its link. */
+static void keep_count(struct sh_session *s, const struct slot *slot)
+{
+    if (slot->given && s->server && slot->kind < SH_SESSION_KINDS)
+        s->link_bytes[slot->kind] += sh_server_sent(s->server, slot->id);
+}
+
 /* Takes one lane away and tells the engines. */
 static void remove_slot(struct sh_session *s, struct slot *slot)
 {
     struct slot was = *slot;
-    if (was.given && s->config.role == SH_ANCHOR && was.kind < SH_SESSION_KINDS)
-        s->link_bytes[was.kind] += sh_server_sent(s->server, was.id);
+    keep_count(s, &was);
     *slot = (struct slot){0};
     sh_lane_free(was.lane);
     if (was.given && s->server)
@@ -521,6 +527,7 @@ void sh_session_lanes_settle(struct sh_session *s)
 void sh_session_lanes_free(struct sh_session *s)
 {
     for (size_t i = 0; i < SLOTS_MAX; i++) {
+        keep_count(s, &s->slots[i]);
         sh_lane_free(s->slots[i].lane);
         s->slots[i] = (struct slot){0};
     }

@@ -24,7 +24,7 @@ running=()  # the tests' subshells
 started=()  # a test's own processes
 names=()    # and what they are called
 mounted=()  # a test's folders
-dir=$work air=$work why='' skipped='' status=0
+dir=$work air=$work why='' skipped='' status=0 reached_end=''
 declare -A pid_of=() code_fd_of=() waited=()
 
 is_alive() {
@@ -85,6 +85,8 @@ end_test() {
     for folder in ${mounted[@]+"${mounted[@]}"}; do
         umount -l "$folder"
     done
+    # A mistake in it ends the shell, and says nothing here.
+    [ -n "$skipped$reached_end" ] || fail "the test was left in its midst"
     if [ -n "$skipped" ]; then
         echo "skip $test: $skipped"
     elif [ -n "$why" ]; then
@@ -115,6 +117,7 @@ one_test() {
     trap 'exit 143' TERM HUP
     mkdir -p "$dir" "$air" || fail "no folder"
     "$test" < /dev/null
+    reached_end=yes
     exit 0
 }
 

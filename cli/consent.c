@@ -43,6 +43,7 @@ static enum sh_cause next_octet(int fd, int signals, sh_ms deadline, enum sh_cau
         sh_ms now = sh_now();
         if (now >= deadline)
             return late == SH_REFUSED_CONSENT ? sh_fail(late, "nobody answered in time") : late;
+        /* waits: until the deadline, a key or a signal */
         int ready = poll(wait, SH_COUNT(wait), (int)SH_MIN(deadline - now, (sh_ms)60000));
         if (ready < 0 && errno != EINTR)
             return sh_fail(SH_REFUSED_CONSENT, "the answer cannot be waited for");

@@ -162,6 +162,7 @@ static enum sh_cause run_round(struct round *round)
     ask_objects(round);
     /* Every question has a limit, and so has the connection: this ends. */
     if (round->open > 0)
+        /* waits: each call has its time limit, and doctor as a whole has an alarm */
         event_base_dispatch(round->base);
     sh_bus_free(round->bus);
     return SH_OK;

@@ -203,7 +203,7 @@ static enum sh_cause ask_status(const char *iface, struct status *status)
     if (cause != SH_OK)
         return cause;
     sh_wpa_control_ask(control, "STATUS", on_status, status);
-    event_base_dispatch(status->base); /* answered, or lost after SH_WPA_ANSWER_MS */
+    event_base_dispatch(status->base); /* waits: answered, or lost after SH_WPA_ANSWER_MS */
     sh_wpa_control_free(control);
     if (status->answered)
         return SH_OK;

@@ -309,6 +309,7 @@ void sh_edge_close(struct sh_edge *edge)
 
 enum sh_cause sh_edge_run(struct sh_edge *edge)
 {
+    /* waits: the loop itself; its timer runs every deadline of the engines, and a signal ends it */
     if (event_base_dispatch(edge->base) < 0)
         return sh_fail(SH_INTERNAL_BUG, "the event loop failed");
     return SH_OK;

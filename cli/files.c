@@ -69,6 +69,7 @@ static int put_in_place(const char *temporary, const char *path, bool force)
 static int sync_folder_of(char *path)
 {
     sh_autoclose int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* waits: for the disk, and no bytes move meanwhile */
     return fd >= 0 && fsync(fd) == 0 ? 0 : errno;
 }
 
@@ -84,6 +85,7 @@ enum sh_cause sh_write_file(const char *path, struct sh_bytes bytes, bool force)
     if (fd < 0)
         return sh_cause_of_errno(errno, path);
     int error = fchmod(fd, 0600) == 0 ? sh_write_all(fd, bytes.p, bytes.n) : errno;
+    /* waits: for the disk, and no bytes move meanwhile */
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     close(fd);

@@ -45,6 +45,7 @@ static enum sh_cause keep(struct sh_session *s, const char *path, char **ret_pat
     if (rename(path, to) != 0)
         return sh_cause_of_errno(errno, to);
     sh_autoclose int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* waits: for the disk; a bundle is small */
     if (dir < 0 || fsync(dir) != 0)
         return sh_cause_of_errno(errno, folder);
     *ret_path = to;

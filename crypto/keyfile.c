@@ -91,6 +91,7 @@ enum sh_cause sh_keyfile_read(const char *folder, const char *name, struct sh_ke
 static enum sh_cause write_durably(int fd, const char *path, const struct sh_keyfile *content)
 {
     int error = sh_write_all(fd, content->b, content->n);
+    /* waits: for the disk, and no bytes move meanwhile */
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     return error ? sh_cause_of_errno(error, path) : SH_OK;
@@ -112,6 +113,7 @@ static enum sh_cause publish(const char *temporary, const char *path, bool repla
 static enum sh_cause sync_folder(const char *folder)
 {
     sh_autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* waits: for the disk, and no bytes move meanwhile */
     if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) /* EINVAL: it has nothing to sync */
         return sh_cause_of_errno(errno, folder);
     return SH_OK;

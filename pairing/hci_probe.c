@@ -27,11 +27,13 @@ static size_t receive(int fd, uint64_t until, uint8_t *bytes, size_t size)
     for (;;) {
         uint64_t now = sh_now();
         struct pollfd waits = {.fd = fd, .events = POLLIN};
+        /* waits: the socket is non-blocking */
         ssize_t n = recv(fd, bytes, size, 0);
         if (n > 0)
             return (size_t)n;
         if ((n < 0 && errno != EAGAIN && errno != EINTR) || n == 0 || now >= until)
             return 0;
+        /* waits: until the limit, at most */
         poll(&waits, 1, (int)(until - now));
     }
 }

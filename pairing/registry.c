@@ -221,6 +221,7 @@ static enum sh_cause set_wal(struct sh_registry *registry)
         if ((result & 0xff) != SQLITE_BUSY || i == WAL_TRIES)
             return sh_db_cause(registry, result);
         const struct timespec wait = {.tv_nsec = WAL_WAIT_NS};
+        /* waits: some tries of a moment each */
         nanosleep(&wait, NULL);
     }
 }

@@ -102,6 +102,7 @@ static enum sh_cause lock(int dir)
         if (errno != EWOULDBLOCK && errno != EINTR)
             break;
         const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
+        /* waits: some tries of a moment each */
         nanosleep(&wait, NULL);
     }
     return sh_fail(SH_ENV_RADIO_FAILED, "the folder of the air cannot be locked: %s",

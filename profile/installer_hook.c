@@ -71,8 +71,23 @@ static _Noreturn void run_child(const struct command *command, int report)
     _exit(written == (ssize_t)sizeof(error) ? 127 : 126);
 }
 
+/* What the child says before it becomes the program: nothing, or why it did not. A file system that hangs keeps it from either; then it
+ * counts as running, and as overdue. */
+static int starting_error(int report, int64_t deadline)
+{
+    struct pollfd p = {.fd = report, .events = POLLIN};
+    int error = 0, n;
+    do
+        /* waits: until the deadline of the hook */
+        n = poll(&p, 1, (int)SH_MIN(SH_MAX(deadline - now_ms(), 0), 3600 * 1000));
+    while (n < 0 && errno == EINTR);
+    ssize_t got = n > 0 ? read(report, &error, sizeof(error)) : 0;
+    return got == (ssize_t)sizeof(error) ? error : 0;
+}
+
 /* *ret_error is why the program could not be started, 0 if it runs. */
-static enum sh_cause start(const struct command *command, pid_t *ret_pid, int *ret_error)
+static enum sh_cause start(const struct command *command, int64_t deadline, pid_t *ret_pid,
+                           int *ret_error)
 {
     int ends[2];
     sigset_t all, before;
@@ -91,13 +106,8 @@ static enum sh_cause start(const struct command *command, pid_t *ret_pid, int *r
         return sh_fail(SH_INSTALL_HOOK_FAILED, "%s: %s", command->program, strerror(fork_error));
     }
     setpgid(pid, pid); /* here as well: whoever comes first */
-    int error = 0;
-    ssize_t got;
-    do
-        got = read(ends[0], &error, sizeof(error));
-    while (got < 0 && errno == EINTR);
+    *ret_error = starting_error(ends[0], deadline);
     close(ends[0]);
-    *ret_error = got == (ssize_t)sizeof(error) ? error : 0;
     *ret_pid = pid;
     return SH_OK;
 }
@@ -122,6 +132,7 @@ static enum ending ended_by(pid_t pid, int pidfd, int cancel_fd, int64_t deadlin
             left = POLL_MS;
         struct pollfd p[] = {{.fd = pidfd, .events = POLLIN},
                              {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
+        /* waits: until the deadline, in pieces of an hour */
         int n = poll(p, SH_COUNT(p), (int)SH_MIN(left, 3600 * 1000));
         if (n > 0)
             return p[0].revents ? ENDED : CANCELLED;
@@ -130,14 +141,20 @@ static enum ending ended_by(pid_t pid, int pidfd, int cancel_fd, int64_t deadlin
     }
 }
 
+/* One that has ended, or is about to: killed while a file system hangs it is left to whoever inherits it. */
 static int reap(pid_t pid)
 {
-    int status = 0;
-    pid_t got;
-    do
-        got = waitpid(pid, &status, 0);
-    while (got < 0 && errno == EINTR);
-    return got == pid ? status : -1;
+    int64_t deadline = now_ms() + GRACE_MS;
+    for (;;) {
+        int status = 0;
+        pid_t got = waitpid(pid, &status, WNOHANG);
+        if (got == pid)
+            return status;
+        if ((got < 0 && errno != EINTR) || now_ms() >= deadline)
+            return -1;
+        /* waits: a moment, until the deadline above */
+        (void)poll(NULL, 0, POLL_MS);
+    }
 }
 
 static enum sh_cause judge(const char *program, int status)
@@ -161,6 +178,7 @@ static void stop_group(pid_t pid, int pidfd)
     if (ended)
         reap(pid);
     while (ended && kill(-pid, 0) == 0 && now_ms() < deadline)
+        /* waits: a moment, until the deadline above */
         (void)poll(NULL, 0, 20);
     if (!ended || kill(-pid, 0) == 0)
         kill(-pid, SIGKILL);
@@ -168,9 +186,9 @@ static void stop_group(pid_t pid, int pidfd)
         reap(pid);
 }
 
-static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, uint32_t timeout_ms)
+static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, int64_t deadline,
+                           uint32_t timeout_ms)
 {
-    int64_t deadline = now_ms() + timeout_ms;
     sh_autoclose int pidfd = pidfd_open(pid, 0);
     enum ending ending = ended_by(pid, pidfd, cancel_fd, deadline);
     if (ending == ENDED)
@@ -186,14 +204,15 @@ static enum sh_cause run(const struct sh_install_config *config, const struct co
 {
     pid_t pid = -1;
     int error = 0;
+    uint32_t timeout_ms = config->hook_timeout_ms ? config->hook_timeout_ms : DEFAULT_TIMEOUT_MS;
+    int64_t deadline = now_ms() + timeout_ms;
     SH_TRY(check_program(command->program));
-    SH_TRY(start(command, &pid, &error));
+    SH_TRY(start(command, deadline, &pid, &error));
     if (error) {
         reap(pid);
         return sh_fail(SH_INSTALL_HOOK_MISSING, "%s: %s", command->program, strerror(error));
     }
-    return await(command->program, pid, config->cancel_fd,
-                 config->hook_timeout_ms ? config->hook_timeout_ms : DEFAULT_TIMEOUT_MS);
+    return await(command->program, pid, config->cancel_fd, deadline, timeout_ms);
 }
 
 static enum sh_cause run_hook(const struct sh_install_config *config, const char *kind,

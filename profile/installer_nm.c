@@ -101,6 +101,7 @@ static enum sh_cause write_file(const struct job *job, const char *name, const c
     if (fd < 0)
         return failed(errno, job, "");
     int error = fchmod(fd, 0600) == 0 ? sh_write_all(fd, text, strlen(text)) : errno;
+    /* waits: for the disk, and no bytes move meanwhile */
     if (error == 0 && fsync(fd) != 0)
         error = errno;
     if (error == 0 && renameat(job->fd, temporary, job->fd, name) != 0)
@@ -109,6 +110,7 @@ static enum sh_cause write_file(const struct job *job, const char *name, const c
         unlinkat(job->fd, temporary, 0);
         return failed(error, job, name);
     }
+    /* waits: for the disk, and no bytes move meanwhile */
     if (fsync(job->fd) != 0)
         return failed(errno, job, "");
     if (job->done) {

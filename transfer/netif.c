@@ -197,6 +197,7 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
 {
     SH_SLOW("netif");
     struct sh_netif_watch *w = user;
+    /* waits: readable, and non-blocking */
     int error = nl_recvmsgs_default(w->sock);
     char name[IF_NAMESIZE];
     if (error == -NLE_NOMEM) /* news were lost: look */

@@ -83,6 +83,7 @@ static enum sh_cause sync_all(struct sh_store_item *item, enum sh_store_state *r
     struct sh_store *store = item->store;
     *ret_state = SH_STORE_WAITS;
     if (!store->syncer) {
+        /* waits: for the disk; only without sh_store_in_background */
         if (!item->durable && fdatasync(item->part_fd) < 0)
             return sh_cause_of_errno(errno, item->part);
         item->durable = true;
@@ -194,6 +195,7 @@ enum sh_cause sh_store_item_publish(struct sh_store_item *item)
     if (!item->sealed)
         return sh_fail(SH_INTERNAL_BUG, "%s is not sealed", item->name);
     SH_TRY(rename_part(item));
+    /* waits: for the disk, which has the data already: two folders */
     if (fsync(store->dir_fd) < 0 || fsync(store->work_fd) < 0)
         return sh_cause_of_errno(errno, store->dir);
     (void)unlinkat(store->work_fd, item->leaves, 0);

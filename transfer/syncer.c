@@ -31,6 +31,7 @@ static void destroy(struct sh_syncer *syncer)
 static int sync_both(int data_fd, int journal_fd)
 {
     int error = 0;
+    /* waits: for the disk, on this thread; whoever takes the result has a deadline */
     if (fdatasync(data_fd) < 0 || fdatasync(journal_fd) < 0)
         error = errno;
     close(data_fd);
@@ -44,6 +45,7 @@ static void *run(void *user)
     pthread_mutex_lock(&syncer->lock);
     for (;;) {
         while (syncer->state != BUSY && syncer->state != QUIT)
+            /* waits: until there is work or the owner says QUIT */
             pthread_cond_wait(&syncer->changed, &syncer->lock);
         if (syncer->state == QUIT)
             break;
@@ -106,6 +108,7 @@ void sh_syncer_free(struct sh_syncer *syncer)
     pthread_mutex_unlock(&syncer->lock);
     if (busy)
         return;
+    /* waits: not busy, so it sees QUIT at once */
     pthread_join(thread, NULL);
     destroy(syncer);
 }

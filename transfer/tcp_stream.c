@@ -277,6 +277,7 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
         event_del(s->readable); /* on_shaping looks whether it is over */
         return;
     }
+    /* waits: the socket is non-blocking */
     ssize_t n = recv(s->fd, buffer, sizeof(buffer), 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -12,9 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "system/clock.h"
+
 #define READ_TRIES   3 /* the kernel says when something changed while it told */
 #define BUFFER_SIZE  32768
 #define RECEIVE_WAIT ((struct timeval){.tv_sec = 1})
+#define EXCHANGE_MS  3000
 
 struct nl80211 {
     struct nl_sock *sock;
@@ -123,9 +126,13 @@ static int exchange(struct nl80211 *nl, struct nl_msg *msg, struct request *requ
     nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, request);
     nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_finish, request);
     nl_cb_err(cb, NL_CB_CUSTOM, on_error, request);
+    sh_ms until = sh_now() + EXCHANGE_MS;
     int error = nl_send_auto(nl->sock, msg);
-    while (error >= 0 && !request->done)
+    while (error >= 0 && !request->done && sh_now() < until)
+        /* waits: a second for each, by SO_RCVTIMEO */
         error = nl_recvmsgs(nl->sock, cb);
+    if (error >= 0 && !request->done)
+        return -NLE_AGAIN;
     return error < 0 ? error : request->error;
 }
 

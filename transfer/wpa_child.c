@@ -11,13 +11,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/log.h"
 #include "proto/slow.h"
 
-#define LOOK_MS   20
-#define PATH_MAX_ 256
+#define LOOK_MS    20
+#define REAP_STEPS 200 /* of 5 ms */
+#define PATH_MAX_  256
 
 static const char *const programs[] = {"/usr/sbin/wpa_supplicant", "/sbin/wpa_supplicant",
                                        "/usr/local/sbin/wpa_supplicant", "/usr/bin/wpa_supplicant"};
@@ -176,6 +178,14 @@ enum sh_cause sh_wpa_child_new(struct event_base *base, const char *run_dir, con
     return SH_OK;
 }
 
+static void reap(pid_t pid)
+{
+    static const struct timespec step = {.tv_nsec = 5000000};
+    for (unsigned i = 0; i < REAP_STEPS && waitpid(pid, NULL, WNOHANG) == 0; i++)
+        /* waits: REAP_STEPS of them */
+        nanosleep(&step, NULL);
+}
+
 void sh_wpa_child_free(struct sh_wpa_child *c)
 {
     if (!c)
@@ -184,9 +194,9 @@ void sh_wpa_child_free(struct sh_wpa_child *c)
         event_free(c->died);
     if (c->look)
         event_free(c->look);
-    /* Its interface goes too, so it has nothing to tidy; killed it is gone at once, and waiting for it takes no time. */
+    /* Its interface goes too, so it has nothing to tidy; killed it is gone at once, unless its driver hangs. */
     if (c->pid > 0 && kill(c->pid, SIGKILL) == 0)
-        (void)waitpid(c->pid, NULL, 0);
+        reap(c->pid);
     sh_closep(&c->pidfd);
     sh_wpa_child_clean(c->run_dir, c->iface);
     free(c);

@@ -152,6 +152,7 @@ static void on_readable(evutil_socket_t fd, short what SH_UNUSED, void *user)
     uint8_t buffer[SH_WPA_DATAGRAM];
     c->freed = &freed;
     for (unsigned i = 0; i < READ_MAX && !freed && c->cause == SH_OK; i++) {
+        /* waits: the socket is non-blocking */
         ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
         if (n >= 0)
             take(c, SH_BYTES(buffer, (size_t)n));

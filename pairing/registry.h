@@ -2,7 +2,7 @@
 /*
  * The registry: SQLite (WAL, synchronous FULL, busy time-out 2 s) in registry.db of the state
  * folder, mode 0600. Several processes may use it at once. It holds linked devices, attempts and
- * the lock, revisions, received items, receipts, levels at one metre. The schema version stands in user_version; older
+ * the lock, revisions, received items, begun transfers, receipts, levels at one metre. The schema version stands in user_version; older
  * ones are migrated in one transaction, newer ones are refused. Every function fails with
  * env.registry (the detail says what SQLite said), store.no-space, store.read-only, env.permission,
  * env.no-memory; what cannot be kept at all (a length or state that the caller had to check) is
@@ -157,6 +157,43 @@ SH_MUST_USE enum sh_cause sh_registry_put_received(struct sh_registry *registry,
 SH_MUST_USE enum sh_cause sh_registry_get_received(struct sh_registry *registry,
                                                    const uint8_t item_id[16],
                                                    struct sh_received *ret_received);
+
+/* ---- Begun transfers (secondary; registry_transfers.c) ----
+ * Items whose pieces are kept in a folder until they are complete, so that a person can be told of
+ * them and go on. Only a list: what is verified stands in the store's own journal. */
+#define SH_TRANSFER_NAME_MAX 255
+#define SH_TRANSFER_DIR_MAX  4095
+#define SH_TRANSFERS_MAX     4096 /* of a list */
+struct sh_transfer {
+    uint8_t item_id[16];
+    uint8_t anchor_id[SH_DEVICE_ID_SIZE];
+    char name[SH_TRANSFER_NAME_MAX + 1];
+    int kind; /* Simhop__ItemKind */
+    uint64_t size;
+    char dir[SH_TRANSFER_DIR_MAX + 1]; /* item_id and dir are the key */
+    int64_t begun, touched;            /* seconds since 1970 */
+};
+
+/* Inserts, or replaces by (item_id, dir); one that is there keeps its begun. */
+SH_MUST_USE enum sh_cause sh_registry_put_transfer(struct sh_registry *registry,
+                                                   const struct sh_transfer *transfer);
+/* Nothing to remove is fine. */
+SH_MUST_USE enum sh_cause sh_registry_remove_transfer(struct sh_registry *registry,
+                                                      const uint8_t item_id[16], const char *dir);
+/* Fails with linked.unknown if there is none. */
+SH_MUST_USE enum sh_cause sh_registry_get_transfer(struct sh_registry *registry,
+                                                   const uint8_t item_id[16], const char *dir,
+                                                   struct sh_transfer *ret_transfer);
+/* *ret_transfers is malloc'ed, last touched first; at most SH_TRANSFERS_MAX. */
+SH_MUST_USE enum sh_cause sh_registry_list_transfers(struct sh_registry *registry,
+                                                     struct sh_transfer **ret_transfers,
+                                                     size_t *ret_count);
+
+/* Several of put_transfer, remove_transfer and put_received as one: all or none, with one wait for
+ * the disk. What begins is ended, by the cause of what came between: any but SH_OK takes it all
+ * back, and is given back. */
+SH_MUST_USE enum sh_cause sh_registry_batch_begin(struct sh_registry *registry);
+SH_MUST_USE enum sh_cause sh_registry_batch_end(struct sh_registry *registry, enum sh_cause cause);
 
 /* ---- Receipts ---- */
 struct sh_receipt {

@@ -68,6 +68,17 @@ const char *const sh_registry_steps[SH_REGISTRY_VERSION] = {
     " positions INTEGER NOT NULL,"
     " time INTEGER NOT NULL,"
     " PRIMARY KEY (id, adapter)) WITHOUT ROWID;",
+    /* 4: what began to arrive. The same item may be on its way into two folders. */
+    "CREATE TABLE transfers ("
+    " item_id BLOB NOT NULL,"
+    " dir BLOB NOT NULL,"
+    " anchor_id BLOB NOT NULL,"
+    " name TEXT NOT NULL,"
+    " kind INTEGER NOT NULL,"
+    " size INTEGER NOT NULL,"
+    " begun INTEGER NOT NULL,"
+    " touched INTEGER NOT NULL,"
+    " PRIMARY KEY (item_id, dir)) WITHOUT ROWID;",
 };
 
 enum sh_cause sh_db_version(struct sh_registry *registry, int *ret_version)
@@ -89,7 +100,8 @@ enum sh_cause sh_db_version(struct sh_registry *registry, int *ret_version)
 static enum sh_cause run_steps(struct sh_registry *registry)
 {
     static const char *const stamps[SH_REGISTRY_VERSION] = {
-        "PRAGMA user_version = 1", "PRAGMA user_version = 2", "PRAGMA user_version = 3"};
+        "PRAGMA user_version = 1", "PRAGMA user_version = 2", "PRAGMA user_version = 3",
+        "PRAGMA user_version = 4"};
     int version = 0;
     /* Read again inside the transaction: another process may have been first. */
     SH_TRY(sh_db_version(registry, &version));

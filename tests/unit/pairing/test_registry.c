@@ -314,6 +314,101 @@ static void levels(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+static struct sh_transfer begun(unsigned n, const char *dir)
+{
+    struct sh_transfer t = {.kind = 1, .size = UINT64_MAX - n, .begun = 100 + n, .touched = 200};
+    memset(t.item_id, (int)n, sizeof(t.item_id));
+    memset(t.anchor_id, 9, sizeof(t.anchor_id));
+    snprintf(t.name, sizeof(t.name), "a file; %u", n);
+    snprintf(t.dir, sizeof(t.dir), "%s", dir);
+    return t;
+}
+
+static void transfers(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_transfer put, got, *list;
+    size_t count = 9;
+    put = begun(1, "/a\xff"); /* a path is bytes */
+    memset(put.name, 'n', sizeof(put.name) - 1);
+    memset(put.dir + 3, 'd', sizeof(put.dir) - 4);
+    assert_int_equal(sh_registry_get_transfer(registry, put.item_id, put.dir, &got),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_get_transfer(registry, put.item_id, put.dir, &got), SH_OK);
+    assert_memory_equal(&got, &put, sizeof(put));
+    /* Again: it began when it began. */
+    put.begun = 900;
+    put.touched = 901;
+    assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_get_transfer(registry, put.item_id, put.dir, &got), SH_OK);
+    assert_int_equal(got.begun, 101);
+    assert_int_equal(got.touched, 901);
+    /* The same item into another folder is another one. */
+    put = begun(1, "/b");
+    put.touched = 950;
+    assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+    assert_int_equal(sh_registry_list_transfers(registry, &list, &count), SH_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].dir, "/b"); /* touched last */
+    free(list);
+    assert_int_equal(sh_registry_remove_transfer(registry, put.item_id, "/c"), SH_OK);
+    assert_int_equal(sh_registry_remove_transfer(registry, put.item_id, "/b"), SH_OK);
+    assert_int_equal(sh_registry_list_transfers(registry, &list, &count), SH_OK);
+    assert_int_equal(count, 1);
+    assert_memory_equal(&list[0], &got, sizeof(got));
+    free(list);
+    sh_registry_close(registry);
+}
+
+static void transfers_in_a_batch(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_transfer put, *list;
+    static struct sh_received received;
+    size_t count = 9;
+    assert_int_equal(sh_registry_batch_begin(registry), SH_OK);
+    for (unsigned n = 0; n < 5; n++) {
+        put = begun(n, "/a");
+        assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+    }
+    assert_int_equal(sh_registry_batch_end(registry, SH_OK), SH_OK);
+    /* All of it or none. */
+    assert_int_equal(sh_registry_batch_begin(registry), SH_OK);
+    assert_int_equal(sh_registry_put_received(registry, &received), SH_OK);
+    assert_int_equal(sh_registry_remove_transfer(registry, put.item_id, "/a"), SH_OK);
+    assert_int_equal(sh_registry_batch_end(registry, SH_STORE_IO_ERROR), SH_STORE_IO_ERROR);
+    assert_int_equal(sh_registry_get_received(registry, received.item_id, &received),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_list_transfers(registry, &list, &count), SH_OK);
+    assert_int_equal(count, 5);
+    free(list);
+    sh_registry_close(registry);
+}
+
+static void damaged_transfers(void **state SH_UNUSED)
+{
+    static const char *const damage[] = {
+        "UPDATE transfers SET item_id = x'01'",
+        "UPDATE transfers SET anchor_id = zeroblob(17)",
+        "UPDATE transfers SET name = printf('%.*c', 256, 'x')",
+        "UPDATE transfers SET dir = zeroblob(4096)",
+    };
+    for (size_t i = 0; i < SH_COUNT(damage); i++) {
+        struct sh_registry *registry = NULL;
+        static struct sh_transfer put, *list;
+        size_t count = 0;
+        assert_int_equal(sh_registry_open(NULL, &registry), SH_OK);
+        put = begun(1, "/a");
+        assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+        assert_int_equal(sh_db_exec(registry, damage[i]), SH_OK);
+        if (sh_registry_list_transfers(registry, &list, &count) != SH_ENV_REGISTRY)
+            fail_msg("taken: %s", damage[i]);
+        assert_null(list);
+        sh_registry_close(registry);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +422,9 @@ int main(void)
         IN_FOLDER(received_items),
         IN_FOLDER(receipts),
         IN_FOLDER(levels),
+        IN_FOLDER(transfers),
+        IN_FOLDER(transfers_in_a_batch),
+        cmocka_unit_test(damaged_transfers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,11 +159,42 @@ static void migrates_v2(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+/* The list of begun transfers is new; all else stays. */
+static void migrates_v3(void **state SH_UNUSED)
+{
+    static const uint8_t id[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static struct sh_transfer put, *list;
+    struct sh_known_level level;
+    size_t count = 9;
+    for (unsigned i = 0; i < 3; i++)
+        behind(sh_registry_steps[i]);
+    behind("PRAGMA user_version = 3;"
+           "INSERT INTO levels VALUES (x'000102030405060708090a0b0c0d0e0f', 'sim', -60.0, 2.0, 300,"
+           " 40, 1000);");
+    struct sh_registry *registry = open_it();
+    assert_int_equal(pragma(registry, "PRAGMA user_version"), SH_REGISTRY_VERSION);
+    assert_int_equal(sh_registry_get_level(registry, id, "sim", &level), SH_OK);
+    assert_int_equal(level.samples, 300);
+    assert_int_equal(sh_registry_list_transfers(registry, &list, &count), SH_OK);
+    assert_int_equal(count, 0);
+    free(list);
+    strcpy(put.name, "file");
+    strcpy(put.dir, "/home/somebody");
+    assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+    sh_registry_close(registry);
+    registry = open_it();
+    assert_int_equal(sh_registry_list_transfers(registry, &list, &count), SH_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(list[0].dir, "/home/somebody");
+    free(list);
+    sh_registry_close(registry);
+}
+
 static void newer_is_refused(void **state SH_UNUSED)
 {
     struct sh_registry *registry = open_it();
     sh_registry_close(registry);
-    behind("PRAGMA user_version = 4");
+    behind("PRAGMA user_version = 5");
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY_NEWER);
     assert_non_null(strstr(sh_detail(), "registry.db"));
     behind("PRAGMA user_version = -1");
@@ -195,7 +226,7 @@ static void corrupt_file(void **state SH_UNUSED)
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY);
     /* No tables in it, though the version says so. */
     unlink(path);
-    behind("PRAGMA user_version = 3");
+    behind("PRAGMA user_version = 4");
     struct sh_gate gate;
     registry = open_it();
     assert_int_equal(sh_registry_gate(registry, "b", 1, &gate), SH_ENV_REGISTRY);
@@ -333,6 +364,7 @@ int main(void)
         IN_FOLDER(durable_settings),
         IN_FOLDER(migrates_v1),
         IN_FOLDER(migrates_v2),
+        IN_FOLDER(migrates_v3),
         IN_FOLDER(migration_is_all_or_nothing),
         IN_FOLDER(newer_is_refused),
         IN_FOLDER(corrupt_file),

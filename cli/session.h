@@ -97,6 +97,8 @@ struct sh_session_ops {
     void (*cancel)(unsigned attempt, void *user);
     void (*link)(int kind, const char *state, enum sh_cause cause, void *user);
     void (*progress)(const struct sh_session_progress *progress, void *user);
+    /* Secondary: this file is another one than the one of that name that came before, which it is going to replace. May be NULL. */
+    void (*changed)(const char *item, void *user);
     /* Everything is verified, committed and receipted; before ended(SH_OK). */
     void (*done)(const struct sh_session_summary *summary, void *user);
     /* Once, the last call. Not the place to free the session. */

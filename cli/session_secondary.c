@@ -111,6 +111,14 @@ static void puller_drop_link(sh_link_id link, enum sh_cause cause, void *user)
         sh_session_drop_slot(slot, cause);
 }
 
+/* Where an item becomes a file. False: too long. */
+static bool target_of(const struct sh_session *s, const struct sh_puller_item *item, char *ret,
+                      size_t size)
+{
+    int n = snprintf(ret, size, "%s/%s", s->config.dir, item->name);
+    return item->kind == SIMHOP__ITEM_KIND__ITEM_KIND_FILE && n >= 0 && (size_t)n < size;
+}
+
 /* Received before, and the file is as it was left? */
 static bool puller_have(struct sh_puller_item *item, void *user)
 {
@@ -118,8 +126,7 @@ static bool puller_have(struct sh_puller_item *item, void *user)
     struct sh_received received;
     struct stat st;
     char want[4096];
-    int n = snprintf(want, sizeof(want), "%s/%s", s->config.dir, item->name);
-    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_FILE || n < 0 || (size_t)n >= sizeof(want) ||
+    if (!target_of(s, item, want, sizeof(want)) ||
         sh_registry_get_received(s->config.registry, item->id, &received) != SH_OK)
         return false;
     if (strcmp(received.path, want) != 0 || received.size != item->size || stat(want, &st) != 0 ||
@@ -130,6 +137,18 @@ static bool puller_have(struct sh_puller_item *item, void *user)
     memcpy(item->root, received.root, sizeof(item->root));
     memcpy(item->sha256, received.sha256, sizeof(item->sha256));
     return item->path != NULL;
+}
+
+/* Is what stands under the item's name an earlier one of the same anchor, and untouched since? Then the new one may take its
+ * place, as people expect who sync a file that changed. */
+static bool is_earlier(const struct sh_session *s, const struct sh_puller_item *item)
+{
+    struct sh_received earlier;
+    struct stat st;
+    char want[4096];
+    return target_of(s, item, want, sizeof(want)) && lstat(want, &st) == 0 && S_ISREG(st.st_mode) &&
+           sh_registry_find_received(s->config.registry, s->peer.id, want, (uint64_t)st.st_size,
+                                     mtime_ns(&st), &earlier) == SH_OK;
 }
 
 static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_store **ret_store,
@@ -145,8 +164,11 @@ static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_s
         if (s->config.background)
             SH_TRY(sh_store_in_background(*store));
     }
+    bool earlier = !bundle && is_earlier(s, item);
+    if (earlier && s->ops->changed)
+        s->ops->changed(item->name, s->user);
     *ret_store = *store;
-    *ret_replace = bundle;
+    *ret_replace = bundle || earlier;
     return SH_OK;
 }
 
@@ -162,18 +184,30 @@ static void puller_progress(uint32_t index SH_UNUSED, const struct sh_puller_ite
     s->ops->progress(&progress, s->user);
 }
 
-/* Before the file appears: were we killed in between, the next sync would take it for somebody else's. */
+static bool received_of(const struct sh_session *s, const struct sh_puller_item *item,
+                        struct sh_received *ret)
+{
+    *ret = (struct sh_received){.size = item->size, .mtime_ns = item->mtime_ns};
+    memcpy(ret->item_id, item->id, sizeof(ret->item_id));
+    memcpy(ret->anchor_id, s->peer.id, sizeof(ret->anchor_id));
+    memcpy(ret->root, item->root, sizeof(ret->root));
+    memcpy(ret->sha256, item->sha256, sizeof(ret->sha256));
+    return item->kind == SIMHOP__ITEM_KIND__ITEM_KIND_FILE &&
+           sh_strcopy(ret->path, sizeof(ret->path), item->path);
+}
+
+/* Before the file appears: were we killed in between, the next sync would take it for somebody else's. And what it is to replace may
+ * have been touched since. */
 static enum sh_cause puller_finishing(uint32_t index SH_UNUSED, const struct sh_puller_item *item,
                                       void *user)
 {
     const struct sh_session *s = user;
-    struct sh_received received = {.size = item->size, .mtime_ns = item->mtime_ns};
-    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_FILE ||
-        !sh_strcopy(received.path, sizeof(received.path), item->path))
-        return SH_OK; /* too long to be found again; a later sync may send it again */
-    memcpy(received.item_id, item->id, sizeof(received.item_id));
-    memcpy(received.root, item->root, sizeof(received.root));
-    memcpy(received.sha256, item->sha256, sizeof(received.sha256));
+    struct sh_received received;
+    struct stat st;
+    if (!received_of(s, item, &received))
+        return SH_OK; /* a bundle; or too long to be found again: a later sync may send it again */
+    if (lstat(received.path, &st) == 0 && !is_earlier(s, item))
+        return sh_fail(SH_STORE_TARGET_EXISTS, "%s", received.path);
     return sh_registry_put_received(s->config.registry, &received);
 }
 
@@ -182,6 +216,9 @@ static enum sh_cause puller_finished(uint32_t index SH_UNUSED, struct sh_puller_
 {
     struct sh_session *s = user;
     char *kept = NULL;
+    struct sh_received received;
+    if (received_of(s, item, &received) && item->mtime_ns != 0)
+        return sh_registry_settle_received(s->config.registry, &received);
     if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE)
         return SH_OK;
     SH_TRY(sh_session_accept_bundle(s, item->path, &kept));

@@ -151,6 +151,13 @@ static void on_progress(const struct sh_session_progress *progress, void *user)
     sh_events_progress(&sync->events, progress, sh_now());
 }
 
+static void on_changed(const char *item, void *user)
+{
+    struct sync *sync = user;
+    sh_output_note(sync->config->out,
+                   "%s changed on the other device; it replaces the one that came before.", item);
+}
+
 static void on_done(const struct sh_session_summary *summary, void *user)
 {
     struct sync *sync = user;
@@ -226,6 +233,7 @@ static const struct sh_session_ops session_ops = {
     .cancel = on_cancel,
     .link = on_link,
     .progress = on_progress,
+    .changed = on_changed,
     .done = on_done,
     .ended = on_ended,
 };

@@ -145,6 +145,7 @@ SH_MUST_USE enum sh_cause sh_registry_set_last_revision(struct sh_registry *regi
 /* ---- Received items (secondary): so that a repeated sync sends nothing twice ---- */
 struct sh_received {
     uint8_t item_id[16];
+    uint8_t anchor_id[SH_DEVICE_ID_SIZE]; /* zeros: not known */
     uint8_t root[32];
     uint8_t sha256[32]; /* of the whole content */
     uint64_t size;
@@ -157,6 +158,17 @@ SH_MUST_USE enum sh_cause sh_registry_put_received(struct sh_registry *registry,
 SH_MUST_USE enum sh_cause sh_registry_get_received(struct sh_registry *registry,
                                                    const uint8_t item_id[16],
                                                    struct sh_received *ret_received);
+
+/* The one whose file of this path, size and time came from that anchor; there may be others of the same path, for a row is
+ * written before its file appears. Fails with linked.unknown if there is none. */
+SH_MUST_USE enum sh_cause sh_registry_find_received(struct sh_registry *registry,
+                                                    const uint8_t anchor_id[SH_DEVICE_ID_SIZE],
+                                                    const char *path, uint64_t size,
+                                                    int64_t mtime_ns,
+                                                    struct sh_received *ret_received);
+/* The file at its path is this one now: rows of others that were there are forgotten. */
+SH_MUST_USE enum sh_cause sh_registry_settle_received(struct sh_registry *registry,
+                                                      const struct sh_received *received);
 
 /* ---- Begun transfers (secondary; registry_transfers.c) ----
  * Items whose pieces are kept in a folder until they are complete, so that a person can be told of

@@ -35,37 +35,43 @@ enum sh_cause sh_registry_next_revision(struct sh_registry *registry, uint64_t *
 
 /* ---- received items ---- */
 
+/* A path is bytes, not text. */
+static void bind_path(sqlite3_stmt *stmt, int at, const char *path)
+{
+    sh_db_bind_blob(stmt, at, path, strnlen(path, sizeof(((struct sh_received *)0)->path) - 1));
+}
+
 enum sh_cause sh_registry_put_received(struct sh_registry *registry,
                                        const struct sh_received *received)
 {
     sh_autostmt sqlite3_stmt *stmt = NULL;
     SH_TRY(sh_db_prepare(registry,
                          "INSERT OR REPLACE INTO received"
-                         " (item_id, root, sha256, size, mtime_ns, path) VALUES (?,?,?,?,?,?)",
+                         " (item_id, root, sha256, size, mtime_ns, path, anchor_id)"
+                         " VALUES (?,?,?,?,?,?,?)",
                          &stmt));
     sh_db_bind_blob(stmt, 1, received->item_id, sizeof(received->item_id));
     sh_db_bind_blob(stmt, 2, received->root, sizeof(received->root));
     sh_db_bind_blob(stmt, 3, received->sha256, sizeof(received->sha256));
     sh_db_bind_int(stmt, 4, (int64_t)received->size);
     sh_db_bind_int(stmt, 5, received->mtime_ns);
-    /* A path is bytes, not text. */
-    sh_db_bind_blob(stmt, 6, received->path, strnlen(received->path, sizeof(received->path) - 1));
+    bind_path(stmt, 6, received->path);
+    sh_db_bind_blob(stmt, 7, received->anchor_id, sizeof(received->anchor_id));
     return sh_db_run(registry, stmt);
 }
 
-enum sh_cause sh_registry_get_received(struct sh_registry *registry, const uint8_t item_id[16],
-                                       struct sh_received *ret_received)
+#define RECEIVED                                                                                   \
+    "SELECT item_id, root, sha256, size, mtime_ns, path, anchor_id FROM received WHERE "
+
+/* The one row of a bound statement that begins with RECEIVED. */
+static enum sh_cause read_received(struct sh_registry *registry, sqlite3_stmt *stmt,
+                                   struct sh_received *ret_received)
 {
-    sh_autostmt sqlite3_stmt *stmt = NULL;
+    static const uint8_t nobody[SH_DEVICE_ID_SIZE];
     sh_autofree struct sh_received *received = calloc(1, sizeof(*received));
     bool row = false;
     if (!received)
         return SH_ENV_NO_MEMORY;
-    SH_TRY(sh_db_prepare(registry,
-                         "SELECT item_id, root, sha256, size, mtime_ns, path FROM received"
-                         " WHERE item_id = ?",
-                         &stmt));
-    sh_db_bind_blob(stmt, 1, item_id, 16);
     SH_TRY(sh_db_step(registry, stmt, &row));
     if (!row)
         return SH_LINKED_UNKNOWN;
@@ -76,8 +82,47 @@ enum sh_cause sh_registry_get_received(struct sh_registry *registry, const uint8
         !sh_db_blob_exact(stmt, 2, received->sha256, sizeof(received->sha256)) ||
         !sh_db_text(stmt, 5, received->path, sizeof(received->path)))
         return sh_db_damaged(registry, "received");
+    if (sqlite3_column_bytes(stmt, 6) == 0)
+        memcpy(received->anchor_id, nobody, sizeof(nobody));
+    else if (!sh_db_blob_exact(stmt, 6, received->anchor_id, sizeof(received->anchor_id)))
+        return sh_db_damaged(registry, "received");
     *ret_received = *received;
     return SH_OK;
+}
+
+enum sh_cause sh_registry_get_received(struct sh_registry *registry, const uint8_t item_id[16],
+                                       struct sh_received *ret_received)
+{
+    sh_autostmt sqlite3_stmt *stmt = NULL;
+    SH_TRY(sh_db_prepare(registry, RECEIVED "item_id = ?", &stmt));
+    sh_db_bind_blob(stmt, 1, item_id, 16);
+    return read_received(registry, stmt, ret_received);
+}
+
+enum sh_cause sh_registry_find_received(struct sh_registry *registry,
+                                        const uint8_t anchor_id[SH_DEVICE_ID_SIZE],
+                                        const char *path, uint64_t size, int64_t mtime_ns,
+                                        struct sh_received *ret_received)
+{
+    sh_autostmt sqlite3_stmt *stmt = NULL;
+    SH_TRY(sh_db_prepare(
+        registry, RECEIVED "path = ? AND size = ? AND mtime_ns = ? AND anchor_id = ? LIMIT 1",
+        &stmt));
+    bind_path(stmt, 1, path);
+    sh_db_bind_int(stmt, 2, (int64_t)size);
+    sh_db_bind_int(stmt, 3, mtime_ns);
+    sh_db_bind_blob(stmt, 4, anchor_id, SH_DEVICE_ID_SIZE);
+    return read_received(registry, stmt, ret_received);
+}
+
+enum sh_cause sh_registry_settle_received(struct sh_registry *registry,
+                                          const struct sh_received *received)
+{
+    sh_autostmt sqlite3_stmt *stmt = NULL;
+    SH_TRY(sh_db_prepare(registry, "DELETE FROM received WHERE path = ? AND item_id <> ?", &stmt));
+    bind_path(stmt, 1, received->path);
+    sh_db_bind_blob(stmt, 2, received->item_id, sizeof(received->item_id));
+    return sh_db_run(registry, stmt);
 }
 
 /* ---- receipts ---- */

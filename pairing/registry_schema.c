@@ -79,6 +79,9 @@ const char *const sh_registry_steps[SH_REGISTRY_VERSION] = {
     " begun INTEGER NOT NULL,"
     " touched INTEGER NOT NULL,"
     " PRIMARY KEY (item_id, dir)) WITHOUT ROWID;",
+    /* 5: whom a file came from; empty: not known. A path is that of one file. */
+    "ALTER TABLE received ADD COLUMN anchor_id BLOB NOT NULL DEFAULT x'';"
+    "CREATE INDEX received_path ON received (path);",
 };
 
 enum sh_cause sh_db_version(struct sh_registry *registry, int *ret_version)
@@ -101,7 +104,7 @@ static enum sh_cause run_steps(struct sh_registry *registry)
 {
     static const char *const stamps[SH_REGISTRY_VERSION] = {
         "PRAGMA user_version = 1", "PRAGMA user_version = 2", "PRAGMA user_version = 3",
-        "PRAGMA user_version = 4"};
+        "PRAGMA user_version = 4", "PRAGMA user_version = 5"};
     int version = 0;
     /* Read again inside the transaction: another process may have been first. */
     SH_TRY(sh_db_version(registry, &version));

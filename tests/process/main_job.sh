@@ -222,4 +222,34 @@ two_devices_and_term() {
     nothing_left tablet watch
 }
 
-run_tests bundle_and_file sizes over_ble_alone over_lan_alone lines_for_a_person two_devices_and_term
+# As people expect who share a file, change it and share it again. A copy that somebody touched is his.
+a_changed_file_takes_the_place_of_the_earlier() {
+    random_file file 300000
+    place anchor 0 tablet 0.2
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    both_done anchor tablet
+    random_file file 400000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    both_done anchor tablet
+    says tablet '"event":"note".*file changed on the other device'
+    same "$dir/file" "$dir/tablet.dir/file"
+    share anchor --once --item "file=$dir/file" # and that one is had
+    sync tablet
+    both_done anchor tablet
+    never_says tablet '"event":"note".*changed'
+    [ "$(done_number tablet resumed)" = 400000 ] || fail "$(done_number tablet resumed) octets were there"
+    random_file file 500000
+    echo mine >> "$dir/tablet.dir/file"
+    cp "$dir/tablet.dir/file" "$dir/mine"
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    fails tablet 8 store.target-exists
+    same "$dir/mine" "$dir/tablet.dir/file"
+    exits anchor 8
+    nothing_left tablet
+}
+
+run_tests a_changed_file_takes_the_place_of_the_earlier bundle_and_file sizes over_ble_alone over_lan_alone lines_for_a_person two_devices_and_term

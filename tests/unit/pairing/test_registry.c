@@ -253,6 +253,36 @@ static void received_items(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+/* Of one path there may be two while a file is about to be replaced; which one lies there is told by its size and time. */
+static void received_at_a_path(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static const uint8_t other[SH_DEVICE_ID_SIZE] = {8};
+    static struct sh_received old, fresh, got;
+    old = (struct sh_received){
+        .item_id = {1}, .anchor_id = {7}, .size = 5, .mtime_ns = 50, .path = "/a"};
+    fresh = (struct sh_received){
+        .item_id = {2}, .anchor_id = {7}, .size = 6, .mtime_ns = 60, .path = "/a"};
+    assert_int_equal(sh_registry_put_received(registry, &old), SH_OK);
+    assert_int_equal(sh_registry_put_received(registry, &fresh), SH_OK);
+    assert_int_equal(sh_registry_find_received(registry, old.anchor_id, "/a", 5, 50, &got), SH_OK);
+    assert_memory_equal(&got, &old, sizeof(old));
+    assert_int_equal(sh_registry_find_received(registry, old.anchor_id, "/a", 6, 60, &got), SH_OK);
+    assert_memory_equal(&got, &fresh, sizeof(fresh));
+    assert_int_equal(sh_registry_find_received(registry, other, "/a", 5, 50, &got),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_find_received(registry, old.anchor_id, "/b", 5, 50, &got),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_find_received(registry, old.anchor_id, "/a", 5, 51, &got),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_find_received(registry, old.anchor_id, "/a", 4, 50, &got),
+                     SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_settle_received(registry, &fresh), SH_OK);
+    assert_int_equal(sh_registry_get_received(registry, old.item_id, &got), SH_LINKED_UNKNOWN);
+    assert_int_equal(sh_registry_get_received(registry, fresh.item_id, &got), SH_OK);
+    sh_registry_close(registry);
+}
+
 static void receipts(void **state SH_UNUSED)
 {
     struct sh_registry *registry = open_it();
@@ -420,6 +450,7 @@ int main(void)
         IN_FOLDER(what_cannot_be_kept),
         IN_FOLDER(revisions),
         IN_FOLDER(received_items),
+        IN_FOLDER(received_at_a_path),
         IN_FOLDER(receipts),
         IN_FOLDER(levels),
         IN_FOLDER(transfers),

@@ -190,11 +190,32 @@ static void migrates_v3(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+/* Of what came before nobody knows from whom: it is had, and nobody may replace it. */
+static void migrates_v4(void **state SH_UNUSED)
+{
+    static const uint8_t item[16] = {9}, nobody[16];
+    static struct sh_received got;
+    for (unsigned i = 0; i < 4; i++)
+        behind(sh_registry_steps[i]);
+    behind("PRAGMA user_version = 4;"
+           "INSERT INTO received VALUES (x'09000000000000000000000000000000', zeroblob(32), "
+           "zeroblob(32), 5,"
+           " 50, CAST('/a' AS BLOB));");
+    struct sh_registry *registry = open_it();
+    assert_int_equal(pragma(registry, "PRAGMA user_version"), SH_REGISTRY_VERSION);
+    assert_int_equal(sh_registry_get_received(registry, item, &got), SH_OK);
+    assert_int_equal(got.size, 5);
+    assert_memory_equal(got.anchor_id, nobody, sizeof(nobody));
+    assert_int_equal(sh_registry_find_received(registry, nobody, "/a", 5, 50, &got),
+                     SH_LINKED_UNKNOWN);
+    sh_registry_close(registry);
+}
+
 static void newer_is_refused(void **state SH_UNUSED)
 {
     struct sh_registry *registry = open_it();
     sh_registry_close(registry);
-    behind("PRAGMA user_version = 5");
+    behind("PRAGMA user_version = 6");
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY_NEWER);
     assert_non_null(strstr(sh_detail(), "registry.db"));
     behind("PRAGMA user_version = -1");
@@ -226,7 +247,7 @@ static void corrupt_file(void **state SH_UNUSED)
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY);
     /* No tables in it, though the version says so. */
     unlink(path);
-    behind("PRAGMA user_version = 4");
+    behind("PRAGMA user_version = 5");
     struct sh_gate gate;
     registry = open_it();
     assert_int_equal(sh_registry_gate(registry, "b", 1, &gate), SH_ENV_REGISTRY);
@@ -365,6 +386,7 @@ int main(void)
         IN_FOLDER(migrates_v1),
         IN_FOLDER(migrates_v2),
         IN_FOLDER(migrates_v3),
+        IN_FOLDER(migrates_v4),
         IN_FOLDER(migration_is_all_or_nothing),
         IN_FOLDER(newer_is_refused),
         IN_FOLDER(corrupt_file),

@@ -207,6 +207,8 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 {
     struct sh_edge *edge = user;
     sh_ms now = sh_now(), next = edge->ops->tick(now, edge->user);
+    if (edge->out)
+        sh_output_push(edge->out);
     sh_ms wait = next > now ? next - now : 0;
     arm(edge, SH_MIN(wait, (sh_ms)50));
 }
@@ -307,8 +309,9 @@ void sh_edge_close(struct sh_edge *edge)
     *edge = (struct sh_edge){0};
 }
 
-enum sh_cause sh_edge_run(struct sh_edge *edge)
+enum sh_cause sh_edge_run(struct sh_edge *edge, struct sh_output *out)
 {
+    edge->out = out;
     /* waits: the loop itself; its timer runs every deadline of the engines, and a signal ends it */
     if (event_base_dispatch(edge->base) < 0)
         return sh_fail(SH_INTERNAL_BUG, "the event loop failed");

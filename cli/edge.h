@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "cli/options.h"
+#include "cli/output.h"
 #include "pairing/air_files.h"
 #include "pairing/ble.h"
 #include "pairing/handshake.h"
@@ -29,6 +30,7 @@ struct sh_edge_ops {
 struct sh_edge {
     const struct sh_edge_ops *ops;
     void *user;
+    struct sh_output *out; /* while it runs */
     struct event_base *base;
     struct event *signals[2], *timer, *deadline;
     struct sh_air_files *air; /* NULL with a real radio */
@@ -49,8 +51,8 @@ SH_MUST_USE enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_com
                                        const struct sh_link_ops *link_ops, void *user);
 void sh_edge_close(struct sh_edge *edge);
 
-/* Runs until sh_edge_quit. */
-SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge);
+/* Runs until sh_edge_quit, and gives on what waits in `out` (see sh_output_unblock). */
+SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge, struct sh_output *out);
 /* Ends the loop after a moment in which queued goodbyes still leave; a longer one if a session was cut off, whose goodbye
  * stands behind the data that a slow link has not taken yet. */
 void sh_edge_quit(struct sh_edge *edge, bool cut_off);

@@ -9,11 +9,13 @@
 
 #include "cli/output_form.h"
 #include "cli/safe.h"
+#include "cli/sink.h"
 #include "system/clock.h"
 
 /* Four lines a second and the last one make at most five. */
 #define PROGRESS_MS 250
 #define METER_MS    200
+#define DRAIN_MS    2000
 
 static sh_ms boottime(void *user)
 {
@@ -44,11 +46,34 @@ struct sh_output *sh_output_new(bool json)
     return sh_output_new_on(&target);
 }
 
+void sh_output_unblock(struct sh_output *out)
+{
+    FILE **files[] = {&out->to.out, &out->to.err};
+    for (size_t i = 0; i < SH_COUNT(files); i++) {
+        if (out->sinks[i] || fileno(*files[i]) < 0)
+            continue;
+        fflush(*files[i]);
+        out->sinks[i] = sh_sink_new(fileno(*files[i]));
+        if (out->sinks[i])
+            *files[i] = sh_sink_stream(out->sinks[i]);
+    }
+}
+
+void sh_output_push(struct sh_output *out)
+{
+    for (size_t i = 0; i < SH_COUNT(out->sinks); i++) {
+        if (out->sinks[i])
+            sh_sink_push(out->sinks[i]);
+    }
+}
+
 void sh_output_free(struct sh_output *out)
 {
     if (!out)
         return;
     sh_output_end_live(out);
+    for (size_t i = 0; i < SH_COUNT(out->sinks); i++)
+        sh_sink_close(out->sinks[i], DRAIN_MS);
     for (size_t i = 0; i < out->item_count; i++) {
         free(out->items[i].name);
         free(out->items[i].link);

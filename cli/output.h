@@ -16,6 +16,11 @@ struct sh_output;
 /* Writes to stdout and stderr. NULL when there is no memory. */
 struct sh_output *sh_output_new(bool json);
 void sh_output_free(struct sh_output *out);
+/* For verbs with a loop: from now on a reader that does not read holds nothing up (cli/sink.h). What waits goes on with
+ * sh_output_push, to be called now and then, and with sh_output_free, which gives a slow reader two seconds. Without memory it stays
+ * as it was. */
+void sh_output_unblock(struct sh_output *out);
+void sh_output_push(struct sh_output *out);
 bool sh_output_is_json(const struct sh_output *out);
 
 enum sh_phase {

@@ -52,6 +52,7 @@ extern const struct sh_output_form sh_output_form_text, sh_output_form_json;
 struct sh_output {
     struct sh_output_target to;
     const struct sh_output_form *form;
+    struct sh_sink *sinks[2]; /* of stdout and stderr, once unblocked */
     sh_ms start;
     bool cause_was_said;
     struct sh_tracked *items;

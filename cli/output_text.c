@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/output_form.h"
 #include "cli/safe.h"
@@ -47,7 +48,7 @@ static unsigned terminal_columns(const struct sh_output *out)
     struct winsize size = {0};
     if (out->to.columns)
         return out->to.columns;
-    if (ioctl(fileno(out->to.out), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
         return size.ws_col;
     return 80;
 }

@@ -549,6 +549,7 @@ static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick, .n
 static enum sh_cause start(struct share *share)
 {
     const struct sh_share_config *config = share->config;
+    sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&share->edge, config->common, &edge_ops, &ble_ops, &link_ops, share));
     struct sh_link *lan = share->edge.lan;
     if (lan) {
@@ -558,7 +559,7 @@ static enum sh_cause start(struct share *share)
     }
     SH_TRY(advertise(share, sh_now()));
     sh_output_phase(config->out, SH_PHASE_DISCOVER, "anchor", NULL);
-    return sh_edge_run(&share->edge);
+    return sh_edge_run(&share->edge, config->out);
 }
 
 enum sh_cause sh_share_run(const struct sh_share_config *config)

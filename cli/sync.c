@@ -502,6 +502,7 @@ static enum sh_cause start(struct sync *sync)
     sync->bundle_dir = join(state, "bundles");
     if (!sync->incoming_dir || !sync->bundle_dir)
         return SH_ENV_NO_MEMORY;
+    sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
     SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
@@ -510,7 +511,7 @@ static enum sh_cause start(struct sync *sync)
     if (config->policy == SH_POLICY_OFF)
         sh_nearby_take_far(sync->nearby);
     SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
-    return sh_edge_run(&sync->edge);
+    return sh_edge_run(&sync->edge, sync->config->out);
 }
 
 enum sh_cause sh_sync_run(const struct sh_sync_config *config)

@@ -164,6 +164,7 @@ static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick, .n
 
 static enum sh_cause listen_and_learn(struct calibrate *calibrate, const struct sh_common *common)
 {
+    sh_output_unblock(calibrate->out);
     SH_TRY(sh_edge_open(&calibrate->edge, common, &edge_ops, &ble_ops, &link_ops, calibrate));
     SH_TRY(sh_linked_load(calibrate->registry, calibrate->edge.wall, &calibrate->linked));
     if (calibrate->linked.count == 0)
@@ -172,7 +173,7 @@ static enum sh_cause listen_and_learn(struct calibrate *calibrate, const struct 
     calibrate->begun = sh_now();
     SH_TRY(calibrate->edge.ble->driver->scan(calibrate->edge.ble, true));
     sh_output_note(calibrate->out, "Listening for a linked device that runs `simhop share`.");
-    SH_TRY(sh_edge_run(&calibrate->edge));
+    SH_TRY(sh_edge_run(&calibrate->edge, calibrate->out));
     SH_TRY(calibrate->end);
     SH_TRY(sh_calibration_check(&calibrate->calibration));
     SH_TRY(keep(calibrate));

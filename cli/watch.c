@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/edge.h"
 #include "cli/linked.h"
@@ -51,10 +52,10 @@ static bool speaks_utf8(void)
     return value && (strcasestr(value, "utf-8") || strcasestr(value, "utf8"));
 }
 
-static unsigned columns_of(const struct watch *watch)
+static unsigned columns_of(void)
 {
     struct winsize size = {0};
-    if (ioctl(fileno(watch->out->to.out), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
         return size.ws_col;
     return 80;
 }
@@ -90,7 +91,7 @@ static struct line numbers(const struct sh_device *linked,
 static void draw(struct watch *watch, const struct line *line)
 {
     FILE *file = watch->out->to.out;
-    unsigned columns = columns_of(watch);
+    unsigned columns = columns_of();
     sh_plot_draw(&watch->plot, columns - 1, watch->utf8, watch->picture);
     if (watch->drawn)
         fprintf(file, "\r\033[%dA", SH_PLOT_ROWS);
@@ -195,6 +196,7 @@ static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick, .n
 
 static enum sh_cause start(struct watch *watch, const struct sh_common *common, const char *anchor)
 {
+    sh_output_unblock(watch->out);
     SH_TRY(sh_edge_open(&watch->edge, common, &edge_ops, &ble_ops, &link_ops, watch));
     SH_TRY(sh_linked_load(watch->registry, watch->edge.wall, &watch->linked));
     /* An advertisement carries no name: who is not linked cannot be told from others. */
@@ -202,7 +204,7 @@ static enum sh_cause start(struct watch *watch, const struct sh_common *common, 
     SH_TRY(sh_nearby_new(watch->linked.devices, watch->linked.count, anchor, &nearby_ops, watch,
                          sh_now(), &watch->nearby));
     SH_TRY(watch->edge.ble->driver->scan(watch->edge.ble, true));
-    return sh_edge_run(&watch->edge);
+    return sh_edge_run(&watch->edge, watch->out);
 }
 
 enum sh_cause sh_watch_run(const struct sh_common *common, struct sh_output *out,

@@ -189,6 +189,23 @@ a_killed_sync_comes_back_to_an_anchor_with_once() {
     both_done anchor tablet
     same "$dir/file" "$dir/tablet.dir/file"
 }
+# Neither a script that reads no more nor a person who stopped the terminal holds the devices up.
+nobody_reads_the_output() {
+    random_file file 300000
+    place anchor 0 tablet 0.2
+    share anchor --once --item "file=$dir/file"
+    mkfifo "$dir/silent" "$dir/tablet.code"
+    exec {silent}<> "$dir/silent"
+    head -c 65536 /dev/zero >&"$silent" # as much as a pipe holds
+    exec {code}<> "$dir/tablet.code"
+    input=$dir/tablet.code start tablet bash -c 'exec "$@" > "$0"' "$dir/silent" "$SIMHOP" sync --json --radio "sim:$air" \
+        --name tablet --state "$dir/tablet.state" --code-fd 0 --dir "$dir/tablet.dir"
+    wait_for anchor '"event":"code"' && shown_code anchor >&"$code"
+    exits tablet 0
+    exits anchor 0
+    same "$dir/file" "$dir/tablet.dir/file"
+}
+
 message_proximity_is_lost() { lost proximity 3 'near\.timeout' 3; }
 message_pake_share_v_is_lost() { lost pake-share-v 5 'connect\.(lost|timeout)' 5; }
 message_pake_done_is_lost() { lost pake-done 5 'connect\.(lost|timeout)' 5; }
@@ -218,7 +235,7 @@ nobody_is_heard() {
     arrives
 }
 
-run_tests both_go_silent both_are_cut ble_is_cut_after_a_while lan_goes_silent_after_a_while lan_is_cut_after_a_while \
+run_tests nobody_reads_the_output both_go_silent both_are_cut ble_is_cut_after_a_while lan_goes_silent_after_a_while lan_is_cut_after_a_while \
     lan_is_not_there lan_never_answers ble_goes_silent_in_the_transfer both_are_slow_and_late ble_goes_silent_while_it_is_measured \
     ble_goes_silent_while_a_code_is_wanted \
     message_hello_is_lost a_lost_hello_is_said_again a_killed_sync_comes_back_to_an_anchor_with_once message_proximity_is_lost message_pake_share_v_is_lost message_pake_done_is_lost nobody_can_connect \

@@ -173,6 +173,18 @@ void sh_output_proximity(struct sh_output *out, const struct sh_out_proximity *p
 
 /* ---- Progress ---- */
 
+void sh_output_calibration(struct sh_output *out, const char *peer,
+                           const struct sh_calibrated *level, bool final)
+{
+    out->form->calibration(out, peer, level, final);
+}
+
+void sh_output_peer_calibration(struct sh_output *out, const char *peer,
+                                const struct sh_calibrated *level, enum sh_cause cause)
+{
+    out->form->peer_calibration(out, peer, level, cause);
+}
+
 static struct sh_tracked *tracked(struct sh_output *out, const char *name)
 {
     for (size_t i = 0; i < out->item_count; i++) {

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "pairing/calibration.h"
 #include "pairing/proximity.h"
 
 struct sh_output;
@@ -69,6 +70,12 @@ struct sh_out_progress {
     double eta;       /* seconds, NAN: unknown */
 };
 void sh_output_progress(struct sh_output *out, const struct sh_out_progress *progress);
+/* What is known of the level at one metre of that device, as heard here; final: it is kept. */
+void sh_output_calibration(struct sh_output *out, const char *peer,
+                           const struct sh_calibrated *level, bool final);
+/* What the other device has kept of ours; level NULL: nothing, for this cause. */
+void sh_output_peer_calibration(struct sh_output *out, const char *peer,
+                                const struct sh_calibrated *level, enum sh_cause cause);
 /* A hint or note for a person; not in JSON but as {"event":"note","text":...}. */
 SH_PRINTF(2, 3) void sh_output_note(struct sh_output *out, const char *format, ...);
 /* Says the cause with sh_detail(). Nothing for SH_OK. */

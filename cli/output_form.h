@@ -42,6 +42,10 @@ struct sh_output_form {
     void (*proximity)(struct sh_output *out, const struct sh_out_proximity *proximity);
     void (*link)(struct sh_output *out, const char *link, const char *state, enum sh_cause cause);
     void (*progress)(struct sh_output *out, struct sh_tracked *item);
+    void (*calibration)(struct sh_output *out, const char *peer, const struct sh_calibrated *level,
+                        bool final);
+    void (*peer_calibration)(struct sh_output *out, const char *peer,
+                             const struct sh_calibrated *level, enum sh_cause cause);
     void (*note)(struct sh_output *out, const char *text);
     void (*cause)(struct sh_output *out, const struct sh_cause_info *info, const char *detail);
     void (*done)(struct sh_output *out, const struct sh_out_done *done);

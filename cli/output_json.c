@@ -176,6 +176,37 @@ static void progress(struct sh_output *out, struct sh_tracked *item)
     sh_json_emit(out, event);
 }
 
+static void level_into(cJSON *event, const struct sh_calibrated *level)
+{
+    sh_json_double(event, "level", level->dbm, 1);
+    sh_json_double(event, "spread", level->spread_db, 2);
+    sh_json_uint(event, "samples", level->samples);
+    sh_json_uint(event, "positions", level->positions);
+}
+
+static void calibration(struct sh_output *out, const char *peer, const struct sh_calibrated *level,
+                        bool final)
+{
+    cJSON *event = sh_json_event(out, "calibration");
+    sh_json_text(event, "peer", peer);
+    level_into(event, level);
+    cJSON_AddBoolToObject(event, "final", final);
+    sh_json_emit(out, event);
+}
+
+static void peer_calibration(struct sh_output *out, const char *peer,
+                             const struct sh_calibrated *level, enum sh_cause cause)
+{
+    cJSON *event = sh_json_event(out, "peer-calibration");
+    sh_json_text(event, "peer", peer);
+    if (level)
+        level_into(event, level);
+    else
+        cJSON_AddNullToObject(event, "level");
+    sh_json_text(event, "cause", level ? NULL : sh_cause_info(cause)->name);
+    sh_json_emit(out, event);
+}
+
 static void note(struct sh_output *out, const char *text)
 {
     cJSON *event = sh_json_event(out, "note");
@@ -223,6 +254,8 @@ const struct sh_output_form sh_output_form_json = {
     .proximity = proximity,
     .link = link_state,
     .progress = progress,
+    .calibration = calibration,
+    .peer_calibration = peer_calibration,
     .note = note,
     .cause = cause,
     .done = done,

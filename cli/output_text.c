@@ -294,7 +294,23 @@ static void progress(struct sh_output *out, struct sh_tracked *item)
     say(out, "%s", line);
 }
 
-/* ---- Notes and the end ---- */
+/* ---- Levels, notes and the end ---- */
+
+static void calibration(struct sh_output *out, const char *peer, const struct sh_calibrated *level,
+                        bool final)
+{
+    say(out, "%s%s: %.1f dBm, spread %.1f dB, %u samples in %u positions",
+        final ? "At one metre, " : "So far, ", safe(peer).text, level->dbm, level->spread_db,
+        level->samples, level->positions);
+}
+
+static void peer_calibration(struct sh_output *out, const char *peer,
+                             const struct sh_calibrated *level, enum sh_cause cause)
+{
+    (void)cause; /* a note says it */
+    if (level)
+        say(out, "%s has kept its own level too: %.1f dBm", safe(peer).text, level->dbm);
+}
 
 static void note(struct sh_output *out, const char *text)
 {
@@ -345,6 +361,8 @@ const struct sh_output_form sh_output_form_text = {
     .proximity = proximity,
     .link = link_state,
     .progress = progress,
+    .calibration = calibration,
+    .peer_calibration = peer_calibration,
     .note = note,
     .cause = cause,
     .done = done,

@@ -8,7 +8,7 @@
 #include "cli/session_internal.h"
 #include "proto/log.h"
 
-static const char *const stage_names[] = {"handshake", "judge",  "enrol",
+static const char *const stage_names[] = {"handshake", "judge",  "enrol", "calibrate",
                                           "transfer",  "linger", "over"};
 
 sh_ms sh_session_now(const struct sh_session *s)
@@ -84,6 +84,13 @@ static void hs_proximity(const struct sh_proximity_estimate *estimate, bool fina
     s->ops->proximity(estimate, final, s->user);
 }
 
+static bool hs_returning(const uint8_t id[SH_RETURNING_ID_SIZE],
+                         const uint8_t nonce[SH_HELLO_NONCE], struct sh_level *ret_level,
+                         void *user)
+{
+    return sh_session_returning(user, id, nonce, ret_level);
+}
+
 static enum sh_cause hs_gate(uint32_t *ret_wait_s, void *user)
 {
     struct sh_session *s = user;
@@ -131,7 +138,8 @@ static void hs_done(const struct sh_handshake_result *result, void *user)
         !sh_strcopy(s->result.peer_name, sizeof(s->result.peer_name), s->reconnect_to.name))
         s->result.peer_name[0] = '\0';
     sh_session_go(s, STAGE_JUDGE, sh_session_now(s) + JUDGE_MS);
-    s->ops->phase(SH_PHASE_ENROL, s->result.peer_name[0] ? s->result.peer_name : NULL, s->user);
+    if (!sh_session_calibrates(s))
+        s->ops->phase(SH_PHASE_ENROL, s->result.peer_name[0] ? s->result.peer_name : NULL, s->user);
     enum sh_cause cause = sh_session_first_lane(s);
     if (cause != SH_OK)
         s->fatal = cause;
@@ -148,6 +156,7 @@ static const struct sh_handshake_ops handshake_ops = {
     .phase = hs_phase,
     .sample = hs_sample,
     .proximity = hs_proximity,
+    .returning = hs_returning,
     .gate = hs_gate,
     .charge = hs_charge,
     .confirmed = hs_confirmed,
@@ -197,7 +206,15 @@ static enum sh_cause start_handshake(struct sh_session *s)
         .near_is_optional = config->policy == SH_POLICY_OFF,
         .heard = config->heard,
         .heard_count = config->heard_count,
+        .purpose = config->purpose,
+        .learns = config->learns,
+        .shares_nothing = config->shares_nothing,
     };
+    sh_autowipe struct sh_secret returning_key = {.b = {0}};
+    if (hc.reconnect) {
+        SH_TRY(sh_session_returning_key(s, &returning_key));
+        hc.returning_key = &returning_key;
+    }
     memcpy(hc.device_id, config->identity->id, sizeof(hc.device_id));
     memcpy(hc.links, config->links, sizeof(hc.links));
     memcpy(hc.advertised_id, config->advertised_id, sizeof(hc.advertised_id));
@@ -217,6 +234,7 @@ enum sh_cause sh_session_new(const struct sh_session_config *config,
     s->ops = ops;
     s->user = user;
     s->started = s->heard = sh_session_now(s);
+    s->usual_dbm = config->level.dbm;
     s->deadline = SH_NEVER; /* the handshake's own count first */
     if (config->reconnect_to) {
         s->reconnect_to = *config->reconnect_to;
@@ -290,6 +308,8 @@ sh_ms sh_session_tick(struct sh_session *s)
         sh_session_end(s, sh_session_first_is_up(s) ? SH_NEAR_TIMEOUT : SH_ENROL_TIMEOUT);
     if (s->stage == STAGE_ENROL && now >= s->deadline)
         sh_session_end(s, SH_ENROL_TIMEOUT);
+    if (s->stage == STAGE_CALIBRATE && now >= s->deadline)
+        sh_session_end(s, SH_CONNECT_TIMEOUT);
     if (s->stage == STAGE_LINGER && now >= s->deadline)
         sh_session_end(s, SH_OK);
     sh_session_lanes_tick(s);
@@ -314,6 +334,11 @@ bool sh_session_is_moving(const struct sh_session *s)
 bool sh_session_greeted(const struct sh_session *s)
 {
     return sh_handshake_greeted(s->handshake);
+}
+
+struct sh_level sh_session_level(const struct sh_session *s)
+{
+    return s->config.level;
 }
 
 const struct sh_nearness *sh_session_nearness(const struct sh_session *s)

@@ -12,6 +12,7 @@
 
 #include "cli/lane.h"
 #include "cli/output.h"
+#include "pairing/calibration.h"
 #include "pairing/handshake.h"
 #include "pairing/registry.h"
 #include "profile/bundle.h"
@@ -33,7 +34,8 @@ struct sh_session_config {
     int links[SH_LINKS_MAX]; /* allowed kinds, best first */
     size_t link_count;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
-    struct sh_level level; /* at one metre, as our receiver hears the peer */
+    struct sh_level level;            /* at one metre, as our receiver hears the peer */
+    char adapter[SH_ADAPTER_MAX + 1]; /* whose levels are known and learned; "" = unknown */
     enum sh_proximity_policy policy;
 
     /* Anchor; borrowed, must outlive the session. */
@@ -44,8 +46,12 @@ struct sh_session_config {
      * secondary has to have heard one of the weakest. */
     const struct sh_heard_id *stepped;
     size_t stepped_count;
+    bool learns;         /* a linked device may calibrate our level: the person asked for it */
+    bool shares_nothing; /* and for nothing else */
 
     /* Secondary. */
+    enum sh_purpose purpose; /* to calibrate needs reconnect_to and what we found */
+    struct sh_calibrated calibrated;
     const struct sh_heard_id
         *heard; /* what of the anchor's advertisements was heard, newest last */
     size_t heard_count;
@@ -99,6 +105,9 @@ struct sh_session_ops {
     void (*progress)(const struct sh_session_progress *progress, void *user);
     /* Secondary: this file is another one than the one of that name that came before, which it is going to replace. May be NULL. */
     void (*changed)(const char *item, void *user);
+    /* A session that calibrates: the anchor has kept this level, which is its own of that peer (the secondary is told). May be
+     * NULL. */
+    void (*calibrated)(const char *peer, const struct sh_calibrated *level, void *user);
     /* Everything is verified, committed and receipted; before ended(SH_OK). */
     void (*done)(const struct sh_session_summary *summary, void *user);
     /* Once, the last call. Not the place to free the session. */
@@ -144,6 +153,8 @@ bool sh_session_is_moving(const struct sh_session *session);
 bool sh_session_greeted(const struct sh_session *session);
 /* Has it said anything that answers us? */
 bool sh_session_heard_us(const struct sh_session *session);
+/* By which level at one metre the peer is measured; once it has greeted us. */
+struct sh_level sh_session_level(const struct sh_session *session);
 /* What nearness was judged by, once both sides' samples are here, also when that ended it; before that NULL. Borrowed. */
 const struct sh_nearness *sh_session_nearness(const struct sh_session *session);
 

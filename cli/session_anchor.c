@@ -11,29 +11,9 @@
 
 #define OFFERS_MAX 4
 
-/* Reconnect: the certificate is of our CA; is its device one that we still know and want? */
-static enum sh_cause check_returning(struct sh_session *s, struct sh_lane *lane)
-{
-    uint8_t id[SH_DEVICE_ID_SIZE], serial[SH_SERIAL_SIZE];
-    X509 *cert = sh_channel_peer_cert(sh_lane_channel(lane));
-    if (!cert)
-        return SH_TLS_BAD_CERTIFICATE;
-    SH_TRY(sh_cert_device_id(cert, id));
-    SH_TRY(sh_cert_serial(cert, serial));
-    SH_TRY(sh_registry_get_device(s->config.registry, id, SH_DEVICE_IS_SECONDARY, &s->peer));
-    if (s->peer.state == SH_DEVICE_REVOKED)
-        return SH_LINKED_REVOKED;
-    if (s->peer.state != SH_DEVICE_AUTHORISED ||
-        memcmp(serial, s->peer.serial, sizeof(serial)) != 0)
-        return SH_LINKED_EXPIRED;
-    if (!sh_strcopy(s->result.peer_name, sizeof(s->result.peer_name), s->peer.name))
-        s->result.peer_name[0] = '\0';
-    return sh_registry_seen(s->config.registry, id, SH_DEVICE_IS_SECONDARY, sh_session_wall(s));
-}
-
 enum sh_cause sh_session_anchor_up(struct sh_session *s, struct sh_lane *lane)
 {
-    enum sh_cause cause = s->result.reconnect ? check_returning(s, lane) : SH_OK;
+    enum sh_cause cause = s->result.reconnect ? sh_session_check_returning(s, lane) : SH_OK;
     if (cause == SH_OK)
         return sh_session_send_samples(s, lane);
     /* Inside the channel, so that the device learns the reason and not just a broken line. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
- * session_near.c (the samples of both),
+ * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
  * bundle).
  */
@@ -10,12 +10,13 @@
 
 #include "cli/session.h"
 
-#define SLOTS_MAX  16
-#define JUDGE_MS   10000
-#define ENROL_MS   10000
-#define PROBE_MS   4000  /* a further lane, from its stream to its answered probes */
-#define LINGER_MS  3000  /* anchor: after the receipt, for the secondary to say goodbye */
-#define SILENCE_MS 20000 /* anchor: without a word from the secondary */
+#define SLOTS_MAX    16
+#define JUDGE_MS     10000
+#define ENROL_MS     10000
+#define CALIBRATE_MS 10000
+#define PROBE_MS     4000  /* a further lane, from its stream to its answered probes */
+#define LINGER_MS    3000  /* anchor: after the receipt, for the secondary to say goodbye */
+#define SILENCE_MS   20000 /* anchor: without a word from the secondary */
 #define IDLE_MS                                                                                    \
     120000 /* anchor: of words of life alone; and a second for each 64 MiB that may be hashed over there */
 #define KEEPALIVE_MS  5000  /* secondary */
@@ -26,7 +27,15 @@
     (UINT64_C(64) << 10) /* anchor: less is through before a Wi-Fi Direct group is up */
 
 /* judge: the channel comes up, and each waits for the other's samples. */
-enum stage { STAGE_HANDSHAKE, STAGE_JUDGE, STAGE_ENROL, STAGE_TRANSFER, STAGE_LINGER, STAGE_OVER };
+enum stage {
+    STAGE_HANDSHAKE,
+    STAGE_JUDGE,
+    STAGE_ENROL,
+    STAGE_CALIBRATE,
+    STAGE_TRANSFER,
+    STAGE_LINGER,
+    STAGE_OVER
+};
 
 /* A lane's place. id is what server and puller know it by. */
 struct slot {
@@ -66,6 +75,9 @@ struct sh_session {
     bool judged;
 
     /* anchor */
+    bool claimed; /* it greeted as a device that we know, which its certificate has to prove */
+    uint8_t claimed_id[SH_DEVICE_ID_SIZE];
+    double usual_dbm; /* the level without a calibration */
     struct sh_server *server;
     struct sh_item **items; /* the bundle's and the shared ones */
     size_t item_count;
@@ -114,6 +126,24 @@ void sh_session_tell_link(struct sh_session *s, int kind, bool up, enum sh_cause
 SH_MUST_USE enum sh_cause sh_session_send_samples(struct sh_session *s, struct sh_lane *lane);
 enum sh_cause sh_session_on_samples(struct sh_session *s, struct slot *slot,
                                     struct sh_bytes payload);
+
+/* session_returning.c */
+SH_MUST_USE enum sh_cause sh_session_returning_key(const struct sh_session *s,
+                                                   struct sh_secret *ret_key);
+bool sh_session_returning(struct sh_session *s, const uint8_t id[SH_RETURNING_ID_SIZE],
+                          const uint8_t nonce[SH_HELLO_NONCE], struct sh_level *ret_level);
+SH_MUST_USE enum sh_cause sh_session_check_returning(struct sh_session *s, struct sh_lane *lane);
+
+/* session_calibrate.c */
+bool sh_session_calibrates(const struct sh_session *s);
+/* Does this type of message belong into such a session? */
+bool sh_session_is_calibration(unsigned type);
+/* After the samples. */
+SH_MUST_USE enum sh_cause sh_session_begin_calibration(struct sh_session *s, struct sh_lane *lane);
+enum sh_cause sh_session_on_calibrate(struct sh_session *s, struct slot *slot,
+                                      struct sh_bytes payload);
+enum sh_cause sh_session_on_calibrated(struct sh_session *s, struct slot *slot,
+                                       struct sh_bytes payload);
 
 /* session_anchor.c */
 enum sh_cause sh_session_anchor_up(struct sh_session *s, struct sh_lane *lane);

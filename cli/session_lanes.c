@@ -335,6 +335,7 @@ static enum sh_cause on_link_ready(struct sh_session *s SH_UNUSED, struct slot *
 #define SECONDARY (1U << SH_SECONDARY)
 #define JUDGE     (1U << STAGE_JUDGE)
 #define ENROL     (1U << STAGE_ENROL)
+#define CALIBRATE (1U << STAGE_CALIBRATE)
 #define TRANSFER  (1U << STAGE_TRANSFER)
 #define LINGER    (1U << STAGE_LINGER)
 
@@ -345,10 +346,13 @@ static const struct rule {
     bool first_lane_only;
     enum sh_cause (*handler)(struct sh_session *s, struct slot *slot, struct sh_bytes payload);
 } rules[] = {
-    {SH_MSG_ABORT, ANCHOR | SECONDARY, JUDGE | ENROL | TRANSFER | LINGER, false, on_abort},
+    {SH_MSG_ABORT, ANCHOR | SECONDARY, JUDGE | ENROL | CALIBRATE | TRANSFER | LINGER, false,
+     on_abort},
     {SH_MSG_PING, ANCHOR | SECONDARY, ENROL | TRANSFER | LINGER, false, on_ping},
     {SH_MSG_PONG, SECONDARY, TRANSFER, false, on_pong},
     {SH_MSG_SAMPLES, ANCHOR | SECONDARY, JUDGE, true, sh_session_on_samples},
+    {SH_MSG_CALIBRATE, ANCHOR, CALIBRATE, true, sh_session_on_calibrate},
+    {SH_MSG_CALIBRATED, SECONDARY, CALIBRATE, true, sh_session_on_calibrated},
     {SH_MSG_ENROL_REQUEST, ANCHOR, ENROL, true, sh_session_on_enrol_request},
     {SH_MSG_ENROL_REPLY, SECONDARY, ENROL, true, sh_session_on_enrol_reply},
     {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, false, sh_session_on_link_offers},
@@ -360,6 +364,9 @@ static const struct rule {
 static enum sh_cause dispatch(struct sh_session *s, struct slot *slot, unsigned type,
                               struct sh_bytes payload)
 {
+    if (sh_session_calibrates(s) && !sh_session_is_calibration(type))
+        return sh_fail(SH_PROTO_WRONG_STATE, "%s where only a level is learned",
+                       sh_msg_info(type)->name);
     for (size_t i = 0; i < SH_COUNT(rules); i++) {
         const struct rule *rule = &rules[i];
         if (rule->type == type && rule->roles & 1U << s->config.role &&
@@ -497,7 +504,8 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
     sh_lane_free(was.lane);
     if (was.given && s->server)
         sh_server_link_down(s->server, was.id);
-    if ((s->stage == STAGE_JUDGE || s->stage == STAGE_ENROL) && was.first)
+    if ((s->stage == STAGE_JUDGE || s->stage == STAGE_ENROL || s->stage == STAGE_CALIBRATE) &&
+        was.first)
         sh_session_end(s, was.gone_cause);
     if (s->stage != STAGE_TRANSFER)
         return;

@@ -31,7 +31,7 @@ static enum sh_cause judge(struct sh_session *s, struct sh_bytes payload)
     sh_log("session: both ends: score %.1f dB, spread %.1f dB, asymmetry %.1f dB",
            evidence->score_db, evidence->spread_db, evidence->asymmetry_db);
     enum sh_cause cause = sh_nearness_cause(&s->nearness);
-    if (cause == SH_OK || s->config.policy != SH_POLICY_OFF)
+    if (cause == SH_OK || (s->config.policy != SH_POLICY_OFF && !sh_session_calibrates(s)))
         return cause;
     sh_log("session: %s (%s), which is not demanded", sh_cause_info(cause)->name, sh_detail());
     return SH_OK;
@@ -46,6 +46,8 @@ enum sh_cause sh_session_on_samples(struct sh_session *s, struct slot *slot,
         sh_session_end(s, cause);
         return SH_OK;
     }
+    if (sh_session_calibrates(s))
+        return sh_session_begin_calibration(s, slot->lane);
     sh_session_go(s, STAGE_ENROL, sh_session_now(s) + ENROL_MS);
     return s->config.role == SH_SECONDARY ? sh_session_ask_enrolment(s, slot->lane) : SH_OK;
 }

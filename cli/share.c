@@ -137,11 +137,25 @@ static void on_wake(void *user)
     sh_edge_wake(&visitor->share->edge);
 }
 
+/* Once a run: why it is harder than it could be. */
+static void tell_level(struct share *share, struct sh_level level)
+{
+    if (share->told_level || level.kind == SH_LEVEL_CALIBRATED || share->config->calibrate)
+        return;
+    share->told_level = true;
+    sh_output_note(share->config->out,
+                   "The signal at one metre is not calibrated on this side, so the devices must be "
+                   "nearer than a metre. Once they are linked, `simhop share --calibrate` here and "
+                   "`simhop calibrate` there help.");
+}
+
 static void on_phase(enum sh_phase phase, const char *peer, void *user)
 {
     struct visitor *visitor = user;
     if (phase != SH_PHASE_CONNECT) /* anybody can connect; what counts is who greets */
         sh_events_phase(&visitor->events, phase, peer);
+    if (phase == SH_PHASE_MEASURE && visitor->session)
+        tell_level(visitor->share, sh_session_level(visitor->session));
 }
 
 static void on_proximity(const struct sh_proximity_estimate *estimate, bool final, void *user)
@@ -218,6 +232,13 @@ static bool took_part(const struct sh_session *session, enum sh_cause cause)
            (sh_session_heard_us(session) || cause != SH_CONNECT_TIMEOUT);
 }
 
+static void on_calibrated(const char *peer, const struct sh_calibrated *level, void *user)
+{
+    struct visitor *visitor = user;
+    visitor->share->done++;
+    sh_output_calibration(visitor->events.out, peer, level, true);
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct visitor *visitor = user;
@@ -232,7 +253,9 @@ static void on_ended(enum sh_cause cause, void *user)
         sh_output_cause(share->config->out, cause);
     /* One that failed leaves it to those that go on: it may be the same device that has come again. */
     bool last = cause == SH_OK || running(share) == 0;
-    if (counts && last && share->config->once && !share->stopping)
+    /* Nor is the one that is awaited who wanted only what we do not do. */
+    bool other = cause == SH_CALIBRATE_NOT_WANTED || cause == SH_CALIBRATE_ONLY;
+    if (counts && !other && last && share->config->once && !share->stopping)
         quit(share, cause);
     sh_edge_wake(&share->edge);
 }
@@ -248,6 +271,7 @@ static const struct sh_session_ops session_ops = {
     .want_group = on_want_group,
     .link = on_link,
     .progress = on_progress,
+    .calibrated = on_calibrated,
     .done = on_done,
     .ended = on_ended,
 };
@@ -304,22 +328,13 @@ static void fill_config(const struct visitor *visitor, size_t stepped,
                                          .item_count = from->item_count,
                                          .draft = from->draft,
                                          .stepped = visitor->stepped,
-                                         .stepped_count = stepped};
+                                         .stepped_count = stepped,
+                                         .learns = from->calibrate,
+                                         .shares_nothing = !from->draft && from->item_count == 0};
+    if (!sh_edge_adapter(&share->edge, config->adapter))
+        config->adapter[0] = '\0';
     memcpy(config->links, share->edge.links, sizeof(config->links));
     memcpy(config->advertised_id, share->advertised_id, sizeof(config->advertised_id));
-}
-
-/* Once a run: why it is harder than it could be. */
-static void tell_level(struct share *share, const struct sh_level *level)
-{
-    if (share->told_level || level->kind == SH_LEVEL_CALIBRATED)
-        return;
-    share->told_level = true;
-    sh_output_note(
-        share->config->out,
-        "The signal at one metre is not calibrated on this side, so the devices must be "
-        "nearer than a metre. `simhop calibrate` on the other one, once they are linked, "
-        "helps there.");
 }
 
 static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *user)
@@ -347,7 +362,6 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
         sh_session_stop(visitor->session, SH_REFUSED_BUSY);
         return;
     }
-    tell_level(share, &config.level);
     /* The next one that looks for us sees another identifier. */
     if (advertise(share, visitor->since) != SH_OK)
         sh_log("share: the identifier could not be changed");

@@ -25,6 +25,8 @@ struct sh_share_config {
     int device_kind;
     enum sh_proximity_policy policy;
     bool once; /* end with the first device that took part */
+    bool
+        calibrate; /* linked devices may calibrate our level; with nothing to share, nothing else is done */
 };
 
 /* Shares until stopped (or once). SH_OK: at least one device is done and nothing was cut off. */

@@ -160,8 +160,9 @@ static void level_text(struct sh_output *out, const struct sh_device *device,
                        "%s (%" PRId64 " days ago) by %s",
                        known->dbm, known->spread_db, known->samples, known->positions,
                        when(known->time).text, days_since(known->time), known->adapter);
-    else if (device->relation == SH_DEVICE_IS_ANCHOR)
-        sh_output_note(out, "At one metre:   not calibrated, see `simhop calibrate`");
+    else
+        sh_output_note(out, "At one metre:   not calibrated, see `simhop %s`",
+                       device->relation == SH_DEVICE_IS_ANCHOR ? "calibrate" : "share --calibrate");
 }
 
 static void device_text(struct sh_output *out, const struct sh_device *device, uint64_t receipts,
@@ -225,14 +226,12 @@ static enum sh_cause choose(struct list *list, const char *word)
 
 /* ---- Actions ---- */
 
-/* Who is an anchor to us is heard by us; a level that cannot be read is one that is not known. */
+/* A level that cannot be read is one that is not known. */
 static const struct sh_known_level *find_level(struct sh_registry *registry,
                                                const struct sh_device *device,
                                                struct sh_known_level *level)
 {
-    bool found = device->relation == SH_DEVICE_IS_ANCHOR &&
-                 sh_registry_get_level(registry, device->id, NULL, level) == SH_OK;
-    return found ? level : NULL;
+    return sh_registry_get_level(registry, device->id, NULL, level) == SH_OK ? level : NULL;
 }
 
 static enum sh_cause list_all(struct sh_registry *registry, struct list *list,

@@ -15,7 +15,7 @@ struct values {
     const char *bundle, *consent, *kind;
     struct sh_list items;
     int64_t code_fd;
-    bool once, unlock;
+    bool once, unlock, calibrate;
 };
 
 static const struct sh_option options[] = {
@@ -28,6 +28,9 @@ static const struct sh_option options[] = {
     {"code-fd", 0, SH_OPTION_NUMBER, "N", "Read the answer to a question from this descriptor (0).",
      offsetof(struct values, code_fd)},
     {"once", 0, SH_OPTION_FLAG, NULL, "End after the first device.", offsetof(struct values, once)},
+    {"calibrate", 0, SH_OPTION_FLAG, NULL,
+     "Learn the level at one metre from a linked device that runs `simhop calibrate`.",
+     offsetof(struct values, calibrate)},
     {"unlock", 0, SH_OPTION_FLAG, NULL, "Open pairing again after too many wrong codes.",
      offsetof(struct values, unlock)},
     {"kind", 0, SH_OPTION_TEXT, "KIND", "phone (the default), tablet, laptop, watch, iot.",
@@ -86,7 +89,7 @@ static enum sh_cause open_shared(const struct values *v, const struct sh_identit
         SH_TRY(open_draft(v->bundle, shared));
     for (size_t i = 0; i < v->items.count; i++)
         SH_TRY(open_item(v->items.values[i], identity, shared));
-    if (!shared->draft && shared->count == 0)
+    if (!shared->draft && shared->count == 0 && !v->calibrate)
         return sh_fail(SH_USAGE_BAD_OPTION, "nothing to share: --bundle FILE or --item NAME=FILE");
     return SH_OK;
 }
@@ -110,7 +113,8 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     SH_CLEANUP(sh_identity_freep) struct sh_identity *identity = NULL;
     SH_CLEANUP(sh_registry_closep) struct sh_registry *registry = NULL;
     SH_CLEANUP(shared_clear) struct shared shared = {0};
-    struct sh_share_config config = {.common = &v->common, .out = out, .once = v->once};
+    struct sh_share_config config = {
+        .common = &v->common, .out = out, .once = v->once, .calibrate = v->calibrate};
     SH_TRY(check_options(v, argc, argv, &config.device_kind));
     SH_TRY(sh_registry_open(v->common.state, &registry));
     SH_TRY(sh_identity_load(v->common.state, &identity));
@@ -132,9 +136,11 @@ const struct sh_verb sh_verb_share = {
     .name = "share",
     .usage = "[--bundle FILE] [--item NAME=FILE]... [options]",
     .summary = "Share lines and files with a device held beside this one",
-    .text = "Waits until a device within one metre runs `simhop sync`, shows a code to be typed\n"
-            "there, then sends the bundle and the items. Goes on for further devices until it is\n"
-            "interrupted; with --once it ends after the first.\n",
+    .text =
+        "Waits until a device within one metre runs `simhop sync`, shows a code to be typed\n"
+        "there, then sends the bundle and the items. Goes on for further devices until it is\n"
+        "interrupted; with --once it ends after the first. With --calibrate a linked device may\n"
+        "teach it the level at one metre; then nothing need be shared.\n",
     .options = options,
     .values_size = sizeof(struct values),
     .run = run,

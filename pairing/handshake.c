@@ -124,6 +124,7 @@ void sh_hs_enter_tls(struct sh_handshake *hs)
     sh_hs_go(hs, STATE_TLS, hs->reconnect ? "reconnect" : "key confirmed");
     sh_frame_reader_stop(hs->reader);
     hs->result.reconnect = hs->reconnect;
+    hs->result.purpose = hs->purpose;
     hs->ops->done(&hs->result, hs->user);
     sh_session_keys_wipe(&hs->result.keys);
 }
@@ -176,18 +177,40 @@ static enum sh_cause on_frame(unsigned type, struct sh_bytes payload, void *user
                    states[hs->state].name);
 }
 
+enum sh_cause sh_hs_set_level(struct sh_handshake *hs, struct sh_level level)
+{
+    struct sh_proximity_config config = {.use = SH_PROXIMITY_MEASURE,
+                                         .rule = hs->near_is_strict ? SH_PROXIMITY_STRICT
+                                                                    : SH_PROXIMITY_NORMAL,
+                                         .level = {level}};
+    hs->result.samples.level = level;
+    sh_proximity_free(hs->proximity);
+    sh_proximity_free(hs->watch);
+    hs->proximity = sh_proximity_new(&config);
+    config.use = SH_PROXIMITY_APPROACH;
+    hs->watch = sh_proximity_new(&config);
+    return hs->proximity && hs->watch ? SH_OK : SH_ENV_NO_MEMORY;
+}
+
 static enum sh_cause copy_config(struct sh_handshake *hs, const struct sh_handshake_config *config)
 {
     hs->role = config->role;
     hs->reconnect = config->reconnect;
     hs->near_is_optional = config->near_is_optional;
     hs->near_is_strict = config->rule == SH_PROXIMITY_STRICT;
+    hs->learns = config->learns;
+    hs->shares_nothing = config->shares_nothing;
+    if (config->role == SH_SECONDARY)
+        sh_hs_set_purpose(hs, config->purpose);
+    hs->says_returning = config->returning_key && config->reconnect;
+    if (hs->says_returning)
+        hs->returning_key = *config->returning_key;
     memcpy(hs->device_id, config->device_id, sizeof(hs->device_id));
     memcpy(hs->advertised_id, config->advertised_id, sizeof(hs->advertised_id));
     hs->link_count = SH_MIN(config->link_count, (size_t)SH_LINKS_MAX);
     memcpy(hs->links, config->links, hs->link_count * sizeof(hs->links[0]));
+    SH_TRY(sh_hs_set_level(hs, config->level));
     struct sh_samples *samples = &hs->result.samples;
-    samples->level = config->level;
     samples->heard_count = SH_MIN(config->heard_count, (size_t)SH_HEARD_MAX);
     if (samples->heard_count > 0)
         memcpy(samples->heard, config->heard, samples->heard_count * sizeof(*samples->heard));
@@ -210,14 +233,8 @@ enum sh_cause sh_handshake_new(const struct sh_handshake_config *config,
     hs->ops = ops;
     hs->user = user;
     hs->now = now;
-    struct sh_proximity_config pc = {
-        .use = SH_PROXIMITY_MEASURE, .rule = config->rule, .level = {config->level}};
-    hs->proximity = sh_proximity_new(&pc);
-    pc.use = SH_PROXIMITY_APPROACH;
-    hs->watch = sh_proximity_new(&pc);
     hs->reader = sh_frame_reader_new(true, on_frame, hs);
-    enum sh_cause cause =
-        hs->proximity && hs->watch && hs->reader ? copy_config(hs, config) : SH_ENV_NO_MEMORY;
+    enum sh_cause cause = hs->reader ? copy_config(hs, config) : SH_ENV_NO_MEMORY;
     if (cause == SH_OK)
         cause = sh_random(hs->nonce, sizeof(hs->nonce));
     if (cause != SH_OK) {
@@ -246,6 +263,7 @@ void sh_handshake_free(struct sh_handshake *hs)
     sh_proximity_free(hs->proximity);
     sh_proximity_free(hs->watch);
     sh_session_keys_wipe(&hs->result.keys);
+    sh_secret_wipe(&hs->returning_key);
     sh_wipe(&hs->code, sizeof(hs->code));
     free(hs);
 }

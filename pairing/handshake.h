@@ -12,6 +12,7 @@
 #include "crypto/identity.h"
 #include "crypto/keys.h"
 #include "pairing/nearness.h"
+#include "pairing/returning.h"
 #include "proto/msg.h"
 
 #define SH_NAME_MAX  64 /* octets of a device's name */
@@ -22,11 +23,19 @@
 
 enum sh_role { SH_ANCHOR, SH_SECONDARY };
 
+/* What the secondary connects for. A calibration demands no nearness of either side, and is for linked devices. */
+enum sh_purpose { SH_PURPOSE_SYNC, SH_PURPOSE_CALIBRATE };
+
 enum sh_handshake_phase { SH_HANDSHAKE_CONNECT, SH_HANDSHAKE_MEASURE, SH_HANDSHAKE_CONFIRM };
 
 struct sh_handshake_config {
     enum sh_role role;
     bool reconnect; /* secondary: we have a certificate of this anchor */
+    const struct sh_secret *
+        returning_key; /* secondary, reconnect: sh_returning_key; NULL: we do not say who returns; copied */
+    enum sh_purpose purpose; /* secondary: what we want */
+    bool learns;             /* anchor: takes calibrations (calibrate.not-wanted else) */
+    bool shares_nothing;     /* anchor: takes no syncs (calibrate.only) */
     uint8_t device_id[SH_DEVICE_ID_SIZE];
     const char *name; /* clean text, at most SH_NAME_MAX octets; copied */
     const char
@@ -45,6 +54,7 @@ struct sh_handshake_config {
 /* What both sides know at the end. Wiped and freed with the handshake; valid during done(). */
 struct sh_handshake_result {
     bool reconnect;
+    enum sh_purpose purpose;
     uint8_t transcript[32];
     struct sh_session_keys keys;        /* not in reconnect mode */
     uint8_t peer_id[SH_DEVICE_ID_SIZE]; /* zeros in reconnect mode */
@@ -63,6 +73,10 @@ struct sh_handshake_ops {
     /* Samples of the connection's signal strength are wanted (or not any more). */
     void (*sample)(bool on, void *user);
     void (*proximity)(const struct sh_proximity_estimate *estimate, bool final, void *user);
+    /* Anchor: somebody returns and says by this identifier who that is. true: it is to be measured by *ret_level, which is better
+     * known than that of the configuration. May be NULL. */
+    bool (*returning)(const uint8_t id[SH_RETURNING_ID_SIZE], const uint8_t nonce[SH_HELLO_NONCE],
+                      struct sh_level *ret_level, void *user);
     /* Anchor: may a run begin? confirm.locked-out with *ret_wait_s set (0: until a person opens it). */
     enum sh_cause (*gate)(uint32_t *ret_wait_s, void *user);
     /* Anchor: one attempt, durably, before anything of the run leaves. */

@@ -63,6 +63,13 @@ enum sh_cause sh_hs_send_hello(struct sh_handshake *hs)
     hello.links = links;
     hello.consent = SIMHOP__CONSENT__CONSENT_CODE;
     hello.advertised_id = (ProtobufCBinaryData){sizeof(hs->advertised_id), hs->advertised_id};
+    hello.purpose = hs->purpose == SH_PURPOSE_CALIBRATE ? SIMHOP__PURPOSE__PURPOSE_CALIBRATE
+                                                        : SIMHOP__PURPOSE__PURPOSE_UNSPECIFIED;
+    uint8_t returning[SH_RETURNING_ID_SIZE];
+    if (hs->says_returning) {
+        SH_TRY(sh_returning_id(&hs->returning_key, hs->nonce, returning));
+        hello.returning_id = (ProtobufCBinaryData){sizeof(returning), returning};
+    }
     return send_said(hs, SH_MSG_HELLO, &hello.base, &hs->our_hello);
 }
 
@@ -88,6 +95,9 @@ static enum sh_cause check_hello(struct sh_handshake *hs, const Simhop__Hello *h
         return sh_fail(SH_PROTO_UNKNOWN_ENUM, "hello: mode");
     if (hello->consent != SIMHOP__CONSENT__CONSENT_CODE)
         return sh_fail(SH_PROTO_UNKNOWN_ENUM, "hello: consent");
+    if (hello->purpose != SIMHOP__PURPOSE__PURPOSE_UNSPECIFIED &&
+        hello->purpose != SIMHOP__PURPOSE__PURPOSE_CALIBRATE)
+        return sh_fail(SH_PROTO_UNKNOWN_ENUM, "hello: purpose");
     for (size_t i = 0; i < hello->n_suites; i++) {
         if (hello->suites[i] == SUITE_SPAKE2PLUS)
             return SH_OK;
@@ -126,6 +136,43 @@ static void take_hello(struct sh_handshake *hs, const Simhop__Hello *hello)
     hs->greeted = true;
 }
 
+void sh_hs_set_purpose(struct sh_handshake *hs, enum sh_purpose purpose)
+{
+    hs->purpose = purpose;
+    if (purpose != SH_PURPOSE_CALIBRATE)
+        return;
+    hs->near_is_optional = true;
+    hs->near_is_strict = false;
+}
+
+/* An older anchor does not know of purposes: it would go on with a sync. */
+static enum sh_cause check_purpose(const struct sh_handshake *hs, const Simhop__Hello *hello)
+{
+    bool calibrate = hello->purpose == SIMHOP__PURPOSE__PURPOSE_CALIBRATE;
+    if (hs->role == SH_SECONDARY && calibrate != (hs->purpose == SH_PURPOSE_CALIBRATE))
+        return calibrate
+                   ? sh_fail(SH_PROTO_WRONG_STATE, "hello: the anchor answered another purpose")
+                   : sh_fail(SH_PROTO_UNKNOWN_VERSION, "the other device cannot calibrate");
+    if (hs->role == SH_SECONDARY)
+        return SH_OK;
+    if (calibrate && !hs->reconnect)
+        return sh_fail(SH_LINKED_UNKNOWN, "only linked devices are calibrated");
+    if (calibrate && !hs->learns)
+        return SH_CALIBRATE_NOT_WANTED;
+    return calibrate || !hs->shares_nothing ? SH_OK : SH_CALIBRATE_ONLY;
+}
+
+/* Whom we know is measured by the level that we have learned for it. Nobody else is refused here: who it is, the certificates of the
+ * channel say. */
+static enum sh_cause meet(struct sh_handshake *hs, const Simhop__Hello *hello)
+{
+    struct sh_level level;
+    if (!hs->reconnect || hello->returning_id.len != SH_RETURNING_ID_SIZE || !hs->ops->returning ||
+        !hs->ops->returning(hello->returning_id.data, hs->result.peer_nonce, &level, hs->user))
+        return SH_OK;
+    return sh_hs_set_level(hs, level);
+}
+
 static void begin_measure(struct sh_handshake *hs)
 {
     sh_hs_go(hs, STATE_MEASURE, "greeted");
@@ -144,7 +191,11 @@ enum sh_cause sh_hs_on_hello(struct sh_handshake *hs, struct sh_bytes payload)
     SH_TRY(check_names(hs, hello));
     SH_TRY(keep_said(&hs->peer_hello, payload));
     take_hello(hs, hello);
+    SH_TRY(check_purpose(hs, hello));
     if (hs->role == SH_ANCHOR) {
+        if (hello->purpose == SIMHOP__PURPOSE__PURPOSE_CALIBRATE)
+            sh_hs_set_purpose(hs, SH_PURPOSE_CALIBRATE);
+        SH_TRY(meet(hs, hello));
         /* Who is locked out learns it now, not after holding still for three seconds. */
         uint32_t wait_s = 0;
         if (!hs->reconnect)
@@ -268,7 +319,10 @@ enum sh_cause sh_hs_measure_tick(struct sh_handshake *hs)
     if (hs->near_is_optional &&
         hs->now >= hs->deadline) /* a radio that says nothing is no reason either */
         estimate = sh_proximity_finish(hs->proximity);
-    bool decided = estimate.verdict != SH_PROXIMITY_UNDECIDED;
+    /* What is clear early is decided early, but a calibration wants all that it can get. */
+    bool decided =
+        estimate.verdict != SH_PROXIMITY_UNDECIDED &&
+        (hs->purpose != SH_PURPOSE_CALIBRATE || hs->now >= hs->measure_started + SH_MEASURE_MS);
     if (decided || hs->now >= hs->proximity_said + METER_MS) {
         hs->proximity_said = hs->now;
         hs->ops->proximity(&estimate, decided, hs->user);

@@ -40,7 +40,10 @@ struct sh_handshake {
     const struct sh_handshake_ops *ops;
     void *user;
     enum sh_role role;
-    bool reconnect, near_is_optional, near_is_strict;
+    bool reconnect, near_is_optional, near_is_strict, learns, shares_nothing;
+    enum sh_purpose purpose;
+    bool says_returning;
+    struct sh_secret returning_key;
     uint8_t device_id[SH_DEVICE_ID_SIZE];
     char name[SH_NAME_MAX + 1];
     char want_peer_name[SH_NAME_MAX + 1];
@@ -76,9 +79,13 @@ void sh_hs_go(struct sh_handshake *hs, enum state state, const char *why);
 SH_MUST_USE enum sh_cause sh_hs_send(struct sh_handshake *hs, unsigned type,
                                      const ProtobufCMessage *message);
 void sh_hs_enter_tls(struct sh_handshake *hs);
+/* Measures by this level from the beginning. Fails with env.no-memory. */
+SH_MUST_USE enum sh_cause sh_hs_set_level(struct sh_handshake *hs, struct sh_level level);
 const struct said *sh_hs_said_by(const struct sh_handshake *hs, enum sh_role role, bool hello);
 
 /* handshake_hello.c: handlers, and what begins without a message */
+/* A calibration demands nothing of the measurement. */
+void sh_hs_set_purpose(struct sh_handshake *hs, enum sh_purpose purpose);
 enum sh_cause sh_hs_send_hello(struct sh_handshake *hs);
 enum sh_cause sh_hs_on_hello(struct sh_handshake *hs, struct sh_bytes payload);
 enum sh_cause sh_hs_on_proximity(struct sh_handshake *hs, struct sh_bytes payload);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "pairing/level_window.h"
+
 /* What of a recording the rule looks at: its last three seconds, or, of a slow sender, the last few. No more, since the engine
  * decides by itself what goes on for longer, before all of it is there. */
 static size_t first_judged(const struct sh_samples *samples)
@@ -31,6 +33,15 @@ static sh_ms feed(struct sh_proximity *proximity, enum sh_proximity_side side,
         sh_proximity_add(proximity, &sample);
     }
     return samples->at[samples->count - 1].ms - samples->at[first].ms;
+}
+
+/* Mean of the blocks that are judged, in dBm. */
+static double mean_of(const struct sh_samples *samples)
+{
+    struct sh_level_window window = {.begun = false};
+    for (size_t i = samples->count > 0 ? first_judged(samples) : 0; i < samples->count; i++)
+        sh_level_window_add(&window, samples->at[i].ms, samples->at[i].dbm);
+    return sh_level_window_since(&window, 0).mean_db;
 }
 
 /* Did one that was sent at the lowest power come back? */
@@ -63,6 +74,7 @@ enum sh_cause sh_nearness_judge(const struct sh_nearness_input *input,
                                    .level = {ours->level, theirs->level},
                                    .samples = {(unsigned)ours->count, (unsigned)theirs->count},
                                    .rate_hz = {ours->rate_hz, theirs->rate_hz},
+                                   .offset_db = mean_of(ours) - mean_of(theirs),
                                    .stepped = input->stepped_count > 0};
     (void)feed(proximity, SH_SIDE_THEIRS, theirs);
     sh_ms last = feed(proximity, SH_SIDE_OURS, ours);

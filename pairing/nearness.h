@@ -19,8 +19,10 @@ struct sh_nearness {
     struct sh_level level[SH_SIDE_COUNT];
     unsigned samples[SH_SIDE_COUNT]; /* all that were exchanged */
     double rate_hz[SH_SIDE_COUNT];
-    bool stepped; /* anchor: advertisements were sent at several powers */
-    bool unheard; /* and of those at the lowest none came back */
+    double
+        offset_db; /* what we heard less what they heard, means of the blocks that were judged; NAN: one of us nothing */
+    bool stepped;  /* anchor: advertisements were sent at several powers */
+    bool unheard;  /* and of those at the lowest none came back */
 };
 
 struct sh_nearness_input {

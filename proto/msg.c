@@ -36,6 +36,8 @@ static const struct sh_msg_info kinds[] = {
     KIND(SH_MSG_PONG, "pong", 2048, false, pong),
     KIND(SH_MSG_LINK_STATE, "link-state", 128, false, link_state),
     KIND(SH_MSG_SAMPLES, "samples", 3072, false, samples),
+    KIND(SH_MSG_CALIBRATE, "calibrate", 32, false, calibration),
+    KIND(SH_MSG_CALIBRATED, "calibrated", 32, false, calibration),
     KIND(SH_MSG_MANIFEST_REQUEST, "manifest-request", 16, false, manifest_request),
     KIND(SH_MSG_MANIFEST, "manifest", 65536, false, manifest),
     KIND(SH_MSG_PULL, "pull", 32, false, pull),

@@ -39,6 +39,8 @@ enum sh_msg_type {
     SH_MSG_PONG = 22,
     SH_MSG_LINK_STATE = 23,
     SH_MSG_SAMPLES = 24,
+    SH_MSG_CALIBRATE = 25,
+    SH_MSG_CALIBRATED = 26,
     SH_MSG_MANIFEST_REQUEST = 32,
     SH_MSG_MANIFEST = 33,
     SH_MSG_PULL = 34,

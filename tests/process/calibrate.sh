@@ -4,11 +4,11 @@
 # shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
-# link: the tablet becomes a linked device of the anchor, which shares on.
+# link OPTIONS...: the tablet becomes a linked device of the anchor, which shares on with these options.
 link() {
     random_file file 1000
     place anchor 0 tablet 0.25
-    share anchor --item "file=$dir/file"
+    share anchor --item "file=$dir/file" "$@"
     sync tablet
     type_code tablet anchor
     exits tablet 0
@@ -30,6 +30,15 @@ move_until_done() {
 }
 shown() {
     run "$SIMHOP" devices show anchor --json --state "$dir/tablet.state"
+}
+shown_there() {
+    run "$SIMHOP" devices show tablet --json --state "$dir/anchor.state"
+}
+kept='"calibration":{"dbm":-[56][0-9.]*,"spread":[0-9.]*,"samples":[0-9]*,"positions":[0-9]*,"adapter":"sim","time":[0-9]*}'
+learn() {
+    air_is 'fade 4' 'shadow 3'
+    listen calibrate
+    wait_for tablet '"event":"note".*anchor is heard' && move_until_done
 }
 
 a_level_is_learned_and_counts() {
@@ -56,6 +65,69 @@ a_level_is_learned_and_counts() {
     wait_for tablet '"phase":"connect"'
     never_says tablet '"event":"note".*not calibrated'
     finish tablet
+}
+both_learn() {
+    link --calibrate
+    never_says anchor '"event":"note".*not calibrated'
+    shown_there
+    says run '"calibration":null'
+    learn
+    exits tablet 0
+    says tablet '"event":"calibration".*"peer":"anchor".*"final":true'
+    says tablet '"event":"peer-calibration","t":[0-9.]*,"peer":"anchor","level":-[56][0-9.]*,"spread":[2-9][0-9.]*,"samples":[0-9]*,"positions":[2-6][0-9],"cause":null'
+    says anchor '"event":"calibration","t":[0-9.]*,"peer":"tablet","level":-[56][0-9.]*,"spread":[2-9][0-9.]*,"samples":[0-9]*,"positions":[2-6][0-9],"final":true'
+    never_says tablet '"event":"note".*has learned nothing'
+    shown
+    says run "$kept"
+    shown_there
+    says run "$kept"
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+    # Another share, which knows whom it measures before it does.
+    place anchor 0 tablet 0.3
+    air_is 'sigma 0.5' 'fade 0' 'shadow 0'
+    share anchor --item "file=$dir/file" --once
+    listen sync --code-fd 0 --dir "$dir/tablet.dir"
+    both_done anchor tablet
+    never_says anchor '"event":"note".*not calibrated'
+    never_says tablet '"event":"note".*not calibrated'
+}
+# Whoever was not told to learn does not, and goes on; the other one keeps its own.
+only_one_learns() {
+    link
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+    share anchor --item "file=$dir/file" --once
+    learn
+    exits tablet 0
+    says tablet '"event":"peer-calibration".*"level":null,"cause":"calibrate.not-wanted"'
+    says tablet '"event":"note".*is kept, but anchor has learned nothing: .*calibrate.not-wanted.*share --calibrate'
+    never_says tablet '"event":"cause"'
+    shown
+    says run "$kept"
+    shown_there
+    says run '"calibration":null'
+    air_is 'sigma 0.5' 'fade 0' 'shadow 0'
+    place anchor 0 tablet 0.2
+    listen sync --code-fd 0 --dir "$dir/tablet.dir"
+    both_done anchor tablet
+}
+# With nothing to share it only learns, and only from whom it is linked to.
+nothing_to_share() {
+    link
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+    share anchor --calibrate --once
+    place anchor 0 tablet 0.2
+    listen sync --code-fd 0 --dir "$dir/tablet.dir"
+    fails tablet 4 calibrate.only
+    run "$SIMHOP" devices revoke tablet --state "$dir/anchor.state"
+    learn
+    exits tablet 0
+    says tablet '"event":"peer-calibration".*"level":null,"cause":"linked.revoked"'
+    exits anchor 10
+    shown_there
+    says run '"calibration":null'
 }
 not_moved() {
     link
@@ -126,5 +198,5 @@ the_meter_draws() {
     grep -q $'\033\[6A' "$dir/tablet.out" || fail "the picture does not stay in its place"
 }
 
-run_tests a_level_is_learned_and_counts not_moved lost_on_the_way nobody_to_learn_from the_meter_follows \
+run_tests a_level_is_learned_and_counts both_learn only_one_learns nothing_to_share not_moved lost_on_the_way nobody_to_learn_from the_meter_follows \
     the_meter_knows_who_is_linked the_meter_draws

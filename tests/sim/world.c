@@ -151,6 +151,17 @@ static void on_done(const struct sh_session_summary *summary, void *user)
     run->item_count = summary->item_count;
 }
 
+static void on_calibrated(const char *peer SH_UNUSED, const struct sh_calibrated *level, void *user)
+{
+    struct side *side = user;
+    struct run *run = side->world->run;
+    enum sh_role role = side == &side->world->sides[SH_ANCHOR] ? SH_ANCHOR : SH_SECONDARY;
+    if (!run)
+        return;
+    run->calibrated[role]++;
+    run->kept[role] = *level;
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct side *side = user;
@@ -178,6 +189,7 @@ static const struct sh_session_ops session_ops = {
     .cancel = on_cancel,
     .link = on_link,
     .progress = on_progress,
+    .calibrated = on_calibrated,
     .done = on_done,
     .ended = on_ended,
 };
@@ -279,6 +291,7 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .eid = "",
                                          .wall = WALL,
                                          .level = {sh_air_default.tx1m_dbm, SH_LEVEL_CALIBRATED},
+                                         .adapter = "sim",
                                          .items = world->items,
                                          .item_count = world->count,
                                          .draft = world->draft,
@@ -288,6 +301,16 @@ static void fill_config(struct world *world, enum sh_role role, const struct sh_
                                          .bundle_dir = world->bundles};
     if (run)
         config->policy = role == SH_ANCHOR ? run->anchor_policy : run->secondary_policy;
+    if (run && run->levels_stated)
+        config->level.kind = SH_LEVEL_STATED;
+    if (run && role == SH_ANCHOR) {
+        config->learns = run->learns;
+        config->shares_nothing = run->shares_nothing;
+    }
+    if (run && role == SH_SECONDARY && run->calibrate) {
+        config->purpose = SH_PURPOSE_CALIBRATE;
+        config->calibrated = run->found;
+    }
     if (run && role == SH_ANCHOR)
         config->level.dbm += run->anchor_level_db;
     if (run && run->stepped) {
@@ -423,6 +446,17 @@ void world_clear_run(struct world *world)
     world->run = NULL;
 }
 
+static void run_to_end(struct world *world, const struct run *run, sh_ms until)
+{
+    struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];
+    while (!(anchor->over && secondary->over) && world_step(world, until)) {
+        if (run->stop_in_transfer && secondary->in_transfer && !secondary->over)
+            sh_session_stop(secondary->session, SH_SESSION_INTERRUPTED);
+        if (run->meddle)
+            run->meddle(world);
+    }
+}
+
 void world_run(struct world *world, struct run *run, sh_ms limit)
 {
     struct stream *ends[2];
@@ -433,11 +467,8 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     wire_pair(&world->wire, run->ble_latency ? run->ble_latency : 20, ends);
     world_start_side(world, SH_ANCHOR, ends[0]);
     world_start_side(world, SH_SECONDARY, ends[1]);
+    run_to_end(world, run, start + limit);
     struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];
-    while (!(anchor->over && secondary->over) && world_step(world, start + limit)) {
-        if (run->stop_in_transfer && secondary->in_transfer && !secondary->over)
-            sh_session_stop(secondary->session, SH_SESSION_INTERRUPTED);
-    }
     run->ended_after = world->wire.now - start;
     run->anchor_over = anchor->over;
     run->secondary_over = secondary->over;

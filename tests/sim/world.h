@@ -32,6 +32,8 @@ struct device {
     char name[SH_NAME_MAX + 1];
 };
 
+struct world;
+
 /* One run of one session between two devices. */
 struct run {
     /* What the test asks for. */
@@ -44,7 +46,11 @@ struct run {
     double distance_m;               /* 0 = 0.25 */
     int louder_db[2];                /* by enum sh_role: what that side hears is amplified */
     bool stepped, weak_heard;        /* the anchor stepped its power; the weakest was heard */
-    double anchor_level_db; /* by so much the anchor is wrong about the level at one metre */
+    bool levels_stated;              /* neither knows the other's level but by what is stated */
+    bool calibrate;                  /* the secondary connects to calibrate, with what it found: */
+    struct sh_calibrated found;
+    bool learns, shares_nothing; /* the anchor */
+    double anchor_level_db;      /* by so much the anchor is wrong about the level at one metre */
     enum sh_proximity_policy anchor_policy, secondary_policy;
     unsigned wrong_codes; /* typed before the right one */
     bool never_type;
@@ -56,6 +62,8 @@ struct run {
     bool deaf[2];          /* by enum sh_role: that side hears no signal strength */
     bool dial_unanswered;  /* whoever is dialled never answers */
     bool stop_in_transfer; /* the secondary's person interrupts when the first item is on its way */
+
+    void (*meddle)(struct world *world); /* after each step; NULL: nobody does */
 
     /* What came of it. */
     bool anchor_over, secondary_over;
@@ -72,10 +80,10 @@ struct run {
     enum sh_phase phase[2]; /* by enum sh_role: in which it ended */
     /* From the last sign of life (a phase, a verified byte), or from the hole where that is later, to the end. */
     sh_ms silent[2];
+    unsigned calibrated[2]; /* by enum sh_role: how often it was told that a level was kept */
+    struct sh_calibrated kept[2];
     struct sh_nearness nearness[2]; /* by enum sh_role; zeros: it was not judged */
 };
-
-struct world;
 
 /* Two devices and what the anchor shares: `sizes` items of random bytes and a bundle of two lines. dir is a fresh folder for
  * the secondary's files. */

@@ -195,6 +195,46 @@ static void no_distance_is_null(void **state)
     close_screen(s);
 }
 
+/* What was learned here, and what the other device has kept or why it has not. */
+static void levels_at_one_metre(void **state)
+{
+    (void)state;
+    const struct sh_calibrated level = {-61.26, 4.256, 150, 40};
+    struct screen *s = open_screen(true, false, 0), *t = open_screen(false, false, 0);
+    for (int i = 0; i < 2; i++) {
+        struct sh_output *out = i ? t->out : s->out;
+        sh_output_calibration(out, "tab\nlet", &level, false);
+        sh_output_calibration(out, "tab\nlet", &level, true);
+        sh_output_peer_calibration(out, "phone", &level, SH_OK);
+        sh_output_peer_calibration(out, "phone", NULL, SH_CALIBRATE_NOT_WANTED);
+    }
+    for (unsigned n = 0; n < 3; n++) {
+        cJSON *e = line(s, n);
+        assert_string_equal(text_of(e, "event"), n < 2 ? "calibration" : "peer-calibration");
+        assert_string_equal(text_of(e, "peer"), n < 2 ? "tab\nlet" : "phone");
+        assert_float_equal(number_of(e, "level"), -61.3, 0.001);
+        assert_float_equal(number_of(e, "spread"), 4.26, 0.001);
+        assert_float_equal(number_of(e, "samples"), 150, 0.001);
+        assert_float_equal(number_of(e, "positions"), 40, 0.001);
+        const cJSON *final = cJSON_GetObjectItemCaseSensitive(e, "final");
+        assert_true(n == 0 ? cJSON_IsFalse(final) : n == 1 ? cJSON_IsTrue(final) : !final);
+        assert_true(n < 2 || is_null(e, "cause"));
+        cJSON_Delete(e);
+    }
+    cJSON *e = line(s, 3);
+    assert_true(is_null(e, "level"));
+    assert_string_equal(text_of(e, "cause"), "calibrate.not-wanted");
+    cJSON_Delete(e);
+    assert_non_null(strstr(shown(t), "So far, tab"));
+    assert_non_null(
+        strstr(shown(t), "let: -61.3 dBm, spread 4.3 dB, 150 samples in 40 positions\n"));
+    assert_non_null(strstr(shown(t), "At one metre, tab"));
+    assert_null(strstr(shown(t), "tab\nlet"));
+    assert_non_null(strstr(shown(t), "phone has kept its own level too: -61.3 dBm\n"));
+    close_screen(s);
+    close_screen(t);
+}
+
 static void a_cause_goes_to_both_places(void **state)
 {
     (void)state;
@@ -486,6 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_event_is_a_line_with_its_fields),
         cmocka_unit_test(no_distance_is_null),
+        cmocka_unit_test(levels_at_one_metre),
         cmocka_unit_test(a_cause_goes_to_both_places),
         cmocka_unit_test(done_has_items_links_and_exact_sizes),
         cmocka_unit_test(foreign_names_stay_json_and_reach_no_terminal),

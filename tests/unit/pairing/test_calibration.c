@@ -87,6 +87,79 @@ static void nothing_heard(void **state SH_UNUSED)
     assert_true(sh_calibration_is_over(&calibration, 10 + SH_CALIBRATE_LONGER_MS));
 }
 
+/* What the other end found, and by how much we hear it louder. */
+static void the_other_direction(void **state SH_UNUSED)
+{
+    static const struct sh_calibrated good = {-60.0, 4.0, 120, 40};
+    struct sh_calibrated ours = {0};
+    assert_int_equal(sh_calibrated_mirror(&good, 3.5, -62.0, &ours), SH_OK);
+    assert_float_equal(ours.dbm, -56.5, 0.001);
+    assert_float_equal(ours.spread_db, 4.0, 0.001);
+    assert_int_equal(ours.samples, 120);
+    assert_int_equal(ours.positions, 40);
+    assert_int_equal(sh_calibrated_mirror(&good, -3.5, -62.0, &ours), SH_OK);
+    assert_float_equal(ours.dbm, -63.5, 0.001);
+    /* 15 dB from what we would go by, and no more. */
+    assert_int_equal(sh_calibrated_mirror(&good, 12.9, -62.0, &ours), SH_OK);
+    assert_int_equal(sh_calibrated_mirror(&good, 13.1, -62.0, &ours), SH_CALIBRATE_IMPOSSIBLE);
+    assert_int_equal(sh_calibrated_mirror(&good, -17.1, -62.0, &ours), SH_CALIBRATE_IMPOSSIBLE);
+    assert_int_equal(sh_calibrated_mirror(&good, (double)NAN, -62.0, &ours), SH_CALIBRATE_TOO_FEW);
+    /* No level of a device, theirs or ours. */
+    struct sh_calibrated loud = {-25.0, 4.0, 120, 40};
+    assert_int_equal(sh_calibrated_mirror(&loud, 6.0, -25.0, &ours), SH_CALIBRATE_IMPOSSIBLE);
+    loud.dbm = -10.0;
+    assert_int_equal(sh_calibrated_mirror(&loud, -15.0, -25.0, &ours), SH_CALIBRATE_IMPOSSIBLE);
+}
+
+/* What another device says is held to the same bounds. */
+static void what_is_said(void **state SH_UNUSED)
+{
+    static const struct {
+        struct sh_calibrated said;
+        enum sh_cause cause;
+    } rows[] = {
+        {{-60.0, 4.0, 30, 20}, SH_OK},
+        {{-60.0, 4.0, 29, 20}, SH_CALIBRATE_TOO_FEW},
+        {{-60.0, 4.0, 30, 19}, SH_CALIBRATE_TOO_FEW},
+        {{-60.0, 1.99, 30, 20}, SH_CALIBRATE_NOT_MOVED},
+        {{-60.0, 9.01, 30, 20}, SH_CALIBRATE_UNSTEADY},
+        {{-90.1, 4.0, 30, 20}, SH_CALIBRATE_IMPOSSIBLE},
+        {{-19.9, 4.0, 30, 20}, SH_CALIBRATE_IMPOSSIBLE},
+    };
+    struct sh_calibrated ours;
+    for (size_t i = 0; i < SH_COUNT(rows); i++) {
+        assert_int_equal(sh_calibrated_check(&rows[i].said), rows[i].cause);
+        assert_int_equal(sh_calibrated_mirror(&rows[i].said, 0.0, rows[i].said.dbm, &ours),
+                         rows[i].cause);
+    }
+}
+
+static void in_a_message(void **state SH_UNUSED)
+{
+    static const struct sh_calibrated good = {-61.234, 4.567, 120, 40};
+    struct sh_calibrated back = {0}, bad = good;
+    Simhop__Calibration message;
+    uint8_t packed[64];
+    sh_calibrated_fill(&good, &message);
+    assert_int_equal(message.level_centi_dbm, -6123);
+    assert_int_equal(message.spread_centi_db, 457);
+    size_t n = protobuf_c_message_pack(&message.base, packed);
+    assert_int_equal(sh_calibrated_unpack(SH_MSG_CALIBRATE, SH_BYTES(packed, n), &back), SH_OK);
+    assert_float_equal(back.dbm, -61.23, 0.001);
+    assert_float_equal(back.spread_db, 4.57, 0.001);
+    assert_int_equal(back.samples, 120);
+    assert_int_equal(back.positions, 40);
+    assert_int_equal(sh_calibrated_unpack(SH_MSG_CALIBRATED, SH_BYTES(packed, n - 1), &back),
+                     SH_PROTO_MALFORMED);
+    assert_int_equal(sh_calibrated_unpack(SH_MSG_CALIBRATED, SH_BYTES(NULL, 0), &back),
+                     SH_CALIBRATE_TOO_FEW);
+    bad.spread_db = 12.0;
+    sh_calibrated_fill(&bad, &message);
+    n = protobuf_c_message_pack(&message.base, packed);
+    assert_int_equal(sh_calibrated_unpack(SH_MSG_CALIBRATED, SH_BYTES(packed, n), &back),
+                     SH_CALIBRATE_UNSTEADY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +167,9 @@ int main(void)
         cmocka_unit_test(bursts),
         cmocka_unit_test(refused),
         cmocka_unit_test(nothing_heard),
+        cmocka_unit_test(the_other_direction),
+        cmocka_unit_test(what_is_said),
+        cmocka_unit_test(in_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,31 @@ static void the_weakest_advertisements(void **state SH_UNUSED)
     assert_false(n.stepped || n.unheard);
 }
 
+/* What one hears more than the other, by blocks and over the same three seconds, whatever the levels at one metre are said to be. */
+static void the_offset(void **state SH_UNUSED)
+{
+    struct sh_samples ours = heard(60, 8, 3), theirs = heard(60, 3, 3);
+    theirs.level.dbm = -70;
+    struct sh_nearness n = judge(&ours, &theirs, SH_PROXIMITY_NORMAL);
+    assert_float_equal(n.offset_db, 5, 0.01);
+    n = judge(&theirs, &ours, SH_PROXIMITY_NORMAL);
+    assert_float_equal(n.offset_db, -5, 0.01);
+    /* What was long ago on one side does not count, nor does a burst. */
+    struct sh_samples longer = {.level = {REF, SH_LEVEL_CALIBRATED}};
+    for (unsigned i = 0; i < 160; i++) {
+        unsigned times = i == 155 ? 40 : 1;
+        int db = i < 99 || times > 1 ? 23 : 3;
+        for (unsigned k = 0; k < times; k++)
+            sh_samples_add(&longer, 7000 + i * 50, REF + db, SH_CHANNEL_UNKNOWN);
+    }
+    ours = heard(60, 8, 0);
+    n = judge(&ours, &longer, SH_PROXIMITY_NORMAL);
+    assert_float_equal(n.offset_db, 3.5F, 0.3);
+    struct sh_samples nothing = {.level = {REF, SH_LEVEL_CALIBRATED}};
+    n = judge(&ours, &nothing, SH_PROXIMITY_NORMAL);
+    assert_true(isnan(n.offset_db));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_slow_radio),
         cmocka_unit_test(a_measured_distance),
         cmocka_unit_test(the_weakest_advertisements),
+        cmocka_unit_test(the_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

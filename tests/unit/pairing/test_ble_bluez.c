@@ -122,7 +122,8 @@ static void no_bus(void **state SH_UNUSED)
 static void no_bluetooth_in_the_kernel(void **state SH_UNUSED)
 {
     supported = SH_BLUETOOTH_UNSUPPORTED;
-    assert_int_equal(sh_ble_bluez_new(fake_bus.base, NULL, &ops, NULL, &ble), SH_BLUETOOTH_UNSUPPORTED);
+    assert_int_equal(sh_ble_bluez_new(fake_bus.base, NULL, &ops, NULL, &ble),
+                     SH_BLUETOOTH_UNSUPPORTED);
 }
 
 static void no_adapter(void **state SH_UNUSED)

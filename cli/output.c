@@ -46,17 +46,20 @@ struct sh_output *sh_output_new(bool json)
     return sh_output_new_on(&target);
 }
 
+static void unblock(FILE **file, struct sh_sink **sink)
+{
+    if (*sink || fileno(*file) < 0)
+        return;
+    fflush(*file);
+    *sink = sh_sink_new(fileno(*file));
+    if (*sink)
+        *file = sh_sink_stream(*sink);
+}
+
 void sh_output_unblock(struct sh_output *out)
 {
-    FILE **files[] = {&out->to.out, &out->to.err};
-    for (size_t i = 0; i < SH_COUNT(files); i++) {
-        if (out->sinks[i] || fileno(*files[i]) < 0)
-            continue;
-        fflush(*files[i]);
-        out->sinks[i] = sh_sink_new(fileno(*files[i]));
-        if (out->sinks[i])
-            *files[i] = sh_sink_stream(out->sinks[i]);
-    }
+    unblock(&out->to.out, &out->sinks[0]);
+    unblock(&out->to.err, &out->sinks[1]);
 }
 
 void sh_output_push(struct sh_output *out)

@@ -244,8 +244,8 @@ static void pick(struct sh_nearby *nearby, const struct sender *sender)
     nearby->ops->pick(&chosen, nearby->user);
 }
 
-/* Is somebody heard, too seldom yet to tell, who sounds at least as strong? Between two anchors it must not be the order in
- * which a busy machine hears them that decides. Nobody can hold this up for long by being loud. */
+/* Is somebody heard, too seldom yet to tell, who may be nearer, or about as near? Between two anchors it must not be the order
+ * in which a busy machine hears them that decides. Nobody can hold this up for long by being loud. */
 static bool may_be_nearer(struct sh_nearby *nearby, double score_db, sh_ms now)
 {
     for (size_t i = 0; i < SH_NEARBY_MAX; i++) {
@@ -253,7 +253,8 @@ static bool may_be_nearer(struct sh_nearby *nearby, double score_db, sh_ms now)
         if (!sender->address[0])
             continue;
         struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
-        if (estimate.verdict == SH_PROXIMITY_UNDECIDED && estimate.evidence.score_db >= score_db)
+        if (estimate.verdict == SH_PROXIMITY_UNDECIDED &&
+            estimate.evidence.score_db > score_db - UNSURE_DB)
             return true;
     }
     return false;

@@ -5,9 +5,11 @@
 #
 # Two devices: `anchor` (adapter 0, wlan0, the initial network namespace) and `tablet` (adapter 1, wlan1, the namespace `tab`). A
 # third Wi-Fi radio, wlan2, is left for access points. bluetoothd, wpa_supplicant and the air are daemons that outlive a test:
+#   more_bluetooth NAME...   said at the head of a script: further devices, with adapters 2, 3, ... and no Wi-Fi
 #   radios_up            starts whatever of it does not run, and unblocks; the first call of most tests
 #   daemon NAME COMMAND  starts one in the background; stop NAME [SIGNAL], running NAME, log_of NAME
 #   place anchor 0 tablet 0.25, walk tablet 3 0.25 1      as positions of the air; metres a second
+#   stands anchor 0 0 tablet -1 1.5                       the same, off the line
 #   in_ns DEVICE COMMAND...      there, with Bluetooth sockets
 #   told NAME VALUE      a number that was seen, for the log: "seen NAME VALUE"
 : "${SIMHOP_LAB_BIN:?folder of lab_air and lab_btns.so}"
@@ -25,6 +27,7 @@ read -ra air_options <<< "${LAB_AIR_OPTIONS--v}" # of lab_air
 bluetoothd_options=() # -E where something experimental is wanted
 mkdir -p "$run_dir" "$shared_air" "$logs" "$daemons" /run/wpa_supplicant
 declare -A adapter=([anchor]=hci0 [tablet]=hci1) wifi=([anchor]=wlan0 [tablet]=wlan1) space=([anchor]='' [tablet]=tab)
+bluetooth_devices=(anchor tablet) # in the order of their adapters
 limit=20 # seconds that a radio may take for anything; the guest is slow
 
 now_ms() {
@@ -116,12 +119,19 @@ in_ns() {
 
 # ---- Bluetooth ---------------------------------------------------------------------------------
 
+more_bluetooth() {
+    local name
+    for name; do
+        adapter[$name]=hci${#bluetooth_devices[@]} wifi[$name]=none space[$name]=''
+        bluetooth_devices+=("$name")
+    done
+}
 bluetooth_up() {
     running btvirt || daemon btvirt btvirt -s
     if ! running air; then
         until_true 5 [ -S "$bt_server" ] || fail 'no btvirt'
-        daemon air "$SIMHOP_LAB_BIN/lab_air" ${air_options[@]+"${air_options[@]}"} "$shared_air" "$bt_server" anchor tablet
-        until_true "$limit" [ -e /sys/class/bluetooth/hci1 ] || fail 'no controllers'
+        daemon air "$SIMHOP_LAB_BIN/lab_air" ${air_options[@]+"${air_options[@]}"} "$shared_air" "$bt_server" "${bluetooth_devices[@]}"
+        until_true "$limit" [ -e "/sys/class/bluetooth/${adapter[${bluetooth_devices[-1]}]}" ] || fail 'no controllers'
     fi
     running bluetoothd || bluetoothd_up
 }
@@ -133,7 +143,13 @@ bluetoothd_up() {
         > /run/bluetooth.conf
     mkdir -p /var/lib/bluetooth
     daemon bluetoothd /usr/libexec/bluetooth/bluetoothd -n -f /run/bluetooth.conf ${bluetoothd_options[@]+"${bluetoothd_options[@]}"}
-    until_true "$limit" powered anchor && until_true "$limit" powered tablet || fail 'no adapter was switched on'
+    until_true "$limit" all_powered || fail 'no adapter was switched on'
+}
+all_powered() {
+    local device
+    for device in "${bluetooth_devices[@]}"; do
+        powered "$device" || return 1
+    done
 }
 powered() {
     [ "$(adapter_property "$1" Powered)" = true ]
@@ -219,6 +235,7 @@ is_tidy() {
 radios_up() {
     rfkill unblock all
     noise 0
+    rm -f "$shared_air/air" # a test that wants another room says so after this
     bluetooth_up
     wifi_up
 }
@@ -258,6 +275,11 @@ sync() {
     RUNTIME_DIRECTORY=$run_dir/$name input=$dir/$name.code start "$name" "${place_words[@]}" "$SIMHOP" sync -v --json \
         "${radio_words[@]}" --name "$name" \
         --state "$dir/$name.state" --code-fd 0 --dir "$dir/$name.dir" --nm-dir "$dir/$name.nm" "$@"
+}
+# stands NAME X Y...: where they stand, as in place.
+stands() {
+    printf '%s %s %s\n' "$@" > "$air/positions.new"
+    mv "$air/positions.new" "$air/positions"
 }
 # walk DEVICE FROM TO SPEED: in the background (wait $!), by the clock; the other one stands at 0.
 walk() {

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# limit: 420
+# limit: 500
 # Near and far, standing and walking, with signal strengths that real kernels hand on.
 # shellcheck source=lib.bash
 . "$(dirname "$(realpath "$0")")/lib.bash"
+more_bluetooth phone # a second anchor
 
 # bluetoothd takes the interval that an advertisement asks for only with -E; without it the kernel's default counts,
 # 1.28 s, so that the four advertisements that an approach wants are some 5 s. Whoever sets up an anchor can have it otherwise in
@@ -149,6 +150,123 @@ the_connection_is_sampled_often() {
     done
 }
 
+# ---- Gestures ----------------------------------------------------------------------------------
+# What people do with two devices, and with three, in a room that fades as real ones do: one of those of tests/sim/test_gestures.c, which
+# says how often it goes so.
+
+# room LINE...: as pairing/air.h has a real one, with the level at one metre that is assumed of radios which nobody calibrated; seed 130,
+# where neither the noise nor a second earlier or later decides how any of these tests ends.
+room() {
+    fast
+    air_is 'seed 130' 'exponent 1.4' 'tx1m -62' "$@"
+}
+a_real_room() {
+    room 'shadow 2.5' 'fade 5' 'sigma 2' "$@"
+}
+
+# shares NAME...: anchors with one file.
+shares() {
+    local name
+    random_file file 20000
+    for name; do
+        share "$name" --once --links ble --item "file=$dir/file"
+    done
+}
+# is_heard: the tablet hears anchors often enough to tell where they are.
+is_heard() {
+    wait_for tablet '"event":"proximity".*"samples":([4-9]|[0-9]{2})' 30
+}
+# is_refused SECONDS: the tablet, with the words what to do; nobody came to the code.
+is_refused() {
+    local name
+    exits tablet 3 "$1"
+    says tablet '"event":"cause".*"cause":"near\.(peer-)?too-far".*"next":"Hold the two devices side by side'
+    grep -q '^  Next: Hold the two devices side by side' "$dir/tablet.err" || fail 'no next step'
+    for name in tablet anchor; do
+        never_says "$name" '"phase":"confirm"|"event":"code(-wanted)?"'
+    done
+    told 'refused' "$(causes_of tablet)"
+    told 'the last phase' "$(sed -n 's/.*"event":"phase".*"phase":"\([a-z-]*\)".*/\1/p' "$dir/tablet.out" | tail -n 1)"
+}
+# is_linked_with NAME OTHER: with this anchor, not that one, up to the code.
+is_linked_with() {
+    wait_for tablet '"event":"code-wanted"' 45 && wait_for "$1" '"event":"code"' || return
+    says tablet "\"event\":\"code-wanted\".*\"peer\":\"$1\""
+    never_says "$2" '"phase":"(measure|confirm)"|"event":"code"'
+}
+
+# On a line 1.5 m beside the anchor, from three metres to three metres in six seconds.
+passes_by() {
+    local from gone=0
+    from=$(now_ms)
+    while [ "$gone" -lt 6000 ]; do
+        stands anchor 0 0 tablet "$((gone * 5196 / 6000 - 2598))e-3" 1.5
+        pause 0.1
+        gone=$(($(now_ms) - from))
+    done
+    stands anchor 0 0 tablet 2.6 1.5
+}
+# To and fro by a hand's breadth, once a second, in the background: as one holds a device and moves it.
+is_held_and_moved() {
+    (
+        while :; do
+            for mm in 0 59 95 95 59 0 -59 -95 -95 -59; do
+                stands anchor 0.4 0 phone -1.2 0 tablet "${mm}e-3" "$((mm / 2))e-3"
+                sleep 0.1
+            done
+        done
+    ) &
+    started+=($!)
+}
+
+who_passes_by_is_not_linked() {
+    a_real_room
+    stands anchor 0 0 tablet -2.6 1.5
+    shares anchor
+    sync tablet --links ble --deadline 20
+    is_heard || return
+    passes_by
+    is_refused 40
+    told 'the nearest estimate' "$(sed -n 's/.*"event":"proximity".*"metres":\([0-9][0-9.]*\).*/\1/p' "$dir/tablet.out" | sort -n | head -n 1) m"
+}
+
+what_lies_next_door_is_told_what_to_do() {
+    a_real_room
+    stands anchor 0 0 tablet 4 0
+    shares anchor
+    sync tablet --links ble --deadline 8
+    is_refused 30
+    never_says tablet '"phase":"connect"'
+    told 'last estimate' "$(last_metres tablet) m"
+}
+
+# Radios so much louder than is assumed that both anchors sound near.
+the_nearer_of_two_is_meant() {
+    a_real_room 'tx1m -56'
+    stands anchor 0.4 0 phone -1.2 0 tablet 0 0
+    shares anchor phone
+    is_held_and_moved
+    sync tablet --links ble
+    is_linked_with anchor phone || return
+    told 'anchors at 0.4 and 1.2 m' "linked with the nearer one, $(grep -c 'about as near' "$dir/tablet.out") times unsure"
+}
+
+# Side by side with both; then, as it is asked for, close to the one that is meant.
+between_two_as_near_it_is_asked() {
+    local from
+    room 'shadow 0.5' 'fade 1' 'sigma 1'
+    stands anchor 0.4 0 phone -0.4 0 tablet 0 0
+    shares anchor phone
+    sync tablet --links ble
+    wait_for tablet '"event":"note".*Two sharing devices are about as near' 30 || return
+    never_says tablet '"phase":"connect"'
+    from=$(now_ms)
+    stands anchor 0.4 0 phone -0.4 0 tablet -0.32 0
+    is_linked_with phone anchor || return
+    told 'held close to the other one, linked after' "$(seconds_since "$from") s"
+}
+
 run_tests walking_up_with_the_intervals_of_a_fresh_installation both_measure_and_refuse_at_three_metres \
     alone_it_does_not_even_connect walking_up_is_accepted_and_syncs walking_away_ends_both_while_the_code_is_awaited \
-    the_connection_is_sampled_often
+    the_connection_is_sampled_often who_passes_by_is_not_linked what_lies_next_door_is_told_what_to_do the_nearer_of_two_is_meant \
+    between_two_as_near_it_is_asked

@@ -299,15 +299,17 @@ static void who_watches_picks_nobody(void **state)
     sh_nearby_free(nearby);
 }
 
-/* Two at the same distance, until the person moves this one towards one of them (0: never). */
-static sh_ms picked_between(sh_ms nearer_from, struct seen *seen)
+/* Two at the same distance, the right one heard from then on, until the person moves this one towards it (0: never). */
+static sh_ms picked_between(sh_ms right_from, sh_ms nearer_from, struct seen *seen)
 {
     struct sh_nearby *nearby = NULL;
     sh_ms now = 1000;
     assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, seen, 1000, &nearby), SH_OK);
     for (; seen->picks == 0 && now < 20000; now += EVERY_MS) {
         hear(nearby, "left", NEAR_DBM, now);
-        hear(nearby, "right", NEAR_DBM - 1 + (nearer_from && now >= nearer_from ? 12 : 0), now + 1);
+        if (now >= right_from)
+            hear(nearby, "right", NEAR_DBM - 1 + (nearer_from && now >= nearer_from ? 12 : 0),
+                 now + 1);
         sh_nearby_tick(nearby, now + 2);
     }
     sh_nearby_free(nearby);
@@ -319,11 +321,16 @@ static void between_two_the_person_is_asked(void **state)
 {
     (void)state;
     struct seen seen = {0};
-    assert_in_range(picked_between(0, &seen), 6000, 7000);
+    assert_in_range(picked_between(0, 0, &seen), 6000, 7000);
     assert_string_equal(seen.address, "left");
     assert_int_equal(seen.hints, 1);
     seen = (struct seen){0};
-    assert_in_range(picked_between(3000, &seen), 3100, 4700);
+    assert_in_range(picked_between(0, 3000, &seen), 3100, 4700);
+    assert_string_equal(seen.address, "right");
+    assert_int_equal(seen.hints, 1);
+    /* Also where the weaker one is heard a little later than the other. */
+    seen = (struct seen){0};
+    assert_in_range(picked_between(1100, 3000, &seen), 3100, 4700);
     assert_string_equal(seen.address, "right");
     assert_int_equal(seen.hints, 1);
 }

@@ -216,8 +216,8 @@ static enum sh_cause handshake(struct sh_channel *channel)
         return SH_OK;
     SH_TRY(check_handshake(channel));
     channel->up = true;
-    sh_log("channel: up, %s, %s", channel->certs ? "certificates" : "psk",
-           sh_channel_group(channel));
+    sh_log("channel: up, %s, %s, %s", channel->certs ? "certificates" : "psk",
+           sh_channel_group(channel), sh_channel_suite(channel));
     return channel->ops->up(channel->user);
 }
 
@@ -389,4 +389,10 @@ const char *sh_channel_group(const struct sh_channel *channel)
     if (channel->up)
         name = SSL_group_to_name(channel->ssl, (int)SSL_get_negotiated_group(channel->ssl));
     return name ? name : "";
+}
+
+const char *sh_channel_suite(const struct sh_channel *channel)
+{
+    const SSL_CIPHER *suite = channel->up ? SSL_get_current_cipher(channel->ssl) : NULL;
+    return suite ? SSL_CIPHER_get_name(suite) : "";
 }

@@ -8,7 +8,8 @@
  *   PSK    an external 32-octet PSK with an identity, psk_dhe_ke, no certificates (first visit, and every
  *          further link of a session by the exporter of its first channel);
  *   CERTS  both sides show certificates of the anchor's CA.
- * Suites TLS_AES_128_GCM_SHA256 and TLS_CHACHA20_POLY1305_SHA256, groups X25519MLKEM768 where OpenSSL has
+ * Suites TLS_AES_128_GCM_SHA256, where both processors have instructions for it, and
+ * TLS_CHACHA20_POLY1305_SHA256; groups X25519MLKEM768 where OpenSSL has
  * it, X25519, P-256. No tickets, no early data, no renegotiation. ALPN "simhop/1" (RFC 7301).
  */
 #ifndef SIMHOP_CRYPTO_CHANNEL_H
@@ -23,6 +24,9 @@
 #define SH_PSK_IDENTITY_MAX 64
 
 enum sh_channel_role { SH_CHANNEL_CLIENT, SH_CHANNEL_SERVER };
+
+/* Which of the two suites comes first. Tests say it; all others leave it to the processor. */
+enum sh_channel_aes { SH_CHANNEL_AES_ASK, SH_CHANNEL_AES_QUICK, SH_CHANNEL_AES_SLOW };
 
 /* What the engine tells. Called from sh_channel_start, _rx, _send and _close only; none may free the
  * channel. up and msg may send and close; tx and find_psk call nothing of the channel. */
@@ -50,6 +54,7 @@ struct sh_channel_config {
     X509 *cert;
     X509 *ca;
     int64_t now; /* seconds since 1970: the time at which certificates are judged */
+    enum sh_channel_aes aes;
 };
 
 struct sh_channel;
@@ -97,5 +102,7 @@ X509 *sh_channel_peer_cert(const struct sh_channel *channel);
 
 /* "X25519", "X25519MLKEM768", ...: the group of the key agreement, for status. Never NULL. */
 const char *sh_channel_group(const struct sh_channel *channel);
+/* "TLS_AES_128_GCM_SHA256", ...: the suite, likewise. */
+const char *sh_channel_suite(const struct sh_channel *channel);
 
 #endif

@@ -14,6 +14,10 @@
 SH_MUST_USE enum sh_cause sh_tls_context(const struct sh_channel_config *config, bool certs,
                                          SSL_CTX **ret_ctx);
 
+/* Has this processor instructions for AES and for GCM's multiplication? (x86: AES-NI and PCLMULQDQ; ARMv8: AES and
+ * PMULL; others are taken to have none.) */
+SH_MUST_USE bool sh_tls_processor_has_aes(void);
+
 /* The PSK as a session that OpenSSL takes for an external one (RFC 8446 section 4.2.11). */
 SH_MUST_USE enum sh_cause sh_tls_psk_session(SSL *ssl, const struct sh_secret *psk,
                                              SSL_SESSION **ret_session);

@@ -21,6 +21,7 @@ enum { CLIENT, SERVER };
 /* One engine, what it sent and nobody took yet, and what it told. */
 struct side {
     struct sh_channel *channel;
+    enum sh_channel_aes aes; /* set before its channel is made */
     uint8_t *out;
     size_t out_n, out_room;
     size_t largest_tx;
@@ -191,7 +192,8 @@ static SH_UNUSED void psk_client(struct pair *pair, const char *identity, uint8_
     memset(psk.b, key, sizeof(psk.b));
     struct sh_channel_config config = {.role = SH_CHANNEL_CLIENT,
                                        .psk_identity = SH_BYTES(identity, strlen(identity)),
-                                       .psk = &psk};
+                                       .psk = &psk,
+                                       .aes = pair->side[CLIENT].aes};
     assert_ok(
         sh_channel_new(&config, &plain_ops, &pair->side[CLIENT], &pair->side[CLIENT].channel));
     memset(&psk, 0, sizeof(psk)); /* it was copied */
@@ -199,7 +201,7 @@ static SH_UNUSED void psk_client(struct pair *pair, const char *identity, uint8_
 
 static SH_UNUSED void psk_server(struct pair *pair)
 {
-    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER};
+    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .aes = pair->side[SERVER].aes};
     assert_ok(
         sh_channel_new(&config, &psk_server_ops, &pair->side[SERVER], &pair->side[SERVER].channel));
 }
@@ -282,15 +284,21 @@ static SH_UNUSED void certs_side(struct pair *pair, int which, EVP_PKEY *key, X5
                                        .key = key,
                                        .cert = cert,
                                        .ca = ca,
-                                       .now = now};
+                                       .now = now,
+                                       .aes = pair->side[which].aes};
     assert_ok(sh_channel_new(&config, &plain_ops, &pair->side[which], &pair->side[which].channel));
+}
+
+static SH_UNUSED void certs_both(struct pair *pair, int64_t client_now, int64_t server_now)
+{
+    certs_side(pair, CLIENT, secondary->key, token.cert, anchor->ca_cert, client_now);
+    certs_side(pair, SERVER, anchor->key, anchor->server_cert, anchor->ca_cert, server_now);
 }
 
 static SH_UNUSED void certs_pair(struct pair *pair, int64_t client_now, int64_t server_now)
 {
     pair_init(pair);
-    certs_side(pair, CLIENT, secondary->key, token.cert, anchor->ca_cert, client_now);
-    certs_side(pair, SERVER, anchor->key, anchor->server_cert, anchor->ca_cert, server_now);
+    certs_both(pair, client_now, server_now);
 }
 
 #endif

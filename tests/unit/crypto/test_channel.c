@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "channel_pair.h"
+#include "crypto/channel_tls.h"
 
 static void talk(struct pair *pair)
 {
@@ -47,6 +48,70 @@ static void test_certs(void **state SH_UNUSED)
         peer = sh_channel_peer_cert(pair.side[CLIENT].channel);
         assert_int_equal(X509_cmp(peer, anchor->server_cert), 0);
     }
+}
+
+/* What each side's processor has, with either kind of keys, decides about the suite. */
+static void test_suite_follows_processors(void **state SH_UNUSED)
+{
+    static const struct {
+        enum sh_channel_aes client, server;
+        const char *suite;
+    } rows[] = {
+        {SH_CHANNEL_AES_QUICK, SH_CHANNEL_AES_QUICK, "TLS_AES_128_GCM_SHA256"},
+        {SH_CHANNEL_AES_QUICK, SH_CHANNEL_AES_SLOW, "TLS_CHACHA20_POLY1305_SHA256"},
+        {SH_CHANNEL_AES_SLOW, SH_CHANNEL_AES_QUICK, "TLS_CHACHA20_POLY1305_SHA256"},
+        {SH_CHANNEL_AES_SLOW, SH_CHANNEL_AES_SLOW, "TLS_CHACHA20_POLY1305_SHA256"},
+    };
+    for (size_t i = 0; i < 2 * SH_COUNT(rows); i++) {
+        autopair pair;
+        bool certs = i >= SH_COUNT(rows);
+        pair_init(&pair);
+        pair.side[CLIENT].aes = rows[i % SH_COUNT(rows)].client;
+        pair.side[SERVER].aes = rows[i % SH_COUNT(rows)].server;
+        if (certs) {
+            certs_both(&pair, NOW, NOW);
+        } else {
+            psk_client(&pair, "alice", 0x42);
+            psk_server(&pair);
+        }
+        assert_string_equal(sh_channel_suite(pair.side[CLIENT].channel), "");
+        talk(&pair);
+        for (int side = CLIENT; side <= SERVER; side++)
+            assert_string_equal(sh_channel_suite(pair.side[side].channel),
+                                rows[i % SH_COUNT(rows)].suite);
+    }
+}
+
+/* Said by nobody: this machine's own processor, on both sides. */
+static void test_suite_of_this_processor(void **state SH_UNUSED)
+{
+    autopair pair;
+    psk_pair(&pair);
+    talk(&pair);
+    assert_string_equal(sh_channel_suite(pair.side[SERVER].channel),
+                        sh_tls_processor_has_aes() ? "TLS_AES_128_GCM_SHA256"
+                                                   : "TLS_CHACHA20_POLY1305_SHA256");
+}
+
+/* As the kernel says it, which asks the processor by another way. */
+static void test_processor(void **state SH_UNUSED)
+{
+    char line[8192];
+    bool found = false, aes = false, multiplies = false;
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof(line), file)) {
+        found = strncmp(line, "flags", 5) == 0 || strncmp(line, "Features", 8) == 0;
+        char *rest = NULL, *word = strtok_r(line, " \t\n", &rest);
+        for (; found && word; word = strtok_r(NULL, " \t\n", &rest)) {
+            aes = aes || strcmp(word, "aes") == 0;
+            multiplies = multiplies || strcmp(word, "pclmulqdq") == 0 || strcmp(word, "pmull") == 0;
+        }
+    }
+    fclose(file);
+    if (!found)
+        skip();
+    assert_int_equal(sh_tls_processor_has_aes(), aes && multiplies);
 }
 
 static void test_before_up(void **state SH_UNUSED)
@@ -251,6 +316,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_psk),
         cmocka_unit_test(test_certs),
+        cmocka_unit_test(test_suite_follows_processors),
+        cmocka_unit_test(test_suite_of_this_processor),
+        cmocka_unit_test(test_processor),
         cmocka_unit_test(test_before_up),
         cmocka_unit_test(test_much),
         cmocka_unit_test(test_answer_from_inside),

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# scripts/bench, the quick way: it measures, tells it as a table and as JSON, and leaves nothing behind. How fast anything is
+# is not looked at.
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+tests=(quick ended)
+bench=$(dirname "$(dirname "$tests_dir")")/scripts/bench
+command -v python3 > /dev/null || skip_script 'python3 is not installed' "${tests[@]}"
+
+begin_bench() {
+    start bench env TMPDIR="$dir" "$bench" --quick --peers nc --dir "$dir" --out "$dir/out" --simhop "$SIMHOP"
+}
+
+left_behind() {
+    local left
+    left=$(find "$dir" -maxdepth 1 -name 'simhop-bench.*' -printf '%f ')
+    [ -z "$left" ] || fail "left behind: $left"
+    left=$(grep -las "$dir/[s]imhop-bench" /proc/[0-9]*/cmdline | tr '\n' ' ')
+    [ -z "$left" ] || fail "still running: $left"
+}
+
+# runs FILE: "peer size" of each transfer in it that came to its end with the time that it took.
+runs() {
+    python3 - "$1" << 'END'
+import json, sys
+for run in json.load(open(sys.argv[1]))['runs']:
+    if run['status'] == 0 and not run.get('failed') and run['seconds'] > run.get('link_to_done_s', 0) > -1:
+        print(run['peer'], run['size'])
+END
+}
+
+quick() {
+    begin_bench
+    finish bench
+    [ "$status" != 77 ] || skip_test 'no namespaces can be made here'
+    ! grep -q 'nc.openbsd is not installed' "$dir/bench.err" || skip_test 'netcat cannot be had here'
+    [ "$status" = 0 ] || fail "exit status $status"
+    [ "$(runs "$dir/out/bench.json" | sort)" = $'nc 1048576\nnc 4096\nsimhop 1048576\nsimhop 4096' ] ||
+        fail "measured: $(runs "$dir/out/bench.json" | tr '\n' ',')"
+    grep -qE '^\| nc \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out" || fail "no row of nc"
+    grep -qE '^\| simhop \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out" || fail "no row of simhop"
+    cmp -s "$dir/out/bench.md" <(sed '$d' "$dir/bench.out") || fail "the file of tables is not what was printed"
+    left_behind
+}
+
+# In the middle of everything it is told to end.
+ended() {
+    local i
+    begin_bench
+    for ((i = 0; i < 600; i++)); do
+        grep -qs '"event":"code-wanted"' "$dir"/simhop-bench.*/simhop-tablet.out && break
+        is_alive "${pid_of[bench]}" || break
+        sleep 0.1
+    done
+    if ! is_alive "${pid_of[bench]}"; then
+        finish bench
+        [ "$status" = 77 ] && skip_test 'no namespaces can be made here'
+    fi
+    kill -TERM "${pid_of[bench]}"
+    exits bench 143
+    left_behind
+}
+
+run_tests "${tests[@]}"

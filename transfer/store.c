@@ -324,8 +324,8 @@ enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struc
     item->empty = item->durable = false;
     keep_promise(item, data.n);
     item->unmarked += data.n;
-    if (leaf == item->digest.leaves)
-        SH_TRY(sh_digest_add(&item->digest, data));
+    SH_TRY(leaf == item->digest.leaves ? sh_digest_add(&item->digest, data)
+                                       : sh_store_catch_up(item));
     item->unsynced += (uint32_t)data.n;
     if (item->unsynced >= SYNC_EVERY) { /* begun now, the sync at the end is short */
         (void)sync_file_range(item->part_fd, 0, 0, SYNC_FILE_RANGE_WRITE);

@@ -44,6 +44,9 @@ struct sh_store_item {
     enum sh_cause sync_cause; /* of a sync that failed */
 };
 
+/* The digest goes on with what came before its turn, not by much, for it is in the way of what arrives; what an earlier session left
+ * waits for sh_store_item_work. */
+SH_MUST_USE enum sh_cause sh_store_catch_up(struct sh_store_item *item);
 /* store.target-exists with the path. */
 enum sh_cause sh_store_target_exists(const struct sh_store_item *item);
 /* Is the target's name still free, or a file that may be replaced? */

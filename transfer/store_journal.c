@@ -215,9 +215,11 @@ enum sh_cause sh_journal_load(struct sh_journal *journal, int part_fd, bool part
     uint8_t wanted[HEADER], found[HEADER];
     struct stat st;
     free(journal->bitmap);
+    free(journal->fresh);
     journal->have = journal->verified = journal->synced = 0;
     journal->bitmap = calloc(1, (size_t)(journal->leaves / 8 + 1));
-    if (!journal->bitmap)
+    journal->fresh = calloc(1, (size_t)(journal->leaves / 8 + 1));
+    if (!journal->bitmap || !journal->fresh)
         return SH_ENV_NO_MEMORY;
     if (fstat(journal->fd, &st) < 0)
         return sh_cause_of_errno(errno, "fstat");
@@ -242,6 +244,11 @@ bool sh_journal_has(const struct sh_journal *journal, uint64_t leaf)
            (journal->bitmap[leaf / 8] >> (leaf % 8) & 1);
 }
 
+bool sh_journal_is_fresh(const struct sh_journal *journal, uint64_t leaf)
+{
+    return sh_journal_has(journal, leaf) && (journal->fresh[leaf / 8] >> (leaf % 8) & 1);
+}
+
 uint64_t sh_journal_next_missing(const struct sh_journal *journal, uint64_t from)
 {
     uint64_t leaf = from;
@@ -259,6 +266,7 @@ enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t leaf,
     memcpy(record + 1, hash, SH_HASH_SIZE);
     SH_TRY(sh_write_at(journal->fd, record, RECORD, HEADER + leaf * RECORD));
     mark(journal, leaf);
+    journal->fresh[leaf / 8] |= (uint8_t)(1u << (leaf % 8));
     return SH_OK;
 }
 
@@ -308,6 +316,8 @@ enum sh_cause sh_journal_forget(struct sh_journal *journal)
     journal->have = journal->verified = journal->synced = 0;
     if (journal->bitmap)
         memset(journal->bitmap, 0, (size_t)(journal->leaves / 8 + 1));
+    if (journal->fresh)
+        memset(journal->fresh, 0, (size_t)(journal->leaves / 8 + 1));
     if (ftruncate(journal->fd, 0) < 0 || ftruncate(journal->fd, length) < 0)
         return sh_cause_of_errno(errno, "ftruncate");
     return write_header(journal);
@@ -318,5 +328,6 @@ void sh_journal_close(struct sh_journal *journal)
     sh_closep(&journal->fd);
     journal->fd = -1;
     free(journal->bitmap);
-    journal->bitmap = NULL;
+    free(journal->fresh);
+    journal->bitmap = journal->fresh = NULL;
 }

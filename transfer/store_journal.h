@@ -23,6 +23,7 @@ struct sh_journal {
     uint64_t verified; /* octets */
     uint64_t synced;   /* leading leaves that a power cut leaves alone */
     uint8_t *bitmap;
+    uint8_t *fresh; /* recorded since load: what was verified needs no second look */
 };
 
 /* Opens or makes the file and locks it. *ret_new: nothing was in it. Fails with store.busy,
@@ -37,6 +38,8 @@ uint64_t sh_journal_length(const struct sh_journal *journal);
  * size, nothing counts. Fails with store.io-error, env.no-memory, env.crypto. */
 SH_MUST_USE enum sh_cause sh_journal_load(struct sh_journal *journal, int part_fd, bool part_kept);
 
+/* There, and recorded since load? */
+bool sh_journal_is_fresh(const struct sh_journal *journal, uint64_t leaf);
 bool sh_journal_has(const struct sh_journal *journal, uint64_t leaf);
 uint64_t sh_journal_next_missing(const struct sh_journal *journal, uint64_t from);
 /* Its data is written. */

@@ -383,6 +383,27 @@ static void test_root_mismatch(void **state SH_UNUSED)
     free(bytes);
 }
 
+/* A first piece that comes late, by a slower link, does not leave the whole to be read again in the end. */
+static void test_catches_up(void **state SH_UNUSED)
+{
+    const size_t size = 20 * SH_LEAF_SIZE;
+    uint8_t *bytes = content(1, size);
+    struct sh_store *store = open_store();
+    struct sh_store_item *item = open_item(store, size);
+    enum sh_store_state found = SH_STORE_MORE;
+    bool is_new = false;
+    for (uint64_t leaf = 1; leaf < 10; leaf++)
+        assert_ok(put(item, bytes, size, leaf, &is_new));
+    assert_ok(put(item, bytes, size, 0, &is_new)); /* by the slow link */
+    fill(item, bytes, size, UINT32_MAX);
+    assert_ok(sh_store_item_work(item, 0, &found)); /* nothing is left to be read */
+    assert_int_equal(found, SH_STORE_READY);
+    finish(item, bytes, size);
+    sh_store_item_close(item);
+    sh_store_close(store);
+    free(bytes);
+}
+
 /* What a kill leaves behind: a journal whose data got its name already, and begun items of which one is being worked on. */
 static void test_sweep(void **state SH_UNUSED)
 {
@@ -446,7 +467,7 @@ int main(void)
         TEST(test_busy),          TEST(test_folder_comes_and_goes),
         TEST(test_target_exists), TEST(test_replace),
         TEST(test_root_mismatch), TEST(test_bad_arguments),
-        TEST(test_sweep),
+        TEST(test_sweep),         TEST(test_catches_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ sh_ms sh_session_now(const struct sh_session *s)
 
 int64_t sh_session_wall(const struct sh_session *s)
 {
-    return s->config.wall + (int64_t)((sh_session_now(s) - s->started) / 1000);
+    return s->config.wall + (int64_t)((s->ops->now(s->user) - s->started) / 1000);
 }
 
 void sh_session_go(struct sh_session *s, enum stage stage, sh_ms deadline)
@@ -49,6 +49,8 @@ void sh_session_settle(struct sh_session *s)
     sh_session_lanes_free(s);
     sh_stream_close(s->stream);
     s->stream = NULL;
+    if (s->puller)
+        sh_session_note_held(s);
     s->ops->ended(s->end_cause, s->user);
 }
 
@@ -344,6 +346,11 @@ struct sh_level sh_session_level(const struct sh_session *s)
 const struct sh_nearness *sh_session_nearness(const struct sh_session *s)
 {
     return s->judged ? &s->nearness : NULL;
+}
+
+const struct sh_session_held *sh_session_held(const struct sh_session *s)
+{
+    return &s->held;
 }
 
 bool sh_session_heard_us(const struct sh_session *s)

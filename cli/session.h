@@ -78,6 +78,13 @@ struct sh_session_summary {
     uint64_t resumed;
 };
 
+/* What a session that did not come to its end leaves behind, verified, for the next one. */
+struct sh_session_held {
+    uint8_t anchor_id[SH_DEVICE_ID_SIZE];
+    size_t items;
+    uint64_t verified, total; /* octets of these items */
+};
+
 struct sh_session_progress {
     const char *item;
     uint64_t verified, total;
@@ -157,5 +164,8 @@ bool sh_session_heard_us(const struct sh_session *session);
 struct sh_level sh_session_level(const struct sh_session *session);
 /* What nearness was judged by, once both sides' samples are here, also when that ended it; before that NULL. Borrowed. */
 const struct sh_nearness *sh_session_nearness(const struct sh_session *session);
+
+/* Secondary, once it is over: zeros if nothing is left behind. Borrowed. */
+const struct sh_session_held *sh_session_held(const struct sh_session *session);
 
 #endif

@@ -3,7 +3,7 @@
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
- * bundle).
+ * bundle), session_begun.c (the list of what began to arrive).
  */
 #ifndef SIMHOP_CLI_SESSION_INTERNAL_H
 #define SIMHOP_CLI_SESSION_INTERNAL_H
@@ -92,6 +92,7 @@ struct sh_session {
     struct sh_ladder *ladder;
     struct sh_store *store, *incoming;
     enum sh_cause link_cause; /* why the last kind was given up */
+    struct sh_session_held held;
 };
 
 /* session.c */
@@ -166,5 +167,12 @@ void sh_session_secondary_free(struct sh_session *s);
 /* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,
                                                    char **ret_path);
+
+/* session_begun.c: files of more than one leaf stand in the registry's list while pieces of them are kept; a smaller one is
+ * there or is not, and a bundle is issued anew each time. A list that cannot be written is no reason to end a transfer. */
+/* The manifest is here, and no leaf yet. */
+void sh_session_note_begun(struct sh_session *s);
+/* The session is over: what is kept, and what is complete or was never begun leaves the list. */
+void sh_session_note_held(struct sh_session *s);
 
 #endif

@@ -378,6 +378,8 @@ static enum sh_cause dispatch(struct sh_session *s, struct slot *slot, unsigned 
         return sh_server_rx(s->server, slot->id, type, payload);
     if (moving && slot->given) {
         sh_puller_rx(s->puller, slot->id, type, payload, sh_session_now(s));
+        if (type == SH_MSG_MANIFEST && s->stage == STAGE_TRANSFER)
+            sh_session_note_begun(s);
         return SH_OK;
     }
     return sh_fail(SH_PROTO_WRONG_STATE, "%s", sh_msg_info(type)->name);

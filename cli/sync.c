@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/amount.h"
 #include "cli/ask.h"
 #include "cli/linked.h"
 #include "cli/nearby.h"
@@ -195,6 +196,20 @@ static bool may_connect_again(struct sync *sync, enum sh_cause cause)
            sync->connects < SH_SYNC_CONNECTS && sh_edge_explain(&sync->edge, cause) == cause;
 }
 
+/* What is kept of a transfer that did not come to its end, and what can be done with it. */
+static void tell_held(const struct sync *sync)
+{
+    const struct sh_session_held *held = sh_session_held(sync->old);
+    if (held->items == 0)
+        return;
+    sh_output_note(sync->config->out,
+                   "%s of %s of %zu file%s verified and kept. `simhop sync`, or `simhop resume`, "
+                   "goes on from there; `simhop resume --drop` gives it up.",
+                   sh_amount(held->verified, held->total, false).text,
+                   sh_amount(held->total, held->total, true).text, held->items,
+                   held->items == 1 ? " is" : "s are");
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
@@ -217,6 +232,7 @@ static void on_ended(enum sh_cause cause, void *user)
         if (sync->edge.ble->driver->scan(sync->edge.ble, true) != SH_OK)
             quit(sync, SH_ENV_RADIO_FAILED);
     } else {
+        tell_held(sync);
         quit(sync, cause == SH_OK ? sync->end : cause);
     }
     sh_edge_wake(&sync->edge);
@@ -505,6 +521,8 @@ static enum sh_cause start(struct sync *sync)
     sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
     SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
+    if (config->anchor_id)
+        sh_linked_only(&sync->linked, config->anchor_id);
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
     SH_TRY(sh_nearby_new(sync->linked.devices, sync->linked.count, config->anchor, &nearby_ops,
                          sync, sh_now(), &sync->nearby));

@@ -17,7 +17,8 @@ struct sh_sync_config {
     struct sh_output *out;
     const struct sh_identity *identity;
     struct sh_registry *registry;
-    const char *anchor; /* NULL = any */
+    const char *anchor;       /* NULL = any */
+    const uint8_t *anchor_id; /* of the linked one that is meant; NULL: whoever has the name */
     const char *dir;
     const char *eid; /* "" = unknown */
     int device_kind;

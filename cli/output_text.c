@@ -288,7 +288,7 @@ static void peer_calibration(struct sh_output *out, const char *peer,
         say(out, "%s has kept its own level too: %.1f dBm", safe(peer).text, level->dbm);
 }
 
-static void note(struct sh_output *out, const char *text)
+static void note(struct sh_output *out, const char *text, enum sh_cause cause SH_UNUSED)
 {
     char line[1024];
     (void)sh_safe_copy(line, sizeof(line), text, UINT32_MAX);

@@ -13,7 +13,7 @@ static const char *const stage_names[] = {"handshake", "judge",  "enrol", "calib
 
 sh_ms sh_session_now(const struct sh_session *s)
 {
-    return s->ops->now(s->user);
+    return s->ops->now(s->user) - s->asleep;
 }
 
 int64_t sh_session_wall(const struct sh_session *s)
@@ -320,7 +320,18 @@ sh_ms sh_session_tick(struct sh_session *s)
     if (s->stage == STAGE_TRANSFER && s->config.role == SH_SECONDARY)
         next = SH_MIN(next, sh_session_secondary_tick(s));
     sh_session_settle(s);
-    return s->work ? now : SH_MIN(next, now + 50);
+    return (s->work ? now : SH_MIN(next, now + 50)) + s->asleep;
+}
+
+void sh_session_slept(struct sh_session *s, sh_ms slept)
+{
+    if (!sh_session_is_moving(s))
+        return;
+    sh_log("session: slept for %llu ms", (unsigned long long)slept);
+    s->asleep += slept;
+    if (s->config.role == SH_SECONDARY)
+        sh_session_ping_all(s);
+    sh_session_settle(s);
 }
 
 bool sh_session_is_over(const struct sh_session *s)

@@ -153,6 +153,10 @@ void sh_session_stop(struct sh_session *session, enum sh_cause cause);
  * idle". */
 sh_ms sh_session_tick(struct sh_session *session);
 
+/* This machine was asleep for so long (0: not known): in a transfer that does not count, and a secondary asks every link at
+ * once whether it is still there. Before a transfer the deadlines go on: a code that was shown an hour ago is no more. */
+void sh_session_slept(struct sh_session *session, sh_ms slept);
+
 bool sh_session_is_over(const struct sh_session *session);
 /* In a transfer, over whatever links. */
 bool sh_session_is_moving(const struct sh_session *session);

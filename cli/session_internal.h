@@ -56,6 +56,7 @@ struct sh_session {
     void *user;
     sh_ms started, deadline, heard, said;
     sh_ms wanted; /* anchor: something other than a word of life came */
+    sh_ms asleep; /* of what has passed since the transfer began: does not count */
     enum stage stage;
     enum sh_cause end_cause, fatal;
     bool ended_said;
@@ -117,6 +118,8 @@ struct slot *sh_session_slot(struct sh_session *s, sh_link_id id);
 void sh_session_drop_slot(struct slot *slot, enum sh_cause cause);
 SH_MUST_USE enum sh_cause sh_session_derive_link_psk(struct sh_session *s, struct sh_lane *lane);
 void sh_session_give(struct sh_session *s, struct slot *slot);
+/* Asks the peer on every lane that is up. */
+void sh_session_ping_all(struct sh_session *s);
 unsigned sh_session_usable_lanes(const struct sh_session *s);
 bool sh_session_first_is_up(const struct sh_session *s);
 /* Is this kind among --links? Its place there. */

@@ -263,6 +263,16 @@ static enum sh_cause send_ping(struct slot *slot, uint32_t sequence, size_t padd
     return sh_lane_send(slot->lane, SH_MSG_PING, &ping.base);
 }
 
+void sh_session_ping_all(struct sh_session *s)
+{
+    s->said = sh_session_now(s);
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        struct slot *slot = &s->slots[i];
+        if (usable(slot) && slot->ready && send_ping(slot, 0, 0) != SH_OK)
+            sh_session_drop_slot(slot, SH_CONNECT_LOST);
+    }
+}
+
 /* ---- Messages ---- */
 
 static enum sh_cause on_abort(struct sh_session *s, struct slot *slot SH_UNUSED,

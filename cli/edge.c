@@ -203,9 +203,28 @@ static void arm(struct sh_edge *edge, sh_ms wait)
     evtimer_add(edge->timer, &tv);
 }
 
+static void on_going(void *user)
+{
+    const struct sh_edge *edge = user;
+    edge->ops->sleeps(edge->user);
+}
+
+static void on_woke(sh_ms slept, void *user)
+{
+    struct sh_edge *edge = user;
+    edge->ops->slept(slept, edge->user);
+    sh_edge_wake(edge);
+}
+
+static const struct sh_sleep_ops sleep_ops = {.going = on_going, .woke = on_woke};
+
 static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_edge *edge = user;
+    if (edge->sleep) { /* before anything is judged by the time */
+        sh_sleep_look(edge->sleep);
+        sh_sleep_moving(edge->sleep, edge->ops->moving(edge->user));
+    }
     sh_ms now = sh_now(), next = edge->ops->tick(now, edge->user);
     if (edge->out)
         sh_output_push(edge->out);
@@ -243,6 +262,8 @@ enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
     if (!edge->base)
         return SH_ENV_NO_MEMORY;
     SH_TRY(open_events(edge, common));
+    if (ops->moving)
+        SH_TRY(sh_sleep_new(edge->base, &sleep_ops, edge, &edge->sleep));
     SH_TRY(open_radio(edge, common, ble_ops));
     if (common->wifi && strcmp(common->wifi, "none") == 0)
         return SH_OK;
@@ -296,6 +317,7 @@ void sh_edge_close(struct sh_edge *edge)
     if (edge->ble)
         edge->ble->driver->free(edge->ble);
     sh_air_files_close(edge->air);
+    sh_sleep_free(edge->sleep);
     for (size_t i = 0; i < SH_COUNT(edge->signals); i++) {
         if (edge->signals[i])
             event_free(edge->signals[i]);

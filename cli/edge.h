@@ -14,6 +14,7 @@
 #include "pairing/ble.h"
 #include "pairing/handshake.h"
 #include "pairing/registry.h"
+#include "system/sleep.h"
 #include "transfer/link.h"
 
 struct sh_edge_ops {
@@ -25,6 +26,11 @@ struct sh_edge_ops {
     void (*note)(const char *text, void *user);
     /* May Wi-Fi Direct take the station's own link, as its last resort? NULL: no. */
     bool (*may_take_wifi)(void *user);
+    /* Do bytes move? NULL: sleep does not matter, and the next two are not called. */
+    bool (*moving)(void *user);
+    /* The machine is about to sleep while bytes move; it has slept so long (0: not known). */
+    void (*sleeps)(void *user);
+    void (*slept)(sh_ms slept, void *user);
 };
 
 struct sh_edge {
@@ -36,6 +42,7 @@ struct sh_edge {
     struct sh_air_files *air; /* NULL with a real radio */
     struct sh_ble *ble;
     struct sh_link *lan, *wifi; /* NULL: not allowed */
+    struct sh_sleep *sleep;     /* NULL: does not matter */
     double ref1m_dbm;           /* what this radio is heard with at one metre, NAN = unknown */
     int links[SH_LINKS_MAX];
     size_t link_count;

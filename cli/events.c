@@ -80,3 +80,19 @@ void sh_events_done(struct sh_events *events, const struct sh_session_summary *s
     }
     sh_output_done(events->out, &done);
 }
+
+void sh_events_sleeps(struct sh_output *out)
+{
+    sh_output_note(out, "This machine goes to sleep; the transfer goes on when it wakes.");
+}
+
+void sh_events_slept(struct sh_output *out, sh_ms slept)
+{
+    const char *message = sh_cause_info(SH_SESSION_SUSPENDED)->message;
+    unsigned long long seconds = (slept + 500) / 1000;
+    if (seconds > 0)
+        sh_output_note_of(out, SH_SESSION_SUSPENDED, "%s For %llu s; the transfer goes on.",
+                          message, seconds);
+    else
+        sh_output_note_of(out, SH_SESSION_SUSPENDED, "%s The transfer goes on.", message);
+}

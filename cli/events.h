@@ -27,4 +27,8 @@ void sh_events_progress(struct sh_events *events, const struct sh_session_progre
                         sh_ms now);
 void sh_events_done(struct sh_events *events, const struct sh_session_summary *summary, sh_ms now);
 
+/* The machine is about to sleep while bytes move; it has slept so long (0: not known), and they go on. */
+void sh_events_sleeps(struct sh_output *out);
+void sh_events_slept(struct sh_output *out, sh_ms slept);
+
 #endif

@@ -26,6 +26,16 @@ void sh_linked_clear(struct sh_linked *linked)
     *linked = (struct sh_linked){0};
 }
 
+void sh_linked_only(struct sh_linked *linked, const uint8_t id[SH_DEVICE_ID_SIZE])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < linked->count; i++) {
+        if (memcmp(linked->devices[i].id, id, SH_DEVICE_ID_SIZE) == 0)
+            linked->devices[kept++] = linked->devices[i];
+    }
+    linked->count = kept;
+}
+
 const struct sh_device *sh_linked_resolve(const struct sh_device *devices, size_t count,
                                           const uint8_t id[SH_ROTATING_ID_SIZE])
 {

@@ -19,6 +19,9 @@ SH_MUST_USE enum sh_cause sh_linked_load(struct sh_registry *registry, int64_t n
                                          struct sh_linked *ret_linked);
 void sh_linked_clear(struct sh_linked *linked);
 
+/* Keeps only the one of this id, if it is there. */
+void sh_linked_only(struct sh_linked *linked, const uint8_t id[SH_DEVICE_ID_SIZE]);
+
 /* NULL: of none of them. */
 const struct sh_device *sh_linked_resolve(const struct sh_device *devices, size_t count,
                                           const uint8_t id[SH_ROTATING_ID_SIZE]);

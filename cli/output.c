@@ -148,7 +148,17 @@ void sh_output_note(struct sh_output *out, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    out->form->note(out, text);
+    out->form->note(out, text, SH_OK);
+}
+
+void sh_output_note_of(struct sh_output *out, enum sh_cause cause, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    out->form->note(out, text, cause);
 }
 
 void sh_output_text(struct sh_output *out, const char *text)

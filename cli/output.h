@@ -78,6 +78,9 @@ void sh_output_peer_calibration(struct sh_output *out, const char *peer,
                                 const struct sh_calibrated *level, enum sh_cause cause);
 /* A hint or note for a person; not in JSON but as {"event":"note","text":...}. */
 SH_PRINTF(2, 3) void sh_output_note(struct sh_output *out, const char *format, ...);
+/* The same, of something that has a name among the causes, but ends nothing: "cause" beside the text in JSON. */
+SH_PRINTF(3, 4)
+void sh_output_note_of(struct sh_output *out, enum sh_cause cause, const char *format, ...);
 /* Says the cause with sh_detail(). Nothing for SH_OK. */
 void sh_output_cause(struct sh_output *out, enum sh_cause cause);
 bool sh_output_cause_was_said(const struct sh_output *out);

@@ -46,7 +46,7 @@ struct sh_output_form {
                         bool final);
     void (*peer_calibration)(struct sh_output *out, const char *peer,
                              const struct sh_calibrated *level, enum sh_cause cause);
-    void (*note)(struct sh_output *out, const char *text);
+    void (*note)(struct sh_output *out, const char *text, enum sh_cause cause); /* SH_OK: none */
     void (*cause)(struct sh_output *out, const struct sh_cause_info *info, const char *detail);
     void (*done)(struct sh_output *out, const struct sh_out_done *done);
 };

@@ -207,10 +207,12 @@ static void peer_calibration(struct sh_output *out, const char *peer,
     sh_json_emit(out, event);
 }
 
-static void note(struct sh_output *out, const char *text)
+static void note(struct sh_output *out, const char *text, enum sh_cause cause)
 {
     cJSON *event = sh_json_event(out, "note");
     sh_json_text(event, "text", text);
+    if (cause != SH_OK)
+        sh_json_text(event, "cause", sh_cause_info(cause)->name);
     sh_json_emit(out, event);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/amount.h"
 #include "cli/output_form.h"
 #include "cli/safe.h"
 
@@ -191,39 +192,13 @@ static void proximity(struct sh_output *out, const struct sh_out_proximity *p)
 
 /* ---- Progress ---- */
 
-struct unit {
-    const char *name;
-    double size;
-};
-
-static struct unit unit_of(uint64_t octets)
-{
-    static const struct unit units[] = {
-        {"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776.0},
-    };
-    size_t i = 0;
-    while (i + 1 < SH_COUNT(units) && (double)octets >= units[i + 1].size)
-        i++;
-    return units[i];
-}
-
-struct amount {
+struct duration {
     char text[48];
 };
 
-/* In the unit of `like`, with its name if it is to be said. */
-static struct amount amount(uint64_t octets, uint64_t like, bool named)
+static struct duration duration(double seconds)
 {
-    struct amount a;
-    struct unit unit = unit_of(like);
-    snprintf(a.text, sizeof(a.text), "%.*f%s%s", unit.size > 1 ? 1 : 0, (double)octets / unit.size,
-             named ? " " : "", named ? unit.name : "");
-    return a;
-}
-
-static struct amount duration(double seconds)
-{
-    struct amount a;
+    struct duration a;
     uint64_t s = seconds < 0 ? 0 : (uint64_t)fmin(seconds + 0.5, 8640000.0);
     if (s >= 3600)
         snprintf(a.text, sizeof(a.text), "%" PRIu64 ":%02u:%02u", s / 3600, (unsigned)(s / 60 % 60),
@@ -260,16 +235,17 @@ static void progress_line(char *line, size_t size, const struct sh_out_progress 
     unsigned used = sh_safe_copy(name, sizeof(name), p->item, NAME_MAX_COLUMNS);
     if (isfinite(p->rate) && p->rate >= 1) {
         uint64_t octets = (uint64_t)fmin(p->rate, 1e18);
-        snprintf(rate, sizeof(rate), "  %.*f %s/s", unit_of(octets).size > 1 && octets < 10485760,
-                 p->rate / unit_of(octets).size, unit_of(octets).name);
+        snprintf(rate, sizeof(rate), "  %.*f %s/s",
+                 sh_unit_of(octets).size > 1 && octets < 10485760,
+                 p->rate / sh_unit_of(octets).size, sh_unit_of(octets).name);
     }
     if (p->link)
         (void)sh_safe_copy(link, sizeof(link), p->link, NAME_MAX_COLUMNS);
     if (isfinite(p->eta) && p->verified < p->total)
         snprintf(eta, sizeof(eta), "  %s", duration(p->eta).text);
     snprintf(end, sizeof(end), "%3u %%  %s of %s%s%s%s%s", percent(p),
-             amount(p->verified, p->total, false).text, amount(p->total, p->total, true).text, rate,
-             link[0] ? "  " : "", link, eta);
+             sh_amount(p->verified, p->total, false).text, sh_amount(p->total, p->total, true).text,
+             rate, link[0] ? "  " : "", link, eta);
     size_t taken = used + strlen(end) + 5; /* and "  [", "] " */
     unsigned room = columns > taken ? (unsigned)(columns - taken) : 0;
     bar(cells, percent(p), room < 4 ? 4 : SH_MIN(room, (unsigned)BAR_CELLS));
@@ -312,7 +288,7 @@ static void peer_calibration(struct sh_output *out, const char *peer,
         say(out, "%s has kept its own level too: %.1f dBm", safe(peer).text, level->dbm);
 }
 
-static void note(struct sh_output *out, const char *text)
+static void note(struct sh_output *out, const char *text, enum sh_cause cause SH_UNUSED)
 {
     char line[1024];
     (void)sh_safe_copy(line, sizeof(line), text, UINT32_MAX);
@@ -332,10 +308,10 @@ static void done(struct sh_output *out, const struct sh_out_done *done)
     for (size_t i = 0; i < done->item_count; i++)
         total += done->items[i].size;
     say(out, "Done: %zu item%s, %s in %.1f s", done->item_count, done->item_count == 1 ? "" : "s",
-        amount(total, total, true).text, done->seconds);
+        sh_amount(total, total, true).text, done->seconds);
     for (size_t i = 0; i < done->item_count; i++) {
         const struct sh_out_item *item = &done->items[i];
-        struct amount size = amount(item->size, item->size, true);
+        struct sh_amount size = sh_amount(item->size, item->size, true);
         if (item->path) {
             char path[4096]; /* safe() would cut it */
             (void)sh_safe_copy(path, sizeof(path), item->path, UINT32_MAX);
@@ -347,10 +323,10 @@ static void done(struct sh_output *out, const struct sh_out_done *done)
     for (size_t i = 0; i < done->link_count; i++) {
         if (done->links[i].bytes)
             say(out, "  over %s: %s", done->links[i].name,
-                amount(done->links[i].bytes, done->links[i].bytes, true).text);
+                sh_amount(done->links[i].bytes, done->links[i].bytes, true).text);
     }
     if (done->resumed)
-        say(out, "  there before: %s", amount(done->resumed, done->resumed, true).text);
+        say(out, "  there before: %s", sh_amount(done->resumed, done->resumed, true).text);
 }
 
 const struct sh_output_form sh_output_form_text = {

@@ -13,12 +13,12 @@ static const char *const stage_names[] = {"handshake", "judge",  "enrol", "calib
 
 sh_ms sh_session_now(const struct sh_session *s)
 {
-    return s->ops->now(s->user);
+    return s->ops->now(s->user) - s->asleep;
 }
 
 int64_t sh_session_wall(const struct sh_session *s)
 {
-    return s->config.wall + (int64_t)((sh_session_now(s) - s->started) / 1000);
+    return s->config.wall + (int64_t)((s->ops->now(s->user) - s->started) / 1000);
 }
 
 void sh_session_go(struct sh_session *s, enum stage stage, sh_ms deadline)
@@ -49,6 +49,8 @@ void sh_session_settle(struct sh_session *s)
     sh_session_lanes_free(s);
     sh_stream_close(s->stream);
     s->stream = NULL;
+    if (s->puller)
+        sh_session_note_held(s);
     s->ops->ended(s->end_cause, s->user);
 }
 
@@ -318,7 +320,18 @@ sh_ms sh_session_tick(struct sh_session *s)
     if (s->stage == STAGE_TRANSFER && s->config.role == SH_SECONDARY)
         next = SH_MIN(next, sh_session_secondary_tick(s));
     sh_session_settle(s);
-    return s->work ? now : SH_MIN(next, now + 50);
+    return (s->work ? now : SH_MIN(next, now + 50)) + s->asleep;
+}
+
+void sh_session_slept(struct sh_session *s, sh_ms slept)
+{
+    if (!sh_session_is_moving(s))
+        return;
+    sh_log("session: slept for %llu ms", (unsigned long long)slept);
+    s->asleep += slept;
+    if (s->config.role == SH_SECONDARY)
+        sh_session_ping_all(s);
+    sh_session_settle(s);
 }
 
 bool sh_session_is_over(const struct sh_session *s)
@@ -344,6 +357,11 @@ struct sh_level sh_session_level(const struct sh_session *s)
 const struct sh_nearness *sh_session_nearness(const struct sh_session *s)
 {
     return s->judged ? &s->nearness : NULL;
+}
+
+const struct sh_session_held *sh_session_held(const struct sh_session *s)
+{
+    return &s->held;
 }
 
 bool sh_session_heard_us(const struct sh_session *s)

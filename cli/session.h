@@ -78,6 +78,13 @@ struct sh_session_summary {
     uint64_t resumed;
 };
 
+/* What a session that did not come to its end leaves behind, verified, for the next one. */
+struct sh_session_held {
+    uint8_t anchor_id[SH_DEVICE_ID_SIZE];
+    size_t items;
+    uint64_t verified, total; /* octets of these items */
+};
+
 struct sh_session_progress {
     const char *item;
     uint64_t verified, total;
@@ -146,6 +153,10 @@ void sh_session_stop(struct sh_session *session, enum sh_cause cause);
  * idle". */
 sh_ms sh_session_tick(struct sh_session *session);
 
+/* This machine was asleep for so long (0: not known): in a transfer that does not count, and a secondary asks every link at
+ * once whether it is still there. Before a transfer the deadlines go on: a code that was shown an hour ago is no more. */
+void sh_session_slept(struct sh_session *session, sh_ms slept);
+
 bool sh_session_is_over(const struct sh_session *session);
 /* In a transfer, over whatever links. */
 bool sh_session_is_moving(const struct sh_session *session);
@@ -157,5 +168,8 @@ bool sh_session_heard_us(const struct sh_session *session);
 struct sh_level sh_session_level(const struct sh_session *session);
 /* What nearness was judged by, once both sides' samples are here, also when that ended it; before that NULL. Borrowed. */
 const struct sh_nearness *sh_session_nearness(const struct sh_session *session);
+
+/* Secondary, once it is over: zeros if nothing is left behind. Borrowed. */
+const struct sh_session_held *sh_session_held(const struct sh_session *session);
 
 #endif

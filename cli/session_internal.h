@@ -3,7 +3,7 @@
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
- * bundle).
+ * bundle), session_begun.c (the list of what began to arrive).
  */
 #ifndef SIMHOP_CLI_SESSION_INTERNAL_H
 #define SIMHOP_CLI_SESSION_INTERNAL_H
@@ -56,6 +56,7 @@ struct sh_session {
     void *user;
     sh_ms started, deadline, heard, said;
     sh_ms wanted; /* anchor: something other than a word of life came */
+    sh_ms asleep; /* of what has passed since the transfer began: does not count */
     enum stage stage;
     enum sh_cause end_cause, fatal;
     bool ended_said;
@@ -92,6 +93,7 @@ struct sh_session {
     struct sh_ladder *ladder;
     struct sh_store *store, *incoming;
     enum sh_cause link_cause; /* why the last kind was given up */
+    struct sh_session_held held;
 };
 
 /* session.c */
@@ -116,6 +118,8 @@ struct slot *sh_session_slot(struct sh_session *s, sh_link_id id);
 void sh_session_drop_slot(struct slot *slot, enum sh_cause cause);
 SH_MUST_USE enum sh_cause sh_session_derive_link_psk(struct sh_session *s, struct sh_lane *lane);
 void sh_session_give(struct sh_session *s, struct slot *slot);
+/* Asks the peer on every lane that is up. */
+void sh_session_ping_all(struct sh_session *s);
 unsigned sh_session_usable_lanes(const struct sh_session *s);
 bool sh_session_first_is_up(const struct sh_session *s);
 /* Is this kind among --links? Its place there. */
@@ -166,5 +170,12 @@ void sh_session_secondary_free(struct sh_session *s);
 /* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,
                                                    char **ret_path);
+
+/* session_begun.c: files of more than one leaf stand in the registry's list while pieces of them are kept; a smaller one is
+ * there or is not, and a bundle is issued anew each time. A list that cannot be written is no reason to end a transfer. */
+/* The manifest is here, and no leaf yet. */
+void sh_session_note_begun(struct sh_session *s);
+/* The session is over: what is kept, and what is complete or was never begun leaves the list. */
+void sh_session_note_held(struct sh_session *s);
 
 #endif

@@ -263,6 +263,16 @@ static enum sh_cause send_ping(struct slot *slot, uint32_t sequence, size_t padd
     return sh_lane_send(slot->lane, SH_MSG_PING, &ping.base);
 }
 
+void sh_session_ping_all(struct sh_session *s)
+{
+    s->said = sh_session_now(s);
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        struct slot *slot = &s->slots[i];
+        if (usable(slot) && slot->ready && send_ping(slot, 0, 0) != SH_OK)
+            sh_session_drop_slot(slot, SH_CONNECT_LOST);
+    }
+}
+
 /* ---- Messages ---- */
 
 static enum sh_cause on_abort(struct sh_session *s, struct slot *slot SH_UNUSED,
@@ -378,6 +388,8 @@ static enum sh_cause dispatch(struct sh_session *s, struct slot *slot, unsigned 
         return sh_server_rx(s->server, slot->id, type, payload);
     if (moving && slot->given) {
         sh_puller_rx(s->puller, slot->id, type, payload, sh_session_now(s));
+        if (type == SH_MSG_MANIFEST && s->stage == STAGE_TRANSFER)
+            sh_session_note_begun(s);
         return SH_OK;
     }
     return sh_fail(SH_PROTO_WRONG_STATE, "%s", sh_msg_info(type)->name);

@@ -558,7 +558,40 @@ static sh_ms on_tick(sh_ms now, void *user)
     return next;
 }
 
-static const struct sh_edge_ops edge_ops = {.stop = on_stop, .tick = on_tick, .note = on_note};
+static bool is_moving(void *user)
+{
+    const struct share *share = user;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        const struct visitor *visitor = &share->visitors[i];
+        if (visitor->session && sh_session_is_moving(visitor->session))
+            return true;
+    }
+    return false;
+}
+
+static void on_sleeps(void *user)
+{
+    const struct share *share = user;
+    sh_events_sleeps(share->config->out);
+}
+
+static void on_slept(sh_ms slept, void *user)
+{
+    struct share *share = user;
+    if (is_moving(share))
+        sh_events_slept(share->config->out, slept);
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        if (share->visitors[i].session && !share->visitors[i].over)
+            sh_session_slept(share->visitors[i].session, slept);
+    }
+}
+
+static const struct sh_edge_ops edge_ops = {.stop = on_stop,
+                                            .tick = on_tick,
+                                            .note = on_note,
+                                            .moving = is_moving,
+                                            .sleeps = on_sleeps,
+                                            .slept = on_slept};
 
 static enum sh_cause start(struct share *share)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/amount.h"
 #include "cli/ask.h"
 #include "cli/linked.h"
 #include "cli/nearby.h"
@@ -28,8 +29,12 @@ struct sync {
     enum sh_phase phase; /* until the session has its own */
     char *incoming_dir, *bundle_dir;
     bool quitting, told_level;
+    sh_ms woke; /* in a transfer; 0: it has not slept */
+    bool again; /* linked by now, whatever --pair says */
     enum sh_cause end;
 };
+
+static const struct sh_nearby_ops nearby_ops;
 
 static void quit(struct sync *sync, enum sh_cause cause)
 {
@@ -195,6 +200,59 @@ static bool may_connect_again(struct sync *sync, enum sh_cause cause)
            sync->connects < SH_SYNC_CONNECTS && sh_edge_explain(&sync->edge, cause) == cause;
 }
 
+/* What is kept of a transfer that did not come to its end, and what can be done with it. */
+static void tell_held(const struct sync *sync)
+{
+    const struct sh_session_held *held = sh_session_held(sync->old);
+    if (held->items == 0)
+        return;
+    sh_output_note(sync->config->out,
+                   "%s of %s of %zu file%s verified and kept. `simhop sync`, or `simhop resume`, "
+                   "goes on from there; `simhop resume --drop` gives it up.",
+                   sh_amount(held->verified, held->total, false).text,
+                   sh_amount(held->total, held->total, true).text, held->items,
+                   held->items == 1 ? " is" : "s are");
+}
+
+/* All that depends on which anchors are linked; id: only this one, NULL for what --anchor says. */
+static enum sh_cause look_for(struct sync *sync, const uint8_t *id)
+{
+    const struct sh_sync_config *config = sync->config;
+    const char *name = config->anchor;
+    sh_nearby_free(sync->nearby);
+    sync->nearby = NULL;
+    sync->picked = (struct sh_nearby_pick){0};
+    sh_linked_clear(&sync->linked);
+    SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
+    if (id) {
+        sh_linked_only(&sync->linked, id);
+        if (sync->linked.count == 0)
+            return sh_fail(SH_LINKED_UNKNOWN, "not any more");
+        name = sync->linked.devices[0].name;
+    }
+    SH_TRY(sh_nearby_new(sync->linked.devices, sync->linked.count, name, &nearby_ops, sync,
+                         sh_now(), &sync->nearby));
+    if (config->policy == SH_POLICY_OFF)
+        sh_nearby_take_far(sync->nearby);
+    return sync->edge.ble->driver->scan(sync->edge.ble, true);
+}
+
+/* The transfer did not outlive the sleep: the other device waits only so long. It knows us, so no person is needed. */
+static bool begin_again(struct sync *sync, enum sh_cause cause)
+{
+    bool by_sleep = sync->woke != 0 && sh_now() < sync->woke + SH_SYNC_SLEPT_MS;
+    sync->woke = 0;
+    if (!by_sleep || sync->quitting || sh_cause_info(cause)->category != SH_CAT_NO_LINK)
+        return false;
+    sh_output_note(sync->config->out, "The connection did not outlive the sleep. Looking for the "
+                                      "other device again.");
+    sync->again = true;
+    cause = look_for(sync, sh_session_held(sync->old)->anchor_id);
+    if (cause != SH_OK)
+        quit(sync, cause);
+    return true;
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
@@ -216,7 +274,8 @@ static void on_ended(enum sh_cause cause, void *user)
         sh_nearby_again(sync->nearby, sync->picked.address, sh_now());
         if (sync->edge.ble->driver->scan(sync->edge.ble, true) != SH_OK)
             quit(sync, SH_ENV_RADIO_FAILED);
-    } else {
+    } else if (!begin_again(sync, cause)) {
+        tell_held(sync);
         quit(sync, cause == SH_OK ? sync->end : cause);
     }
     sh_edge_wake(&sync->edge);
@@ -319,7 +378,8 @@ static const struct sh_nearby_ops nearby_ops = {
 static void on_heard(const struct sh_ble_heard *heard, void *user)
 {
     struct sync *sync = user;
-    sh_nearby_heard(sync->nearby, heard, sh_now());
+    if (sync->nearby)
+        sh_nearby_heard(sync->nearby, heard, sh_now());
 }
 
 static void fill_config(const struct sync *sync, struct sh_session_config *config)
@@ -343,7 +403,7 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .incoming_dir = sync->incoming_dir,
                                          .bundle_dir = sync->bundle_dir,
                                          .background = true};
-    if (!from->pair)
+    if (!from->pair || sync->again)
         config->reconnect_to = sync->picked.linked;
     memcpy(config->links, sync->edge.links, sizeof(config->links));
     memcpy(config->advertised_id, sync->picked.advert.id, sizeof(config->advertised_id));
@@ -484,8 +544,35 @@ static bool may_take_wifi(void *user)
     return ((const struct sync *)user)->config->take_wifi;
 }
 
-static const struct sh_edge_ops edge_ops = {
-    .stop = on_stop, .tick = on_tick, .note = on_note, .may_take_wifi = may_take_wifi};
+static bool is_moving(void *user)
+{
+    const struct sync *sync = user;
+    return sync->session && sh_session_is_moving(sync->session);
+}
+
+static void on_sleeps(void *user)
+{
+    const struct sync *sync = user;
+    sh_events_sleeps(sync->config->out);
+}
+
+static void on_slept(sh_ms slept, void *user)
+{
+    struct sync *sync = user;
+    if (!is_moving(sync))
+        return;
+    sync->woke = sh_now();
+    sh_events_slept(sync->config->out, slept);
+    sh_session_slept(sync->session, slept);
+}
+
+static const struct sh_edge_ops edge_ops = {.stop = on_stop,
+                                            .tick = on_tick,
+                                            .note = on_note,
+                                            .may_take_wifi = may_take_wifi,
+                                            .moving = is_moving,
+                                            .sleeps = on_sleeps,
+                                            .slept = on_slept};
 
 /* FOLDER/NAME, malloc'ed; NULL when there is no memory. */
 static char *join(const char *folder, const char *name)
@@ -504,13 +591,8 @@ static enum sh_cause start(struct sync *sync)
         return SH_ENV_NO_MEMORY;
     sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
-    SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
-    SH_TRY(sh_nearby_new(sync->linked.devices, sync->linked.count, config->anchor, &nearby_ops,
-                         sync, sh_now(), &sync->nearby));
-    if (config->policy == SH_POLICY_OFF)
-        sh_nearby_take_far(sync->nearby);
-    SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
+    SH_TRY(look_for(sync, config->anchor_id));
     return sh_edge_run(&sync->edge, sync->config->out);
 }
 

@@ -11,13 +11,16 @@
 
 #define SH_SYNC_CONNECT_MS 10000 /* until a stream is up */
 #define SH_SYNC_CONNECTS   3     /* tries in all */
+#define SH_SYNC_SLEPT_MS                                                                           \
+    60000 /* a transfer that ends so soon after a sleep ended by it, and is begun again */
 
 struct sh_sync_config {
     const struct sh_common *common;
     struct sh_output *out;
     const struct sh_identity *identity;
     struct sh_registry *registry;
-    const char *anchor; /* NULL = any */
+    const char *anchor;       /* NULL = any */
+    const uint8_t *anchor_id; /* of the linked one that is meant; NULL: whoever has the name */
     const char *dir;
     const char *eid; /* "" = unknown */
     int device_kind;

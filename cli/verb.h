@@ -21,7 +21,7 @@ struct sh_verb {
     enum sh_cause (*run)(void *values, struct sh_output *out, int argc, char **argv);
 };
 
-extern const struct sh_verb sh_verb_share, sh_verb_sync, sh_verb_bundle, sh_verb_devices,
-    sh_verb_doctor, sh_verb_proximity, sh_verb_calibrate;
+extern const struct sh_verb sh_verb_share, sh_verb_sync, sh_verb_resume, sh_verb_bundle,
+    sh_verb_devices, sh_verb_doctor, sh_verb_proximity, sh_verb_calibrate;
 
 #endif

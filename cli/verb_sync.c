@@ -12,42 +12,18 @@
 #include "cli/arrived.h"
 #include "cli/consent.h"
 #include "cli/sync.h"
-#include "cli/verb.h"
+#include "cli/verb_sync.h"
 #include "profile/activation_code.h"
 #include "system/clock.h"
 
-struct values {
-    struct sh_common common;
-    const char *anchor, *dir, *nm_dir, *hook, *eid, *kind;
-    int64_t code_fd;
-    bool no_install, pair, take_wifi;
-};
-
 static const struct sh_option options[] = {
     {"anchor", 0, SH_OPTION_TEXT, "NAME", "Only from the device of this name.",
-     offsetof(struct values, anchor)},
-    {"code-fd", 0, SH_OPTION_NUMBER, "N", "Read the code from this descriptor (0), a line a try.",
-     offsetof(struct values, code_fd)},
+     offsetof(struct sh_sync_values, anchor)},
     {"dir", 0, SH_OPTION_TEXT, "DIR", "Folder for the files that arrive (the current one).",
-     offsetof(struct values, dir)},
-    {"no-install", 0, SH_OPTION_FLAG, NULL, "Keep the bundle in the state folder, install nothing.",
-     offsetof(struct values, no_install)},
-    {"nm-dir", 0, SH_OPTION_TEXT, "DIR",
-     "Folder for NetworkManager keyfiles (/etc/NetworkManager/system-connections, if it exists).",
-     offsetof(struct values, nm_dir)},
-    {"hook", 0, SH_OPTION_TEXT, "PROGRAM",
-     "Run this program with the path of the bundle and of each file (an absolute path).",
-     offsetof(struct values, hook)},
+     offsetof(struct sh_sync_values, dir)},
     {"pair", 0, SH_OPTION_FLAG, NULL, "Link with a code, even if the devices are linked.",
-     offsetof(struct values, pair)},
-    {"take-wifi", 0, SH_OPTION_FLAG, NULL,
-     "Where no other way works, join by the Wi-Fi interface itself: this device is without its own "
-     "Wi-Fi network until the transfer is done.",
-     offsetof(struct values, take_wifi)},
-    {"eid", 0, SH_OPTION_TEXT, "EID", "This device's EID (32 digits): the bundle is bound to it.",
-     offsetof(struct values, eid)},
-    {"kind", 0, SH_OPTION_TEXT, "KIND", "tablet (the default), laptop, watch, phone, iot.",
-     offsetof(struct values, kind)},
+     offsetof(struct sh_sync_values, pair)},
+    SH_SYNC_ROWS,
     {0},
 };
 
@@ -56,11 +32,8 @@ static enum sh_cause arrived_copy(const struct sh_session_summary *summary, void
     return sh_arrived_copy(user, summary);
 }
 
-static enum sh_cause check_options(const struct values *v, int argc, char **argv,
-                                   struct sh_sync_config *config)
+static enum sh_cause check_options(const struct sh_sync_values *v, struct sh_sync_config *config)
 {
-    if (argc > 0)
-        return sh_fail(SH_USAGE_BAD_OPTION, "%s: sync takes options only", argv[0]);
     if (v->eid && !sh_eid_is_valid(v->eid))
         return sh_fail(SH_USAGE_BAD_OPTION, "--eid: 32 digits with a right check value are wanted");
     if (v->hook && v->hook[0] != '/')
@@ -88,7 +61,7 @@ static enum sh_cause open_dir(const char *dir, char full[PATH_MAX])
 }
 
 /* While installers run there is no loop: signals are met by a descriptor that they watch. */
-static enum sh_cause install(const struct values *v, const struct sh_arrived *arrived,
+static enum sh_cause install(const struct sh_sync_values *v, const struct sh_arrived *arrived,
                              struct sh_output *out, struct sh_events *events)
 {
     struct sh_install_config config = {.nm_dir = v->nm_dir, .hook = v->hook, .cancel_fd = 0};
@@ -109,24 +82,23 @@ static enum sh_cause install(const struct values *v, const struct sh_arrived *ar
     return cause == SH_OK && stopped ? SH_SESSION_INTERRUPTED : cause;
 }
 
-static enum sh_cause run(void *values, struct sh_output *out, int argc, char **argv)
+enum sh_cause sh_sync_verb_run(const struct sh_sync_values *v, struct sh_registry *registry,
+                               struct sh_output *out)
 {
-    const struct values *v = values;
     SH_CLEANUP(sh_identity_freep) struct sh_identity *identity = NULL;
-    SH_CLEANUP(sh_registry_closep) struct sh_registry *registry = NULL;
     SH_CLEANUP(sh_arrived_clear) struct sh_arrived arrived = {0};
     char dir[PATH_MAX];
     struct sh_sync_config config = {.common = &v->common,
                                     .out = out,
                                     .anchor = v->anchor,
+                                    .anchor_id = v->anchor_id,
                                     .dir = dir,
                                     .pair = v->pair,
                                     .take_wifi = v->take_wifi,
                                     .started = sh_now(),
                                     .arrived = arrived_copy,
                                     .user = &arrived};
-    SH_TRY(check_options(v, argc, argv, &config));
-    SH_TRY(sh_registry_open(v->common.state, &registry));
+    SH_TRY(check_options(v, &config));
     SH_TRY(sh_identity_load(v->common.state, &identity));
     SH_TRY(open_dir(v->dir ? v->dir : ".", dir));
     SH_TRY(sh_consent_policy(&v->common, out, config.code_fd, &config.policy));
@@ -140,6 +112,16 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     return SH_OK;
 }
 
+static enum sh_cause run(void *values, struct sh_output *out, int argc, char **argv)
+{
+    const struct sh_sync_values *v = values;
+    SH_CLEANUP(sh_registry_closep) struct sh_registry *registry = NULL;
+    if (argc > 0)
+        return sh_fail(SH_USAGE_BAD_OPTION, "%s: sync takes options only", argv[0]);
+    SH_TRY(sh_registry_open(v->common.state, &registry));
+    return sh_sync_verb_run(v, registry, out);
+}
+
 const struct sh_verb sh_verb_sync = {
     .name = "sync",
     .usage = "[--anchor NAME] [--dir DIR] [options]",
@@ -149,6 +131,6 @@ const struct sh_verb sh_verb_sync = {
         "it shows, receives and verifies, then installs: APNs into NetworkManager, everything\n"
         "to the hook. Run again after an interruption it goes on where it was, without a code.\n",
     .options = options,
-    .values_size = sizeof(struct values),
+    .values_size = sizeof(struct sh_sync_values),
     .run = run,
 };

@@ -13,6 +13,7 @@
 #include "pairing/mgmt_packet.h"
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "system/clock.h"
 
 #define START_GRACE_MS 1000 /* what cannot work at the start is said after so long */
 #define WATCH_S        2
@@ -403,24 +404,13 @@ static void on_reassert(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     advertise_again(radio);
 }
 
-/* How long the machine has slept since it started. */
-static sh_ms asleep(void)
-{
-    struct timespec boot = {0}, awake = {0};
-    clock_gettime(CLOCK_MONOTONIC, &awake);
-    clock_gettime(CLOCK_BOOTTIME, &boot);
-    int64_t ms =
-        (int64_t)(boot.tv_sec - awake.tv_sec) * 1000 + (boot.tv_nsec - awake.tv_nsec) / 1000000;
-    return (sh_ms)SH_MAX(ms, (int64_t)0);
-}
-
 /* Not everything that stops a controller's advertising is told: a connection that bluetoothd did not know of when it was started
  * ends without a word. */
 static void on_watch(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     SH_SLOW("bluez watch");
     struct sh_bluez_radio *radio = user;
-    sh_ms slept = asleep();
+    sh_ms slept = sh_asleep();
     bool woke = slept > radio->asleep_ms + SLEPT_MS;
     radio->asleep_ms = slept;
     bool silent = sh_bluez_scan_is_on(radio->scan) && radio->heard == 0;
@@ -556,7 +546,7 @@ static enum sh_cause radio_open(struct sh_bluez_radio *radio)
     if (!radio->kick || !radio->grace || !radio->reassert || !radio->watch ||
         event_add(radio->watch, &watch) != 0)
         return SH_ENV_NO_MEMORY;
-    radio->asleep_ms = asleep();
+    radio->asleep_ms = sh_asleep();
     sh_rfkill_read(NULL, radio->switches);
     SH_TRY(sh_rfkill_watch_new(base, on_switches, radio, &radio->rfkill));
     SH_TRY(sh_bluez_advert_new(base, on_advert, radio, &radio->advert));

@@ -11,4 +11,7 @@
 /* Milliseconds since the machine started. */
 sh_ms sh_now(void);
 
+/* How long the machine has slept since then: what CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC by. */
+sh_ms sh_asleep(void);
+
 #endif

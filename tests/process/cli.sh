@@ -54,7 +54,7 @@ help_names_every_verb_and_exit_status() {
     simhop --help
     exits 0
     local verb
-    for verb in share sync bundle devices doctor; do
+    for verb in share sync resume bundle devices doctor; do
         grep -qE "^  $verb +[A-Z]" "$work/out" || fail "no $verb in the help"
     done
     says out 'Exit status: 0 done'
@@ -63,7 +63,7 @@ help_names_every_verb_and_exit_status() {
 
 each_verb_has_help() {
     local verb
-    for verb in share sync bundle devices doctor; do
+    for verb in share sync resume bundle devices doctor; do
         simhop "$verb" --no-such --help
         exits 0
         says out "Usage: simhop $verb"
@@ -91,7 +91,7 @@ unknown_verb_is_a_usage_error() {
 
 unknown_options_are_usage_errors() {
     local verb
-    for verb in share sync bundle devices doctor; do
+    for verb in share sync resume bundle devices doctor; do
         simhop "$verb" --frobnicate
         exits 2
         says err '--frobnicate: there is no such option'

@@ -446,12 +446,32 @@ void world_clear_run(struct world *world)
     world->run = NULL;
 }
 
+/* Time passes; for who is awake it was a silence. What is on its way arrives then. */
+static void fall_asleep(struct world *world)
+{
+    const struct run *run = world->run;
+    world->wire.now += run->sleeps_for;
+    for (size_t i = 0; i < SH_COUNT(world->sides); i++) {
+        struct side *side = &world->sides[i];
+        if (side->over)
+            continue;
+        if (run->sleeps[i])
+            sh_session_slept(side->session, run->sleeps_for);
+        side_step(world, side);
+    }
+}
+
 static void run_to_end(struct world *world, const struct run *run, sh_ms until)
 {
     struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];
+    bool slept = run->sleeps_for == 0;
     while (!(anchor->over && secondary->over) && world_step(world, until)) {
         if (run->stop_in_transfer && secondary->in_transfer && !secondary->over)
             sh_session_stop(secondary->session, SH_SESSION_INTERRUPTED);
+        if (!slept && secondary->in_transfer && !secondary->over) {
+            slept = true;
+            fall_asleep(world);
+        }
         if (run->meddle)
             run->meddle(world);
     }

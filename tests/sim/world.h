@@ -62,6 +62,8 @@ struct run {
     bool deaf[2];          /* by enum sh_role: that side hears no signal strength */
     bool dial_unanswered;  /* whoever is dialled never answers */
     bool stop_in_transfer; /* the secondary's person interrupts when the first item is on its way */
+    sh_ms sleeps_for;      /* machines sleep then, once; 0 = not */
+    bool sleeps[2];        /* which, by enum sh_role: it is told of it when it wakes */
 
     void (*meddle)(struct world *world); /* after each step; NULL: nobody does */
 

@@ -19,10 +19,13 @@
 #define SILENCE_MS   20000 /* anchor: without a word from the secondary */
 #define IDLE_MS                                                                                    \
     120000 /* anchor: of words of life alone; and a second for each 64 MiB that may be hashed over there */
-#define KEEPALIVE_MS  5000  /* secondary */
-#define LINKS_MS      20000 /* phase `link` */
-#define PROBE_PADDING 1024
-#define LINK_ID_SIZE  16
+#define KEEPALIVE_MS 5000  /* secondary */
+#define LINKS_MS     20000 /* phase `link` */
+#define PROBE_PADDING                                                                              \
+    4096 /* fills a segment on any usual path: Ethernet has 1500 octets, jumbo frames aside */
+#define PADDED_MS                                                                                  \
+    1500 /* and is answered so long after the small one, or full segments do not pass */
+#define LINK_ID_SIZE 16
 #define GROUP_WORTH                                                                                \
     (UINT64_C(64) << 10) /* anchor: less is through before a Wi-Fi Direct group is up */
 
@@ -46,6 +49,7 @@ struct slot {
     bool first, ready /* probed */, given /* server or puller has it */, gone;
     unsigned pongs;
     sh_ms deadline; /* until ready */
+    sh_ms padded;   /* when the full-size ping was sent */
     enum sh_cause gone_cause;
 };
 

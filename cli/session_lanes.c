@@ -299,8 +299,11 @@ static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
 {
     if (slot->first || slot->ready)
         return SH_OK; /* a keepalive's */
-    if (++slot->pongs < 2)
-        return SH_OK;
+    if (++slot->pongs < 2) {
+        /* Not before: on its own the small one shares no segment with it, and tells that small ones pass. */
+        slot->padded = sh_session_now(s);
+        return send_ping(slot, 2, PROBE_PADDING);
+    }
     sh_ladder_up(s->ladder, slot->attempt, sh_session_now(s));
     sh_session_give(s, slot);
     return SH_OK;
@@ -327,8 +330,7 @@ static enum sh_cause on_link_ready(struct sh_session *s SH_UNUSED, struct slot *
 {
     if (slot->first || slot->ready || slot->pongs > 0)
         return sh_fail(SH_PROTO_WRONG_STATE, "link-ready on a lane that is up");
-    SH_TRY(send_ping(slot, 1, 0));
-    return send_ping(slot, 2, PROBE_PADDING);
+    return send_ping(slot, 1, 0);
 }
 
 #define ANCHOR    (1U << SH_ANCHOR)
@@ -483,7 +485,11 @@ void sh_session_lanes_tick(struct sh_session *s)
     sh_ms now = sh_session_now(s);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *slot = &s->slots[i];
-        if (slot->id != 0 && !slot->ready && now >= slot->deadline)
+        if (slot->id == 0 || slot->ready)
+            continue;
+        if (slot->pongs > 0 && now >= slot->padded + PADDED_MS)
+            sh_session_drop_slot(slot, SH_LINK_MTU);
+        else if (now >= slot->deadline)
             sh_session_drop_slot(slot, SH_LINK_TIMEOUT);
     }
 }

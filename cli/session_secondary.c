@@ -318,11 +318,13 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot 
 static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot)
 {
     sh_ms now = sh_session_now(s);
+    uint64_t seed = 0; /* both nonces are in it: no two sessions have the same */
+    memcpy(&seed, s->result.transcript, sizeof(seed));
     SH_TRY(sh_session_derive_link_psk(s, slot->lane));
     sh_store_sweep(s->config.dir, false);
     sh_store_sweep(s->config.incoming_dir, true);
     SH_TRY(sh_puller_new(&puller_ops, s, now, &s->puller));
-    SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, &ladder_ops, s, &s->ladder));
+    SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, seed, &ladder_ops, s, &s->ladder));
     s->said = now;
     s->ops->phase(SH_PHASE_LINK, s->result.peer_name, s->user);
     sh_session_go(s, STAGE_TRANSFER, SH_NEVER);

@@ -50,6 +50,8 @@ void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause);
 
 /* TCP_NODELAY, time-outs; before connect and after accept. */
 void sh_tcp_socket_options(int fd);
+/* Before connect: no larger segments, neither ours nor, by the option in our SYN, the peer's (RFC 9293 section 3.7.1). */
+void sh_tcp_segment(int fd, unsigned octets);
 /* What a failure of connect means; quick: an answer came in less than a second. */
 enum sh_cause sh_tcp_connect_cause(int error, bool quick);
 

@@ -107,6 +107,8 @@ static int begin_connect(const struct sh_attempt *attempt, const struct sh_tcp_l
     if (fd >= 0) {
         const struct sockaddr *address = ipv4 ? (const void *)&in : (const void *)&in6;
         sh_tcp_socket_options(fd);
+        if (attempt->segment > 0)
+            sh_tcp_segment(fd, attempt->segment);
         if (connect(fd, address, ipv4 ? sizeof(in) : sizeof(in6)) == 0 || errno == EINPROGRESS)
             return fd;
     }

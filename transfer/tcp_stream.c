@@ -65,6 +65,11 @@ void sh_tcp_socket_options(int fd)
     set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT);
 }
 
+void sh_tcp_segment(int fd, unsigned octets)
+{
+    set_option(fd, IPPROTO_TCP, TCP_MAXSEG, (int)octets);
+}
+
 static void arm(struct event *event, unsigned ms)
 {
     const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};

@@ -2,8 +2,8 @@
 /*
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
- * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
- * bundle).
+ * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_path.c (why links fail),
+ * session_bundle.c (the received bundle).
  */
 #ifndef SIMHOP_CLI_SESSION_INTERNAL_H
 #define SIMHOP_CLI_SESSION_INTERNAL_H
@@ -50,7 +50,18 @@ struct slot {
     unsigned pongs;
     sh_ms deadline; /* until ready */
     sh_ms padded;   /* when the full-size ping was sent */
+    sh_ms heard, pinged,
+        answered; /* a message came; a ping of session_path.c left, and its answer came */
     enum sh_cause gone_cause;
+};
+
+/* What is known of the ways of a kind of link since it was up last. */
+struct link_path {
+    struct sh_path_facts facts; /* of the most telling attempt */
+    enum sh_cause cause;        /* what that failed with */
+    sh_ms asked;                /* for the anchor's view; 0: never */
+    bool awaited, pending; /* the answer; and with it the verdict on a kind that was given up */
+    enum sh_cause given_up;
 };
 
 struct sh_session {
@@ -74,6 +85,7 @@ struct sh_session {
     uint8_t link_id[LINK_ID_SIZE];
     bool have_link_psk;
     uint64_t link_bytes[SH_SESSION_KINDS];
+    uint64_t read[SH_SESSION_KINDS]; /* octets of messages */
     struct sh_device peer;
     struct sh_nearness nearness;
     bool judged;
@@ -95,7 +107,9 @@ struct sh_session {
     struct sh_puller *puller;
     struct sh_ladder *ladder;
     struct sh_store *store, *incoming;
-    enum sh_cause link_cause; /* why the last kind was given up */
+    struct link_path paths[SH_SESSION_KINDS];
+    enum sh_cause verdict; /* the last on a link that did not come up again */
+    int verdict_kind;
 };
 
 /* session.c */
@@ -166,6 +180,25 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot,
                                         struct sh_bytes payload);
 sh_ms sh_session_secondary_tick(struct sh_session *s);
 void sh_session_secondary_free(struct sh_session *s);
+
+/* session_path.c. note: of an attempt or a lane that failed for this cause; returns what that means, as far as can be told now. */
+enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct sh_path_facts *seen,
+                                   enum sh_cause cause);
+enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot *slot,
+                                        enum sh_cause cause);
+/* A link of the kind is up: what was seen before is over. */
+void sh_session_path_up(struct sh_session *s, int kind);
+/* It is this that ends the session, if nothing else comes up. */
+void sh_session_path_keep(struct sh_session *s, int kind, enum sh_cause cause);
+/* Tells that a kind failed, at once or when the anchor's view is here. */
+void sh_session_path_given_up(struct sh_session *s, int kind, enum sh_cause cause);
+void sh_session_path_tick(struct sh_session *s);
+/* The cause that the session ends with. */
+enum sh_cause sh_session_path_end(struct sh_session *s, enum sh_cause cause);
+enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
+                                       struct sh_bytes payload);
+enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,
+                                      struct sh_bytes payload);
 
 /* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,

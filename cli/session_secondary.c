@@ -259,7 +259,7 @@ static void puller_done(enum sh_cause cause, void *user)
     struct sh_session *s = user;
     if (cause == SH_OK)
         cause = say_done(s);
-    sh_session_end(s, cause);
+    sh_session_end(s, sh_session_path_end(s, cause));
 }
 
 static const struct sh_puller_ops puller_ops = {
@@ -288,6 +288,7 @@ static void ladder_cancel(unsigned attempt, void *user)
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         if (s->slots[i].id != 0 && s->slots[i].attempt == attempt) {
             s->slots[i].attempt = 0; /* the ladder knows already */
+            (void)sh_session_path_note_slot(s, &s->slots[i], SH_LINK_TIMEOUT);
             sh_session_drop_slot(&s->slots[i], SH_OK);
             return;
         }
@@ -297,10 +298,7 @@ static void ladder_cancel(unsigned attempt, void *user)
 
 static void ladder_failed(int kind, enum sh_cause cause, void *user)
 {
-    struct sh_session *s = user;
-    s->link_cause = cause;
-    s->ops->link(kind, "failed", cause, s->user);
-    sh_session_tell_link(s, kind, false, cause);
+    sh_session_path_given_up(user, kind, cause);
 }
 
 static const struct sh_ladder_ops ladder_ops = {
@@ -370,6 +368,7 @@ sh_ms sh_session_secondary_tick(struct sh_session *s)
     sh_ms next = sh_ladder_tick(s->ladder, now);
     next = SH_MIN(next, sh_puller_tick(s->puller, now));
     keepalive(s, now);
+    sh_session_path_tick(s);
     return next;
 }
 

@@ -38,6 +38,8 @@ static const struct sh_msg_info kinds[] = {
     KIND(SH_MSG_SAMPLES, "samples", 3072, false, samples),
     KIND(SH_MSG_CALIBRATE, "calibrate", 32, false, calibration),
     KIND(SH_MSG_CALIBRATED, "calibrated", 32, false, calibration),
+    KIND(SH_MSG_LINK_QUERY, "link-query", 16, false, link_query),
+    KIND(SH_MSG_LINK_VIEW, "link-view", 32, false, link_view),
     KIND(SH_MSG_MANIFEST_REQUEST, "manifest-request", 16, false, manifest_request),
     KIND(SH_MSG_MANIFEST, "manifest", 65536, false, manifest),
     KIND(SH_MSG_PULL, "pull", 32, false, pull),

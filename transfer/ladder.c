@@ -6,6 +6,7 @@
 
 #include "crypto/secret.h"
 #include "proto/log.h"
+#include "transfer/path.h"
 
 #define KINDS_MAX 4
 
@@ -159,19 +160,6 @@ static void rung_try(struct sh_ladder *ladder, struct rung *rung)
         slot->attempt.id = ++ladder->last_id;
         slot->attempt.segment = segments[rung->segment];
     }
-}
-
-/* How much a cause tells: what came after a connection more than no connection, a refusal more
- * than silence. */
-static unsigned telling(enum sh_cause cause)
-{
-    if (cause == SH_OK)
-        return 0;
-    if (cause == SH_LINK_UNREACHABLE)
-        return 1;
-    if (cause == SH_LINK_TIMEOUT)
-        return 2;
-    return cause == SH_LINK_REFUSED ? 3 : 4;
 }
 
 /* A quarter less to a quarter more: devices that lost the same network do not come back all at once. */
@@ -378,7 +366,7 @@ void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now)
 
 static void note_cause(struct rung *rung, enum sh_cause cause)
 {
-    if (telling(cause) >= telling(rung->cause))
+    if (sh_path_telling(cause) >= sh_path_telling(rung->cause))
         rung->cause = cause;
     rung->lower |= cause == SH_LINK_MTU || cause == SH_LINK_STALLED;
     rung->at_once |= cause == SH_LINK_MTU;

@@ -64,13 +64,14 @@ static void lan_unlisten(struct sh_link *link)
     close_listener((struct lan *)link);
 }
 
-static void on_done(unsigned attempt, struct sh_stream *stream, enum sh_cause cause, void *user)
+static void on_done(unsigned attempt, struct sh_stream *stream, enum sh_cause cause,
+                    const struct sh_path_facts *facts, void *user)
 {
     struct lan *lan = user;
     if (stream)
         lan->link.ops->dialled(&lan->link, attempt, stream, lan->link.user);
     else
-        lan->link.ops->dial_failed(&lan->link, attempt, cause, lan->link.user);
+        lan->link.ops->dial_failed(&lan->link, attempt, cause, facts, lan->link.user);
 }
 
 static enum sh_cause lan_dial(struct sh_link *link, const struct sh_attempt *attempt)

@@ -104,6 +104,9 @@ void sh_puller_rx(struct sh_puller *puller, sh_link_id link, unsigned type, stru
  * the calls above. */
 sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now);
 
+/* Leaves were asked of this link and are not here. */
+bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link);
+
 size_t sh_puller_item_count(const struct sh_puller *puller);
 const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index);
 /* Octets newly verified over links of a kind; octets that were there before this session. */

@@ -90,6 +90,11 @@ static bool link_has_flights(const struct sh_puller *puller, sh_link_id link)
     return flights > 0;
 }
 
+bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link)
+{
+    return link_has_flights(puller, link);
+}
+
 /* Streams keep their order, so a request that gives nothing while later ones of its link do was
  * lost at the other side: it is asked again, the link is not to blame. */
 static void take_back_overtaken(struct sh_puller *puller, const struct sh_pull_link *link,

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "transfer/link.h"
+#include "transfer/path.h"
 
 #define SH_LAN_ADDRESSES 12
 #define SH_TCP_SHAPE_MS  100
@@ -81,15 +82,16 @@ void sh_tcp_listener_free(struct sh_tcp_listener *listener);
 uint32_t sh_tcp_listener_port(const struct sh_tcp_listener *listener);
 bool sh_tcp_listener_ipv4_only(const struct sh_tcp_listener *listener);
 
-/* Attempts under way. done is called from the loop: with a stream, or NULL and why. */
+/* Attempts under way. done is called from the loop: with a stream, or NULL, why and what was seen of the way. */
 struct sh_tcp_dials {
     struct sh_tcp_owner *owner;
-    void (*done)(unsigned attempt, struct sh_stream *stream, enum sh_cause cause, void *user);
+    void (*done)(unsigned attempt, struct sh_stream *stream, enum sh_cause cause,
+                 const struct sh_path_facts *facts, void *user);
     void *user;
     struct sh_tcp_dial *first;
 };
 
-/* Gives up after SH_DIAL_MS. Fails with env.no-memory; all else is told by done. */
+/* Gives up a little before SH_DIAL_MS, when nobody else does yet, to say what it saw. Fails with env.no-memory; all else is told by done. */
 SH_MUST_USE enum sh_cause sh_tcp_dial(struct sh_tcp_dials *dials, const struct sh_attempt *attempt,
                                       const struct sh_tcp_local *local);
 /* Is not heard of again. One that is not there is fine. */

@@ -252,11 +252,13 @@ static void connect_link(struct world *world)
     if (world->run->dial_unanswered)
         return;
     if (world->lan_dies_at == SH_NEVER && world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
-        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_UNREACHABLE);
+        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
+                               SH_LINK_UNREACHABLE, NULL);
         return;
     }
     if (world->guest_count == GUESTS_MAX || world->sides[SH_ANCHOR].over) {
-        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_REFUSED);
+        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
+                               SH_LINK_REFUSED, NULL);
         return;
     }
     struct stream *ends[2];

@@ -136,7 +136,7 @@ static void test_round_trip(void **state SH_UNUSED)
         assert_int_equal(again_n, n);
         assert_memory_equal(again, frame, n);
     }
-    assert_int_equal(types, 28);
+    assert_int_equal(types, 30);
 }
 
 /* Names and numbers are on the wire and in fault files. */

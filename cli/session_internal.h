@@ -25,7 +25,9 @@
     4096 /* fills a segment on any usual path: Ethernet has 1500 octets, jumbo frames aside */
 #define PADDED_MS                                                                                  \
     1500 /* and is answered so long after the small one, or full segments do not pass */
-#define LINK_ID_SIZE 16
+#define LINK_ID_SIZE  16
+#define BLE_RATE      100000 /* octets a second over Bluetooth, until it is measured */
+#define BLE_LONGEST_S 7200   /* what takes longer over that is refused */
 #define GROUP_WORTH                                                                                \
     (UINT64_C(64) << 10) /* anchor: less is through before a Wi-Fi Direct group is up */
 
@@ -107,6 +109,8 @@ struct sh_session {
     struct sh_puller *puller;
     struct sh_ladder *ladder;
     struct sh_store *store, *incoming;
+    sh_ms alone; /* Bluetooth has been the only link since then; 0: it is not */
+    uint64_t alone_bytes;
     struct link_path paths[SH_SESSION_KINDS];
     enum sh_cause verdict; /* the last on a link that did not come up again */
     int verdict_kind;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The secondary's half: it asks to be enrolled, keeps its token, tries links and pulls. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,6 +352,41 @@ enum sh_cause sh_session_on_enrol_reply(struct sh_session *s, struct slot *slot,
     return start_transfer(s, slot);
 }
 
+static bool is_bluetooth_alone(const struct sh_session *s)
+{
+    for (size_t i = 1; i < SLOTS_MAX; i++) {
+        if (s->slots[i].id != 0)
+            return false;
+    }
+    return sh_session_first_is_up(s) && !sh_ladder_trying(s->ladder);
+}
+
+/* Hours are refused rather than begun: nobody stands beside two devices so long, and a network would take minutes. */
+static void check_bluetooth(struct sh_session *s, sh_ms now)
+{
+    uint64_t moved = sh_puller_bytes(s->puller, SIMHOP__LINK_KIND__LINK_KIND_BLE);
+    uint64_t left = sh_puller_left(s->puller), rate = BLE_RATE;
+    if (!is_bluetooth_alone(s)) {
+        s->alone = 0;
+        return;
+    }
+    if (s->alone == 0) {
+        s->alone = now;
+        s->alone_bytes = moved;
+    }
+    sh_ms alone = now - s->alone;
+    if (s->config.link_count > 1 && alone < LINKS_MS)
+        return; /* another one may be offered yet */
+    if (alone >= LINKS_MS && moved > s->alone_bytes)
+        rate = SH_MAX((moved - s->alone_bytes) * 1000 / alone, 1);
+    if (left / rate <= BLE_LONGEST_S)
+        return;
+    sh_session_end(s, sh_fail(SH_LINK_TOO_LARGE_FOR_BLUETOOTH,
+                              "%" PRIu64 " MiB are left, about %" PRIu64 " hours at %" PRIu64
+                              " kB a second",
+                              left >> 20, (left / rate + 1800) / 3600, rate / 1000));
+}
+
 static void keepalive(struct sh_session *s, sh_ms now)
 {
     struct slot *slot = sh_session_any_lane(s);
@@ -369,6 +405,7 @@ sh_ms sh_session_secondary_tick(struct sh_session *s)
     next = SH_MIN(next, sh_puller_tick(s->puller, now));
     keepalive(s, now);
     sh_session_path_tick(s);
+    check_bluetooth(s, now);
     return next;
 }
 

@@ -359,6 +359,14 @@ const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size
     return index < puller->count ? &puller->items[index].info : NULL;
 }
 
+uint64_t sh_puller_left(const struct sh_puller *puller)
+{
+    uint64_t left = 0;
+    for (size_t i = 0; puller->items && i < puller->count; i++)
+        left += puller->items[i].info.size - puller->items[i].info.verified;
+    return left;
+}
+
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind)
 {
     return kind >= 0 && kind < SH_PULL_KINDS ? puller->bytes[kind] : 0;

@@ -109,6 +109,8 @@ bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link);
 
 size_t sh_puller_item_count(const struct sh_puller *puller);
 const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index);
+/* Octets that are still to be verified; 0 until the list of items is here. */
+uint64_t sh_puller_left(const struct sh_puller *puller);
 /* Octets newly verified over links of a kind; octets that were there before this session. */
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind);
 uint64_t sh_puller_resumed(const struct sh_puller *puller);

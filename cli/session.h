@@ -140,6 +140,8 @@ void sh_session_dialled(struct sh_session *session, unsigned attempt, int kind,
                         struct sh_stream *stream);
 void sh_session_dial_failed(struct sh_session *session, unsigned attempt, int kind,
                             enum sh_cause cause, const struct sh_path_facts *facts);
+/* Secondary: an address of this machine came or went. */
+void sh_session_network_changed(struct sh_session *session);
 /* Anchor: is this PSK identity one of ours? tls.session-unknown if not. */
 SH_MUST_USE enum sh_cause sh_session_find_psk(const struct sh_session *session,
                                               struct sh_bytes identity, struct sh_secret *ret_psk);

@@ -238,6 +238,15 @@ void sh_session_dial_failed(struct sh_session *s, unsigned attempt, int kind, en
     sh_session_settle(s);
 }
 
+void sh_session_network_changed(struct sh_session *s)
+{
+    if (s->stage != STAGE_TRANSFER || !s->ladder)
+        return;
+    sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, sh_session_now(s));
+    s->ops->wake(s->user);
+    sh_session_settle(s);
+}
+
 enum sh_cause sh_session_find_psk(const struct sh_session *s, struct sh_bytes identity,
                                   struct sh_secret *ret_psk)
 {

@@ -437,7 +437,15 @@ static void on_dial_failed(struct sh_link *link, unsigned attempt, enum sh_cause
         sh_session_dial_failed(sync->session, attempt, link->driver->kind, cause, facts);
 }
 
-static const struct sh_link_ops link_ops = {.dialled = on_dialled, .dial_failed = on_dial_failed};
+static void on_network(struct sh_link *link SH_UNUSED, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session)
+        sh_session_network_changed(sync->session);
+}
+
+static const struct sh_link_ops link_ops = {
+    .dialled = on_dialled, .dial_failed = on_dial_failed, .changed = on_network};
 
 /* ---- Time and signals ---- */
 

@@ -314,6 +314,17 @@ static void rung_start(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
         rung_try(ladder, rung);
 }
 
+static void begin_anew(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
+{
+    rung_cancel(ladder, rung);
+    rung->rounds = 0;
+    rung->segment = 0;
+    rung->lower = rung->at_once = false;
+    rung->cause = SH_OK;
+    rung->state = RUNG_HELD; /* all offers are to be known before one is tried: see tick */
+    rung->retry = now + SH_YIELD_MS;
+}
+
 static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop__LinkOffer *offer,
                        sh_ms now)
 {
@@ -324,13 +335,7 @@ static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop
     rung->count = count;
     if (count == 0 || rung->state == RUNG_UP || (same && rung->state != RUNG_IDLE))
         return;
-    rung_cancel(ladder, rung);
-    rung->rounds = 0;
-    rung->segment = 0;
-    rung->lower = rung->at_once = false;
-    rung->cause = SH_OK;
-    rung->state = RUNG_HELD; /* all offers are to be known before one is tried: see tick */
-    rung->retry = now + SH_YIELD_MS;
+    begin_anew(ladder, rung, now);
 }
 
 enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
@@ -347,6 +352,15 @@ enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffer
     }
     (void)sh_ladder_tick(ladder, now);
     return SH_OK;
+}
+
+void sh_ladder_again(struct sh_ladder *ladder, int kind, sh_ms now)
+{
+    struct rung *rung = rung_find(ladder, kind);
+    if (!rung || rung->count == 0 || (rung->state != RUNG_IDLE && rung->state != RUNG_BACKOFF))
+        return;
+    begin_anew(ladder, rung, now);
+    (void)sh_ladder_tick(ladder, now);
 }
 
 /* ---- what becomes of attempts ---- */

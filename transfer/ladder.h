@@ -72,6 +72,8 @@ unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
  * given up is tried again. */
 SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder,
                                            const Simhop__LinkOffers *offers, sh_ms now);
+/* Something changed that may let a kind work which failed: tried anew from its first round, unless it is being tried or up. */
+void sh_ladder_again(struct sh_ladder *ladder, int kind, sh_ms now);
 /* The link of this attempt is up (probes answered), failed, or was up and went down. An attempt
  * that is not heard within SH_DIAL_MS is cancelled by tick and counts as link.timeout. */
 void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now);

@@ -29,6 +29,8 @@ struct sh_link_ops {
     void (*dialled)(struct sh_link *link, unsigned attempt, struct sh_stream *stream, void *user);
     void (*dial_failed)(struct sh_link *link, unsigned attempt, enum sh_cause cause,
                         const struct sh_path_facts *facts, void *user);
+    /* Secondary: an address of this machine came or went, so that what failed may work now. May be NULL. */
+    void (*changed)(struct sh_link *link, void *user);
 };
 
 struct sh_link_driver {

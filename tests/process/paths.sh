@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.bash"
 
 tests=(firewall_drops own_firewall_drops firewall_resets firewall_prohibits out_of_reach route_is_stolen
-    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed)
+    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later)
 verdict_s=25
 
 # own_networks: starts the script again as root of a network of its own; false where that is not allowed.
@@ -94,7 +94,6 @@ verdict() {
 # ---- Tests -------------------------------------------------------------------------------------
 
 firewall_drops() {
-    local order
     cable
     firewall anchor input 'meta l4proto tcp drop'
     begin
@@ -184,6 +183,21 @@ peer_is_killed() {
     kill -KILL "${pid_of[anchor]}"
     exits tablet 5 $verdict_s
     says tablet '"link":"lan","state":"down".*"cause":"link\.peer-gone"'
+}
+
+# Both have no network at first; then one device gets its address, and a while later the other.
+lan_comes_later() {
+    cable
+    on anchor ip address flush dev a0
+    on tablet ip address flush dev t0
+    begin
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed"' || return # loopback was offered
+    on anchor ip address add 10.9.0.1/24 dev a0
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed"' "$patience" 2 || return # there is no route
+    on tablet ip address add 10.9.0.2/24 dev t0
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    [ "$(done_number tablet lan)" -ge 1000000 ] || fail "$(done_number tablet lan) bytes over lan"
 }
 
 run_tests "${tests[@]}"

@@ -412,6 +412,33 @@ static void test_new_offer(void **state SH_UNUSED)
     assert_int_equal(seen.failed_count, 1);
 }
 
+/* The network changed: what was given up or waits for its time is tried now, what runs is left alone. */
+static void test_again(void **state SH_UNUSED)
+{
+    const struct offer offer = {LAN, 1, 0, 4000};
+    sh_ladder_again(ladder, LAN, seen.now); /* nothing was offered */
+    assert_int_equal(seen.dial_count, 0);
+    assert_ok(give(&offer, 1));
+    sh_ladder_again(ladder, LAN, seen.now); /* is being tried */
+    assert_int_equal(seen.dial_count, 1);
+    assert_int_equal(seen.cancel_count, 0);
+    sh_ladder_down(ladder, seen.dials[0].id, SH_LINK_UNREACHABLE, seen.now);
+    sh_ladder_again(ladder, LAN, seen.now);
+    assert_int_equal(seen.dial_count, 2);
+    seen.refuse = true;
+    run_to(60000);
+    assert_int_equal(seen.failed_count, 1);
+    assert_int_equal(seen.dial_count, 2 + SH_LADDER_ROUNDS - 1);
+    seen.refuse = false;
+    sh_ladder_again(ladder, LAN, seen.now);
+    assert_int_equal(seen.dial_count, 2 + SH_LADDER_ROUNDS);
+    sh_ladder_up(ladder, seen.dials[seen.dial_count - 1].id, seen.now);
+    sh_ladder_again(ladder, LAN, seen.now);
+    run_to(seen.now + 10000);
+    assert_int_equal(seen.dial_count, 2 + SH_LADDER_ROUNDS);
+    sh_ladder_again(ladder, 99, seen.now);
+}
+
 static void test_many_addresses(void **state SH_UNUSED)
 {
     const struct offer offers[] = {{LAN, 20, 20, 1}, {WIFI_DIRECT, 20, 20, 2}, {BLE, 20, 20, 3}};
@@ -449,6 +476,7 @@ int main(void)
         TEST(test_chance),
         TEST(test_bad_offers),
         TEST(test_new_offer),
+        TEST(test_again),
         TEST(test_many_addresses),
         TEST(test_rank),
     };

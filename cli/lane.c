@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 struct sh_lane {
-    struct sh_stream *stream; /* NULL once it ended */
+    struct sh_stream *stream;   /* NULL once it ended */
+    struct sh_path_facts facts; /* of it, as it was then */
     struct sh_channel *channel;
     const struct sh_lane_ops *ops;
     void *user;
@@ -81,6 +82,7 @@ static void stream_writable(void *user)
 static void stream_closed(enum sh_cause cause, void *user)
 {
     struct sh_lane *lane = user;
+    sh_stream_look(lane->stream, &lane->facts);
     sh_stream_close(lane->stream);
     lane->stream = NULL;
     enum sh_cause end = sh_channel_end(lane->channel);
@@ -153,6 +155,12 @@ enum sh_cause sh_lane_send_binary(struct sh_lane *lane, unsigned type, struct sh
 size_t sh_lane_pending(const struct sh_lane *lane)
 {
     return lane->stream ? sh_stream_pending(lane->stream) : 0;
+}
+
+void sh_lane_look(const struct sh_lane *lane, struct sh_path_facts *facts)
+{
+    *facts = lane->facts;
+    sh_stream_look(lane->stream, facts);
 }
 
 bool sh_lane_is_up(const struct sh_lane *lane)

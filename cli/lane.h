@@ -8,6 +8,7 @@
 
 #include "crypto/channel.h"
 #include "proto/stream.h"
+#include "transfer/path.h"
 
 struct sh_lane;
 
@@ -45,6 +46,8 @@ SH_MUST_USE enum sh_cause sh_lane_send_binary(struct sh_lane *lane, unsigned typ
                                               struct sh_bytes head, struct sh_bytes data);
 /* Octets that the stream has not taken yet. */
 size_t sh_lane_pending(const struct sh_lane *lane);
+/* What is known of its way; phase SH_PATH_NONE: nothing. */
+void sh_lane_look(const struct sh_lane *lane, struct sh_path_facts *facts);
 bool sh_lane_is_up(const struct sh_lane *lane);
 bool sh_lane_is_down(const struct sh_lane *lane);
 /* For the exporter and the peer's certificate. */

@@ -91,6 +91,12 @@ struct sh_session_progress {
     int link; /* Simhop__LinkKind, 0 = none */
 };
 
+/* How a kind of link looks from the anchor. */
+struct sh_session_view {
+    bool listening;
+    unsigned connections; /* taken so far, of whomever */
+};
+
 struct sh_session_ops {
     sh_ms (*now)(void *user);
     /* Something came in: call sh_session_tick soon, whatever it said last. */
@@ -105,6 +111,8 @@ struct sh_session_ops {
     /* Anchor: there is enough to send, and nothing better, for a Wi-Fi Direct group; its credentials come from this seed
      * of SH_SECRET_SIZE octets unless there is a group already. Once; sh_session_reoffer when it is up. May be NULL. */
     void (*want_group)(struct sh_bytes seed, void *user);
+    /* Anchor: for a secondary that does not come through. May be NULL. */
+    void (*view)(int kind, struct sh_session_view *ret_view, void *user);
     /* Secondary: answered by sh_session_dialled or sh_session_dial_failed. */
     void (*dial)(const struct sh_attempt *attempt, void *user);
     void (*cancel)(unsigned attempt, void *user);
@@ -134,10 +142,13 @@ void sh_session_rssi(struct sh_session *session, int dbm);
 /* By Channel Sounding, in metres. */
 void sh_session_distance(struct sh_session *session, double metres, double sd_m);
 void sh_session_code(struct sh_session *session, const struct sh_code *code);
-/* Secondary: an attempt of ops->dial, of that Simhop__LinkKind. The stream is taken over. */
+/* Secondary: an attempt of ops->dial, of that Simhop__LinkKind. The stream is taken over. facts: NULL if there are none. */
 void sh_session_dialled(struct sh_session *session, unsigned attempt, int kind,
                         struct sh_stream *stream);
-void sh_session_dial_failed(struct sh_session *session, unsigned attempt, enum sh_cause cause);
+void sh_session_dial_failed(struct sh_session *session, unsigned attempt, int kind,
+                            enum sh_cause cause, const struct sh_path_facts *facts);
+/* Secondary: an address of this machine came or went. */
+void sh_session_network_changed(struct sh_session *session);
 /* Anchor: is this PSK identity one of ours? tls.session-unknown if not. */
 SH_MUST_USE enum sh_cause sh_session_find_psk(const struct sh_session *session,
                                               struct sh_bytes identity, struct sh_secret *ret_psk);

@@ -2,8 +2,8 @@
 /*
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
- * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_bundle.c (the received
- * bundle), session_begun.c (the list of what began to arrive).
+ * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_path.c (why links fail),
+ * session_bundle.c (the received bundle), session_begun.c (the list of what began to arrive).
  */
 #ifndef SIMHOP_CLI_SESSION_INTERNAL_H
 #define SIMHOP_CLI_SESSION_INTERNAL_H
@@ -19,10 +19,15 @@
 #define SILENCE_MS   20000 /* anchor: without a word from the secondary */
 #define IDLE_MS                                                                                    \
     120000 /* anchor: of words of life alone; and a second for each 64 MiB that may be hashed over there */
-#define KEEPALIVE_MS  5000  /* secondary */
-#define LINKS_MS      20000 /* phase `link` */
-#define PROBE_PADDING 1024
+#define KEEPALIVE_MS 5000  /* secondary */
+#define LINKS_MS     20000 /* phase `link` */
+#define PROBE_PADDING                                                                              \
+    4096 /* fills a segment on any usual path: Ethernet has 1500 octets, jumbo frames aside */
+#define PADDED_MS                                                                                  \
+    1500 /* and is answered so long after the small one, or full segments do not pass */
 #define LINK_ID_SIZE  16
+#define BLE_RATE      100000 /* octets a second over Bluetooth, until it is measured */
+#define BLE_LONGEST_S 7200   /* what takes longer over that is refused */
 #define GROUP_WORTH                                                                                \
     (UINT64_C(64) << 10) /* anchor: less is through before a Wi-Fi Direct group is up */
 
@@ -46,7 +51,19 @@ struct slot {
     bool first, ready /* probed */, given /* server or puller has it */, gone;
     unsigned pongs;
     sh_ms deadline; /* until ready */
+    sh_ms padded;   /* when the full-size ping was sent */
+    sh_ms heard, pinged,
+        answered; /* a message came; a ping of session_path.c left, and its answer came */
     enum sh_cause gone_cause;
+};
+
+/* What is known of the ways of a kind of link since it was up last. */
+struct link_path {
+    struct sh_path_facts facts; /* of the most telling attempt */
+    enum sh_cause cause;        /* what that failed with */
+    sh_ms asked;                /* for the anchor's view; 0: never */
+    bool awaited, pending; /* the answer; and with it the verdict on a kind that was given up */
+    enum sh_cause given_up;
 };
 
 struct sh_session {
@@ -71,6 +88,7 @@ struct sh_session {
     uint8_t link_id[LINK_ID_SIZE];
     bool have_link_psk;
     uint64_t link_bytes[SH_SESSION_KINDS];
+    uint64_t read[SH_SESSION_KINDS]; /* octets of messages */
     struct sh_device peer;
     struct sh_nearness nearness;
     bool judged;
@@ -92,7 +110,11 @@ struct sh_session {
     struct sh_puller *puller;
     struct sh_ladder *ladder;
     struct sh_store *store, *incoming;
-    enum sh_cause link_cause; /* why the last kind was given up */
+    sh_ms alone; /* Bluetooth has been the only link since then; 0: it is not */
+    uint64_t alone_bytes;
+    struct link_path paths[SH_SESSION_KINDS];
+    enum sh_cause verdict; /* the last on a link that did not come up again */
+    int verdict_kind;
     struct sh_session_held held;
 };
 
@@ -166,6 +188,25 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot,
                                         struct sh_bytes payload);
 sh_ms sh_session_secondary_tick(struct sh_session *s);
 void sh_session_secondary_free(struct sh_session *s);
+
+/* session_path.c. note: of an attempt or a lane that failed for this cause; returns what that means, as far as can be told now. */
+enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct sh_path_facts *seen,
+                                   enum sh_cause cause);
+enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot *slot,
+                                        enum sh_cause cause);
+/* A link of the kind is up: what was seen before is over. */
+void sh_session_path_up(struct sh_session *s, int kind);
+/* It is this that ends the session, if nothing else comes up. */
+void sh_session_path_keep(struct sh_session *s, int kind, enum sh_cause cause);
+/* Tells that a kind failed, at once or when the anchor's view is here. */
+void sh_session_path_given_up(struct sh_session *s, int kind, enum sh_cause cause);
+void sh_session_path_tick(struct sh_session *s);
+/* The cause that the session ends with. */
+enum sh_cause sh_session_path_end(struct sh_session *s, enum sh_cause cause);
+enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
+                                       struct sh_bytes payload);
+enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,
+                                      struct sh_bytes payload);
 
 /* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,

@@ -37,7 +37,8 @@ static struct slot *new_slot(struct sh_session *s, int kind, bool first)
         if (slot->id != 0)
             continue;
         *slot = (struct slot){.id = ++s->last_id, .kind = kind, .first = first};
-        slot->deadline = first ? SH_NEVER : sh_session_now(s) + PROBE_MS;
+        slot->heard = sh_session_now(s);
+        slot->deadline = first ? SH_NEVER : slot->heard + PROBE_MS;
         return slot;
     }
     return NULL;
@@ -226,11 +227,23 @@ static void check_abandoned(struct sh_session *s, enum sh_cause cause)
         sh_session_end(s, SH_CONNECT_LOST);
 }
 
-void sh_session_dial_failed(struct sh_session *s, unsigned attempt, enum sh_cause cause)
+void sh_session_dial_failed(struct sh_session *s, unsigned attempt, int kind, enum sh_cause cause,
+                            const struct sh_path_facts *facts)
 {
-    if (s->stage == STAGE_TRANSFER)
-        sh_ladder_down(s->ladder, attempt, cause, sh_session_now(s));
+    if (s->stage == STAGE_TRANSFER) {
+        enum sh_cause verdict = facts ? sh_session_path_note(s, kind, facts, cause) : cause;
+        sh_ladder_down(s->ladder, attempt, verdict, sh_session_now(s));
+    }
     check_abandoned(s, cause);
+    sh_session_settle(s);
+}
+
+void sh_session_network_changed(struct sh_session *s)
+{
+    if (s->stage != STAGE_TRANSFER || !s->ladder)
+        return;
+    sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, sh_session_now(s));
+    s->ops->wake(s->user);
     sh_session_settle(s);
 }
 
@@ -307,11 +320,16 @@ static enum sh_cause on_ping(struct sh_session *s SH_UNUSED, struct slot *slot,
 static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
                              struct sh_bytes payload SH_UNUSED)
 {
+    slot->answered = sh_session_now(s);
     if (slot->first || slot->ready)
         return SH_OK; /* a keepalive's */
-    if (++slot->pongs < 2)
-        return SH_OK;
+    if (++slot->pongs < 2) {
+        /* Not before: on its own the small one shares no segment with it, and tells that small ones pass. */
+        slot->padded = sh_session_now(s);
+        return send_ping(slot, 2, PROBE_PADDING);
+    }
     sh_ladder_up(s->ladder, slot->attempt, sh_session_now(s));
+    sh_session_path_up(s, slot->kind);
     sh_session_give(s, slot);
     return SH_OK;
 }
@@ -337,8 +355,7 @@ static enum sh_cause on_link_ready(struct sh_session *s SH_UNUSED, struct slot *
 {
     if (slot->first || slot->ready || slot->pongs > 0)
         return sh_fail(SH_PROTO_WRONG_STATE, "link-ready on a lane that is up");
-    SH_TRY(send_ping(slot, 1, 0));
-    return send_ping(slot, 2, PROBE_PADDING);
+    return send_ping(slot, 1, 0);
 }
 
 #define ANCHOR    (1U << SH_ANCHOR)
@@ -367,6 +384,8 @@ static const struct rule {
     {SH_MSG_ENROL_REPLY, SECONDARY, ENROL, true, sh_session_on_enrol_reply},
     {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, false, sh_session_on_link_offers},
     {SH_MSG_LINK_STATE, ANCHOR, TRANSFER | LINGER, false, sh_session_on_link_state},
+    {SH_MSG_LINK_QUERY, ANCHOR, TRANSFER | LINGER, false, sh_session_on_link_query},
+    {SH_MSG_LINK_VIEW, SECONDARY, TRANSFER, false, sh_session_on_link_view},
     {SH_MSG_LINK_HELLO, ANCHOR, TRANSFER | LINGER, false, on_link_hello},
     {SH_MSG_LINK_READY, SECONDARY, TRANSFER, false, on_link_ready},
 };
@@ -420,9 +439,11 @@ static enum sh_cause lane_msg(struct sh_lane *lane, unsigned type, struct sh_byt
     struct slot *slot = slot_of(s, lane);
     if (!slot || slot->gone || s->stage == STAGE_OVER)
         return SH_CONNECT_LOST;
-    s->heard = sh_session_now(s);
+    s->heard = slot->heard = sh_session_now(s);
     if (type != SH_MSG_PING && type != SH_MSG_LINK_STATE)
         s->wanted = s->heard;
+    if (slot->kind > 0 && slot->kind < SH_SESSION_KINDS)
+        s->read[slot->kind] += payload.n;
     enum sh_cause cause = dispatch(s, slot, type, payload);
     if (cause != SH_OK)
         s->fatal = cause;
@@ -495,7 +516,11 @@ void sh_session_lanes_tick(struct sh_session *s)
     sh_ms now = sh_session_now(s);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *slot = &s->slots[i];
-        if (slot->id != 0 && !slot->ready && now >= slot->deadline)
+        if (slot->id == 0 || slot->ready)
+            continue;
+        if (slot->pongs > 0 && now >= slot->padded + PADDED_MS)
+            sh_session_drop_slot(slot, SH_LINK_MTU);
+        else if (now >= slot->deadline)
             sh_session_drop_slot(slot, SH_LINK_TIMEOUT);
     }
 }
@@ -511,6 +536,9 @@ static void keep_count(struct sh_session *s, const struct slot *slot)
 static void remove_slot(struct sh_session *s, struct slot *slot)
 {
     struct slot was = *slot;
+    enum sh_cause verdict = was.gone_cause;
+    if (s->stage == STAGE_TRANSFER && was.gone_cause != SH_OK)
+        verdict = sh_session_path_note_slot(s, slot, was.gone_cause);
     keep_count(s, &was);
     *slot = (struct slot){0};
     sh_lane_free(was.lane);
@@ -522,10 +550,11 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
     if (s->stage != STAGE_TRANSFER)
         return;
     if (was.attempt && s->ladder)
-        sh_ladder_down(s->ladder, was.attempt, was.gone_cause, sh_session_now(s));
+        sh_ladder_down(s->ladder, was.attempt, verdict, sh_session_now(s));
     if (was.given && s->puller) {
-        s->ops->link(was.kind, "down", was.gone_cause, s->user);
-        sh_session_tell_link(s, was.kind, false, was.gone_cause);
+        sh_session_path_keep(s, was.kind, verdict);
+        s->ops->link(was.kind, "down", verdict, s->user);
+        sh_session_tell_link(s, was.kind, false, verdict);
         sh_puller_link_down(s->puller, was.id, sh_session_now(s));
     }
     check_abandoned(s, was.gone_cause);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The secondary's half: it asks to be enrolled, keeps its token, tries links and pulls. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,7 +260,7 @@ static void puller_done(enum sh_cause cause, void *user)
     struct sh_session *s = user;
     if (cause == SH_OK)
         cause = say_done(s);
-    sh_session_end(s, cause);
+    sh_session_end(s, sh_session_path_end(s, cause));
 }
 
 static const struct sh_puller_ops puller_ops = {
@@ -288,6 +289,7 @@ static void ladder_cancel(unsigned attempt, void *user)
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         if (s->slots[i].id != 0 && s->slots[i].attempt == attempt) {
             s->slots[i].attempt = 0; /* the ladder knows already */
+            (void)sh_session_path_note_slot(s, &s->slots[i], SH_LINK_TIMEOUT);
             sh_session_drop_slot(&s->slots[i], SH_OK);
             return;
         }
@@ -297,10 +299,7 @@ static void ladder_cancel(unsigned attempt, void *user)
 
 static void ladder_failed(int kind, enum sh_cause cause, void *user)
 {
-    struct sh_session *s = user;
-    s->link_cause = cause;
-    s->ops->link(kind, "failed", cause, s->user);
-    sh_session_tell_link(s, kind, false, cause);
+    sh_session_path_given_up(user, kind, cause);
 }
 
 static const struct sh_ladder_ops ladder_ops = {
@@ -318,11 +317,13 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot 
 static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot)
 {
     sh_ms now = sh_session_now(s);
+    uint64_t seed = 0; /* both nonces are in it: no two sessions have the same */
+    memcpy(&seed, s->result.transcript, sizeof(seed));
     SH_TRY(sh_session_derive_link_psk(s, slot->lane));
     sh_store_sweep(s->config.dir, false);
     sh_store_sweep(s->config.incoming_dir, true);
     SH_TRY(sh_puller_new(&puller_ops, s, now, &s->puller));
-    SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, &ladder_ops, s, &s->ladder));
+    SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, seed, &ladder_ops, s, &s->ladder));
     s->said = now;
     s->ops->phase(SH_PHASE_LINK, s->result.peer_name, s->user);
     sh_session_go(s, STAGE_TRANSFER, SH_NEVER);
@@ -351,6 +352,41 @@ enum sh_cause sh_session_on_enrol_reply(struct sh_session *s, struct slot *slot,
     return start_transfer(s, slot);
 }
 
+static bool is_bluetooth_alone(const struct sh_session *s)
+{
+    for (size_t i = 1; i < SLOTS_MAX; i++) {
+        if (s->slots[i].id != 0)
+            return false;
+    }
+    return sh_session_first_is_up(s) && !sh_ladder_trying(s->ladder);
+}
+
+/* Hours are refused rather than begun: nobody stands beside two devices so long, and a network would take minutes. */
+static void check_bluetooth(struct sh_session *s, sh_ms now)
+{
+    uint64_t moved = sh_puller_bytes(s->puller, SIMHOP__LINK_KIND__LINK_KIND_BLE);
+    uint64_t left = sh_puller_left(s->puller), rate = BLE_RATE;
+    if (!is_bluetooth_alone(s)) {
+        s->alone = 0;
+        return;
+    }
+    if (s->alone == 0) {
+        s->alone = now;
+        s->alone_bytes = moved;
+    }
+    sh_ms alone = now - s->alone;
+    if (s->config.link_count > 1 && alone < LINKS_MS)
+        return; /* another one may be offered yet */
+    if (alone >= LINKS_MS && moved > s->alone_bytes)
+        rate = SH_MAX((moved - s->alone_bytes) * 1000 / alone, 1);
+    if (left / rate <= BLE_LONGEST_S)
+        return;
+    sh_session_end(s, sh_fail(SH_LINK_TOO_LARGE_FOR_BLUETOOTH,
+                              "%" PRIu64 " MiB are left, about %" PRIu64 " hours at %" PRIu64
+                              " kB a second",
+                              left >> 20, (left / rate + 1800) / 3600, rate / 1000));
+}
+
 static void keepalive(struct sh_session *s, sh_ms now)
 {
     struct slot *slot = sh_session_any_lane(s);
@@ -368,6 +404,8 @@ sh_ms sh_session_secondary_tick(struct sh_session *s)
     sh_ms next = sh_ladder_tick(s->ladder, now);
     next = SH_MIN(next, sh_puller_tick(s->puller, now));
     keepalive(s, now);
+    sh_session_path_tick(s);
+    check_bluetooth(s, now);
     return next;
 }
 

@@ -39,7 +39,8 @@ struct share {
     struct visitor visitors[SH_SHARE_SESSIONS + SH_SHARE_SILENT];
     struct guest guests[SH_SHARE_LOBBY];
     const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
-    enum sh_cause radio;                               /* why it is gone; SH_OK: it is there */
+    unsigned accepted[SH_SESSION_KINDS];
+    enum sh_cause radio; /* why it is gone; SH_OK: it is there */
     bool stopping, quitting, told_level;
     unsigned done;
     sh_ms rotated;
@@ -192,6 +193,13 @@ static size_t on_offers(Simhop__LinkOffer *offers, size_t max, void *user)
     return count;
 }
 
+static void on_view(int kind, struct sh_session_view *ret_view, void *user)
+{
+    const struct visitor *visitor = user;
+    ret_view->listening = visitor->share->offers[kind] != NULL;
+    ret_view->connections = visitor->share->accepted[kind];
+}
+
 static void on_want_group(struct sh_bytes seed, void *user)
 {
     struct visitor *visitor = user;
@@ -268,6 +276,7 @@ static const struct sh_session_ops session_ops = {
     .sample = on_sample,
     .show_code = on_show_code,
     .offers = on_offers,
+    .view = on_view,
     .want_group = on_want_group,
     .link = on_link,
     .progress = on_progress,
@@ -483,6 +492,7 @@ static void on_accepted(struct sh_link *link, struct sh_stream *stream, void *us
     guest_leave(guest);
     guest->share = share;
     guest->kind = link->driver->kind;
+    share->accepted[guest->kind]++;
     guest->since = sh_now();
     enum sh_cause cause = sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
     if (cause != SH_OK)

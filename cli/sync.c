@@ -128,7 +128,7 @@ static void on_dial(const struct sh_attempt *attempt, void *user)
     if (link)
         cause = link->driver->dial(link, attempt);
     if (cause != SH_OK)
-        sh_session_dial_failed(sync->session, attempt->id, cause);
+        sh_session_dial_failed(sync->session, attempt->id, attempt->kind, cause, NULL);
 }
 
 /* Whose it is only the links know; the others have no attempt of that number. */
@@ -489,15 +489,23 @@ static void on_dialled(struct sh_link *link, unsigned attempt, struct sh_stream 
         sh_stream_close(stream);
 }
 
-static void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attempt, enum sh_cause cause,
-                           void *user)
+static void on_dial_failed(struct sh_link *link, unsigned attempt, enum sh_cause cause,
+                           const struct sh_path_facts *facts, void *user)
 {
     struct sync *sync = user;
     if (sync->session)
-        sh_session_dial_failed(sync->session, attempt, cause);
+        sh_session_dial_failed(sync->session, attempt, link->driver->kind, cause, facts);
 }
 
-static const struct sh_link_ops link_ops = {.dialled = on_dialled, .dial_failed = on_dial_failed};
+static void on_network(struct sh_link *link SH_UNUSED, void *user)
+{
+    struct sync *sync = user;
+    if (sync->session)
+        sh_session_network_changed(sync->session);
+}
+
+static const struct sh_link_ops link_ops = {
+    .dialled = on_dialled, .dial_failed = on_dial_failed, .changed = on_network};
 
 /* ---- Time and signals ---- */
 

@@ -9,6 +9,7 @@
 #include "proto/cause.h"
 
 struct sh_stream;
+struct sh_path_facts; /* transfer/path.h */
 
 /* Called by the driver from the event loop, never from inside a driver function. */
 struct sh_stream_ops {
@@ -31,6 +32,8 @@ struct sh_stream_driver {
     /* Sends what is queued (for at most one second), then ends; ops are not called any more and the stream is
      * gone for the caller at once. */
     void (*close)(struct sh_stream *stream);
+    /* What is known of its way, also after `closed`; may be NULL, and may leave them as they are. */
+    void (*look)(const struct sh_stream *stream, struct sh_path_facts *facts);
 };
 
 /* Drivers embed this at the start of their own struct. */
@@ -48,6 +51,13 @@ static inline void sh_stream_send(struct sh_stream *stream, struct sh_bytes byte
 static inline size_t sh_stream_pending(const struct sh_stream *stream)
 {
     return stream->driver->pending(stream);
+}
+
+/* NULL is fine. */
+static inline void sh_stream_look(const struct sh_stream *stream, struct sh_path_facts *facts)
+{
+    if (stream && stream->driver->look)
+        stream->driver->look(stream, facts);
 }
 
 /* NULL is fine. */

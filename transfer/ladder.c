@@ -6,8 +6,13 @@
 
 #include "crypto/secret.h"
 #include "proto/log.h"
+#include "transfer/path.h"
 
 #define KINDS_MAX 4
+
+/* What is tried one after the other where full segments do not pass. Tunnels cut 20 to 80 octets off, so the first is enough for
+ * nearly all; the last passes where only some 1000 octets do. */
+static const uint16_t segments[] = {0, 1200, 900};
 
 enum rung_state {
     RUNG_IDLE, /* nothing offered, or given up */
@@ -24,6 +29,8 @@ struct rung {
     struct sh_attempt addresses[SH_LADDER_ATTEMPTS]; /* as offered, in the order of trying */
     size_t count;
     unsigned rounds;
+    unsigned segment;    /* an index of `segments` */
+    bool lower, at_once; /* the next attempts: with smaller segments; without a back-off */
     enum sh_cause cause; /* the most telling so far */
     sh_ms
         retry; /* RUNG_BACKOFF; RUNG_HELD: a better kind that is only tried holds it back no longer */
@@ -47,11 +54,13 @@ struct sh_ladder {
     size_t count;
     struct slot slots[KINDS_MAX * SH_LADDER_ATTEMPTS];
     unsigned last_id;
+    uint64_t chance;
     sh_ms next_start; /* of an attempt that waits */
 };
 
-enum sh_cause sh_ladder_new(const int *allowed, size_t count, const struct sh_ladder_ops *ops,
-                            void *user, struct sh_ladder **ret_ladder)
+enum sh_cause sh_ladder_new(const int *allowed, size_t count, uint64_t seed,
+                            const struct sh_ladder_ops *ops, void *user,
+                            struct sh_ladder **ret_ladder)
 {
     if (count > KINDS_MAX)
         return sh_fail(SH_INTERNAL_BUG, "%zu kinds of links", count);
@@ -61,6 +70,7 @@ enum sh_cause sh_ladder_new(const int *allowed, size_t count, const struct sh_la
     ladder->ops = ops;
     ladder->user = user;
     ladder->count = count;
+    ladder->chance = seed;
     for (size_t i = 0; i < count; i++)
         ladder->rungs[i].kind = allowed[i];
     *ret_ladder = ladder;
@@ -148,27 +158,43 @@ static void rung_try(struct sh_ladder *ladder, struct rung *rung)
         struct slot *slot = &ladder->slots[free_slot];
         *slot = (struct slot){.state = SLOT_WAITING, .rung = rung, .attempt = rung->addresses[i]};
         slot->attempt.id = ++ladder->last_id;
+        slot->attempt.segment = segments[rung->segment];
     }
 }
 
-/* How much a cause tells: what came after a connection more than no connection, a refusal more
- * than silence. */
-static unsigned telling(enum sh_cause cause)
+/* A quarter less to a quarter more: devices that lost the same network do not come back all at once. */
+static sh_ms jittered(struct sh_ladder *ladder, sh_ms wait)
 {
-    if (cause == SH_OK)
-        return 0;
-    if (cause == SH_LINK_UNREACHABLE)
-        return 1;
-    if (cause == SH_LINK_TIMEOUT)
-        return 2;
-    return cause == SH_LINK_REFUSED ? 3 : 4;
+    /* splitmix64 */
+    uint64_t x = ladder->chance += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    x ^= x >> 31;
+    return wait - wait / 4 + x % (wait / 2 + 1);
+}
+
+/* Smaller segments, if that is what may help. */
+static bool segment_lowered(struct rung *rung)
+{
+    bool lower = rung->lower && rung->segment + 1 < SH_COUNT(segments);
+    rung->segment += lower;
+    rung->lower = false;
+    return lower;
 }
 
 static void rung_failed(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
 {
+    bool at_once = segment_lowered(rung) && rung->at_once && rung->count > 0;
+    rung->at_once = false;
+    if (at_once) {
+        rung->rounds--;
+        rung_try(ladder, rung);
+        return;
+    }
     if (rung->rounds < SH_LADDER_ROUNDS && rung->count > 0) {
         rung->state = RUNG_BACKOFF;
-        rung->retry = now + ((sh_ms)SH_BACKOFF_MS << (rung->rounds > 0 ? rung->rounds - 1 : 0));
+        rung->retry = now + jittered(ladder, (sh_ms)SH_BACKOFF_MS
+                                                 << (rung->rounds > 0 ? rung->rounds - 1 : 0));
         return;
     }
     rung->state = RUNG_IDLE;
@@ -288,6 +314,17 @@ static void rung_start(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
         rung_try(ladder, rung);
 }
 
+static void begin_anew(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
+{
+    rung_cancel(ladder, rung);
+    rung->rounds = 0;
+    rung->segment = 0;
+    rung->lower = rung->at_once = false;
+    rung->cause = SH_OK;
+    rung->state = RUNG_HELD; /* all offers are to be known before one is tried: see tick */
+    rung->retry = now + SH_YIELD_MS;
+}
+
 static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop__LinkOffer *offer,
                        sh_ms now)
 {
@@ -298,11 +335,7 @@ static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop
     rung->count = count;
     if (count == 0 || rung->state == RUNG_UP || (same && rung->state != RUNG_IDLE))
         return;
-    rung_cancel(ladder, rung);
-    rung->rounds = 0;
-    rung->cause = SH_OK;
-    rung->state = RUNG_HELD; /* all offers are to be known before one is tried: see tick */
-    rung->retry = now + SH_YIELD_MS;
+    begin_anew(ladder, rung, now);
 }
 
 enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
@@ -319,6 +352,15 @@ enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffer
     }
     (void)sh_ladder_tick(ladder, now);
     return SH_OK;
+}
+
+void sh_ladder_again(struct sh_ladder *ladder, int kind, sh_ms now)
+{
+    struct rung *rung = rung_find(ladder, kind);
+    if (!rung || rung->count == 0 || (rung->state != RUNG_IDLE && rung->state != RUNG_BACKOFF))
+        return;
+    begin_anew(ladder, rung, now);
+    (void)sh_ladder_tick(ladder, now);
 }
 
 /* ---- what becomes of attempts ---- */
@@ -338,8 +380,10 @@ void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now)
 
 static void note_cause(struct rung *rung, enum sh_cause cause)
 {
-    if (telling(cause) >= telling(rung->cause))
+    if (sh_path_telling(cause) >= sh_path_telling(rung->cause))
         rung->cause = cause;
+    rung->lower |= cause == SH_LINK_MTU || cause == SH_LINK_STALLED;
+    rung->at_once |= cause == SH_LINK_MTU;
 }
 
 void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause cause, sh_ms now)

@@ -4,8 +4,11 @@
  * attempts, one an address (IPv6 and IPv4 in turn, RFC 8305 section 4), raced with SH_RACE_MS
  * between their starts, or at once when one failed (section 5); the first of a kind that works ends
  * the others of its kind. A kind whose attempts all failed, or whose link went down, is tried again
- * after a back-off of SH_BACKOFF_MS, doubled each round, at most SH_LADDER_ROUNDS times in all; a
- * link that was up for SH_STEADY_MS begins the count anew.
+ * after a back-off of SH_BACKOFF_MS, doubled each round and a quarter more or less by chance, at most SH_LADDER_ROUNDS times in
+ * all; a link that was up for SH_STEADY_MS begins the count anew.
+ *
+ * Where small segments pass and large ones do not (link.mtu: a black hole, since nobody says so), the kind is tried again at once with
+ * segments of at most 1200 and then 900 octets, which costs no round; after a stall (link.stalled) the next round has such.
  *
  * Wi-Fi Direct costs the radio and the person something, so it is tried only while no better kind is
  * up, and not in the first SH_YIELD_MS while a better one is tried.
@@ -39,6 +42,7 @@ struct sh_attempt {
     uint8_t address[16];
     size_t address_len; /* 4 or 16 */
     uint16_t port;
+    uint16_t segment; /* octets in a TCP segment at most, both ways; 0: as the path says */
     struct sh_wifi_group group; /* of kind wifi-direct */
 };
 
@@ -53,8 +57,8 @@ struct sh_ladder_ops {
 
 struct sh_ladder;
 
-/* allowed: the kinds of --links, best first. */
-SH_MUST_USE enum sh_cause sh_ladder_new(const int *allowed, size_t count,
+/* allowed: the kinds of --links, best first. seed: of the back-offs' chance. */
+SH_MUST_USE enum sh_cause sh_ladder_new(const int *allowed, size_t count, uint64_t seed,
                                         const struct sh_ladder_ops *ops, void *user,
                                         struct sh_ladder **ret_ladder);
 void sh_ladder_free(struct sh_ladder *ladder);
@@ -68,6 +72,8 @@ unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
  * given up is tried again. */
 SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder,
                                            const Simhop__LinkOffers *offers, sh_ms now);
+/* Something changed that may let a kind work which failed: tried anew from its first round, unless it is being tried or up. */
+void sh_ladder_again(struct sh_ladder *ladder, int kind, sh_ms now);
 /* The link of this attempt is up (probes answered), failed, or was up and went down. An attempt
  * that is not heard within SH_DIAL_MS is cancelled by tick and counts as link.timeout. */
 void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now);

@@ -12,6 +12,7 @@
 #include "proto/msg.h"
 #include "proto/stream.h"
 #include "transfer/ladder.h"
+#include "transfer/path.h"
 
 struct sh_link;
 
@@ -24,9 +25,12 @@ struct sh_link_ops {
     /* Anchor: somebody connected. The callee sets stream->ops. */
     void (*accepted)(struct sh_link *link, struct sh_stream *stream, void *user);
     /* Secondary: an attempt is connected, or failed (link.refused, link.unreachable,
-     * link.timeout, wifi.*). */
+     * link.timeout, wifi.*); facts of phase SH_PATH_NONE: the way is not why. */
     void (*dialled)(struct sh_link *link, unsigned attempt, struct sh_stream *stream, void *user);
-    void (*dial_failed)(struct sh_link *link, unsigned attempt, enum sh_cause cause, void *user);
+    void (*dial_failed)(struct sh_link *link, unsigned attempt, enum sh_cause cause,
+                        const struct sh_path_facts *facts, void *user);
+    /* Secondary: an address of this machine came or went, so that what failed may work now. May be NULL. */
+    void (*changed)(struct sh_link *link, void *user);
 };
 
 struct sh_link_driver {

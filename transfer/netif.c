@@ -171,25 +171,29 @@ void sh_netif_remove_addresses(uint32_t ifindex, const struct sh_tcp_address *ad
 /* ---- The news ---- */
 
 struct sh_netif_watch {
-    void (*gone)(void *user);
+    void (*news)(void *user);
     void *user;
-    uint32_t ifindex;
+    uint32_t ifindex; /* 0: it watches addresses, for as long as it lives */
     struct nl_sock *sock;
     struct event *readable;
-    bool is_gone;
+    bool is_news;
 };
 
 static int on_message(struct nl_msg *msg, void *user)
 {
     struct sh_netif_watch *w = user;
     struct nlmsghdr *header = nlmsg_hdr(msg);
+    if (w->ifindex == 0) {
+        w->is_news |= header->nlmsg_type == RTM_NEWADDR || header->nlmsg_type == RTM_DELADDR;
+        return NL_OK;
+    }
     if ((header->nlmsg_type != RTM_DELLINK && header->nlmsg_type != RTM_NEWLINK) ||
         !nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)))
         return NL_OK;
     const struct ifinfomsg *info = nlmsg_data(header);
     if ((uint32_t)info->ifi_index == w->ifindex &&
         (header->nlmsg_type == RTM_DELLINK || !(info->ifi_flags & IFF_UP)))
-        w->is_gone = true;
+        w->is_news = true;
     return NL_OK;
 }
 
@@ -201,21 +205,24 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     int error = nl_recvmsgs_default(w->sock);
     char name[IF_NAMESIZE];
     if (error == -NLE_NOMEM) /* news were lost: look */
-        w->is_gone = if_indextoname(w->ifindex, name) == NULL;
-    if (!w->is_gone)
+        w->is_news = w->ifindex == 0 || if_indextoname(w->ifindex, name) == NULL;
+    if (!w->is_news)
         return;
-    event_del(w->readable);
-    w->gone(w->user);
+    w->is_news = false;
+    if (w->ifindex > 0)
+        event_del(w->readable);
+    w->news(w->user);
 }
 
-enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
-                                 void (*gone)(void *user), void *user,
-                                 struct sh_netif_watch **ret_watch)
+/* groups: two of RTNLGRP_*; the second may be RTNLGRP_NONE. */
+static enum sh_cause watch_new(struct event_base *base, uint32_t ifindex, const int groups[2],
+                               void (*news)(void *user), void *user,
+                               struct sh_netif_watch **ret_watch)
 {
     struct sh_netif_watch *w = calloc(1, sizeof(*w));
     if (!w)
         return SH_ENV_NO_MEMORY;
-    *w = (struct sh_netif_watch){.gone = gone, .user = user, .ifindex = ifindex};
+    *w = (struct sh_netif_watch){.news = news, .user = user, .ifindex = ifindex};
     w->sock = nl_socket_alloc();
     int error = w->sock ? nl_connect(w->sock, NETLINK_ROUTE) : -NLE_NOMEM;
     if (error >= 0) {
@@ -225,7 +232,7 @@ enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
     if (error >= 0)
         error = nl_socket_set_nonblocking(w->sock);
     if (error >= 0)
-        error = nl_socket_add_memberships(w->sock, RTNLGRP_LINK, RTNLGRP_NONE);
+        error = nl_socket_add_memberships(w->sock, groups[0], groups[1], RTNLGRP_NONE);
     if (error < 0) {
         sh_netif_watch_free(w);
         return sh_fail(SH_ENV_RADIO_FAILED, "rtnetlink: %s", nl_geterror(error));
@@ -237,6 +244,21 @@ enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
     }
     *ret_watch = w;
     return SH_OK;
+}
+
+enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
+                                 void (*gone)(void *user), void *user,
+                                 struct sh_netif_watch **ret_watch)
+{
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_NONE};
+    return watch_new(base, ifindex, groups, gone, user, ret_watch);
+}
+
+enum sh_cause sh_netif_watch_addresses(struct event_base *base, void (*changed)(void *user),
+                                       void *user, struct sh_netif_watch **ret_watch)
+{
+    static const int groups[] = {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+    return watch_new(base, 0, groups, changed, user, ret_watch);
 }
 
 void sh_netif_watch_free(struct sh_netif_watch *w)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Network interfaces by rtnetlink (libnl-route): link-local addresses for a group's interface, and the news that
- * an interface goes.
+ * an interface goes, or that addresses come and go.
  *
  * An IPv6 link-local address is random (RFC 4862 section 5.3 says when, not which) and marked "no duplicate detection": the second
  * that the detection takes would be half of what joining takes, and two random numbers of 64 bits are not
@@ -30,6 +30,10 @@ struct sh_netif_watch;
 SH_MUST_USE enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
                                              void (*gone)(void *user), void *user,
                                              struct sh_netif_watch **ret_watch);
+/* changed is called from the loop whenever an address of any interface comes or goes. Fails as the one above. */
+SH_MUST_USE enum sh_cause sh_netif_watch_addresses(struct event_base *base,
+                                                   void (*changed)(void *user), void *user,
+                                                   struct sh_netif_watch **ret_watch);
 /* NULL is fine; also from gone. */
 void sh_netif_watch_free(struct sh_netif_watch *watch);
 

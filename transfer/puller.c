@@ -85,12 +85,19 @@ struct sh_pull_link *sh_puller_link(struct sh_puller *puller, sh_link_id id)
     return NULL;
 }
 
+static bool is_preferred(const struct sh_pull_link *link, const struct sh_pull_link *to)
+{
+    if (link->proven != to->proven)
+        return link->proven;
+    return link->proven ? link->rank < to->rank : link->order < to->order;
+}
+
 struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller)
 {
     struct sh_pull_link *best = NULL;
     for (size_t i = 0; i < SH_PULL_LINKS; i++) {
         struct sh_pull_link *link = &puller->links[i];
-        if (link->id != 0 && (!best || link->rank < best->rank))
+        if (link->id != 0 && (!best || is_preferred(link, best)))
             best = link;
     }
     return best;
@@ -134,7 +141,7 @@ static struct sh_pull_link *answering_link(struct sh_puller *puller)
     for (size_t i = 0; i < SH_PULL_LINKS; i++) {
         struct sh_pull_link *link = &puller->links[i];
         if (link->id != 0 && (!best || link->unanswered < best->unanswered ||
-                              (link->unanswered == best->unanswered && link->rank < best->rank)))
+                              (link->unanswered == best->unanswered && is_preferred(link, best))))
             best = link;
     }
     return best;
@@ -233,6 +240,7 @@ void sh_puller_link_up(struct sh_puller *puller, sh_link_id id, int kind, unsign
             continue;
         puller->links[i] =
             (struct sh_pull_link){.id = id, .kind = kind, .rank = rank, .active = clock};
+        puller->links[i].order = ++puller->link_order;
         /* A first link has its time, but one that comes and goes does not keep us for ever. */
         if (puller->no_link != SH_NEVER && puller->graces < GRACES) {
             puller->graces++;
@@ -349,6 +357,14 @@ size_t sh_puller_item_count(const struct sh_puller *puller)
 const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index)
 {
     return index < puller->count ? &puller->items[index].info : NULL;
+}
+
+uint64_t sh_puller_left(const struct sh_puller *puller)
+{
+    uint64_t left = 0;
+    for (size_t i = 0; puller->items && i < puller->count; i++)
+        left += puller->items[i].info.size - puller->items[i].info.verified;
+    return left;
 }
 
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind)

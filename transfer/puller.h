@@ -2,8 +2,8 @@
 /*
  * The secondary's side of a transfer, an engine: asks for the manifest, pulls missing leaves over
  * the best link that is up, verifies each in memory, puts it into the store, asks for roots,
- * finishes items, sends the receipt. When a better link comes up, new requests go there and what is
- * in flight on the old one is still taken; when a link goes, what was in flight on it is asked for
+ * finishes items, sends the receipt. When a better link comes up, it is asked for one leaf; once that is here and verified, new
+ * requests go there and what is in flight on the old one is still taken; when a link goes, what was in flight on it is asked for
  * again elsewhere. A link with requests open that gives no newly verified leaf within SH_STALL_MS
  * is dropped. No wait is without an end: where nothing new is verified, by whatever link, for
  * SH_IDLE_MS (and one second for each 64 MiB that the anchor may have to hash for a root), the
@@ -29,6 +29,7 @@
 #define SH_RECEIPT_ASKS  2     /* without an answer: receipt.timeout */
 #define SH_NO_LINK_MS    10000 /* without any link up: transfer.stalled */
 #define SH_IDLE_MS       20000 /* links are up and nothing is verified: transfer.stalled */
+#define SH_TRIAL_MS      1000  /* what a fresh link is tried with is not asked of another before */
 #define SH_PROGRESS_MS   200
 #define SH_DISK_MS       30000 /* to sync an item that is complete: store.slow */
 #define SH_EXPECTED_MS                                                                             \
@@ -103,8 +104,13 @@ void sh_puller_rx(struct sh_puller *puller, sh_link_id link, unsigned type, stru
  * the calls above. */
 sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now);
 
+/* Leaves were asked of this link and are not here. */
+bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link);
+
 size_t sh_puller_item_count(const struct sh_puller *puller);
 const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index);
+/* Octets that are still to be verified; 0 until the list of items is here. */
+uint64_t sh_puller_left(const struct sh_puller *puller);
 /* Octets newly verified over links of a kind; octets that were there before this session. */
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind);
 uint64_t sh_puller_resumed(const struct sh_puller *puller);

@@ -7,6 +7,9 @@
  * A leaf is in one of three states: missing and not yet asked for (at or behind the item's cursor),
  * in a flight, or verified. A flight whose link is 0 lost its link and is asked for again before
  * anything new.
+ *
+ * Probes of a fresh link passed, and still it may carry nothing. So a better one is asked for one leaf, while the one that was
+ * the best goes on, and takes its place when that leaf is here.
  */
 #ifndef SIMHOP_TRANSFER_PULLER_INTERNAL_H
 #define SIMHOP_TRANSFER_PULLER_INTERNAL_H
@@ -35,6 +38,9 @@ struct sh_pull_link {
     sh_link_id id; /* 0: free */
     int kind;
     unsigned rank;
+    uint64_t order;      /* of coming up */
+    bool proven;         /* gave a leaf that is what its hash says */
+    bool tried;          /* was asked for one, to see whether it does */
     unsigned unanswered; /* requests other than pulls, since the last message */
     sh_ms active;        /* began to have requests open, or gave a newly verified leaf */
 };
@@ -67,6 +73,7 @@ struct sh_puller {
     sh_ms expected;    /* links are being tried until then */
     sh_ms verified_at; /* as moved, without graces */
     struct sh_pull_link links[SH_PULL_LINKS];
+    uint64_t link_order;
     struct sh_flight flights[SH_PULL_FLIGHTS];
     uint64_t flight_order;
 
@@ -92,8 +99,9 @@ struct sh_puller {
 /* puller.c */
 void sh_puller_end(struct sh_puller *puller, enum sh_cause cause);
 struct sh_pull_link *sh_puller_link(struct sh_puller *puller,
-                                    sh_link_id id);                 /* NULL for 0 or unknown */
-struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller); /* NULL if none is up */
+                                    sh_link_id id); /* NULL for 0 or unknown */
+/* Of those that are proven; of none, the one that came up first. NULL if none is up. */
+struct sh_pull_link *sh_puller_best_link(struct sh_puller *puller);
 /* A link that fails is down afterwards. */
 bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
                     const ProtobufCMessage *message);

@@ -90,6 +90,11 @@ static bool link_has_flights(const struct sh_puller *puller, sh_link_id link)
     return flights > 0;
 }
 
+bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link)
+{
+    return link_has_flights(puller, link);
+}
+
 /* Streams keep their order, so a request that gives nothing while later ones of its link do was
  * lost at the other side: it is asked again, the link is not to blame. */
 static void take_back_overtaken(struct sh_puller *puller, const struct sh_pull_link *link,
@@ -221,7 +226,10 @@ static bool take_over(struct sh_puller *puller, struct sh_pull_link *best, unsig
         return false;
     for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
         struct sh_flight *flight = &puller->flights[i];
-        if (!flight->used || flight->link == best->id)
+        const struct sh_pull_link *link = sh_puller_link(puller, flight->link);
+        /* One that is just being tried is given a moment. */
+        if (!flight->used || flight->link == best->id ||
+            (link && !link->proven && now - flight->active < SH_TRIAL_MS))
             continue;
         flight->link = 0;
         return ask_orphan(puller, best, most, now);
@@ -229,9 +237,50 @@ static bool take_over(struct sh_puller *puller, struct sh_pull_link *best, unsig
     return false;
 }
 
+/* Nothing is left to ask for: a link that is to be tried gets the last missing leaf of the latest flight too. */
+static void borrow(struct sh_puller *puller, struct sh_pull_link *link, sh_ms now)
+{
+    struct sh_flight *latest = NULL, *flight = free_flight(puller);
+    for (size_t i = 0; i < SH_PULL_FLIGHTS; i++) {
+        struct sh_flight *candidate = &puller->flights[i];
+        if (candidate->used && (!latest || candidate->order > latest->order))
+            latest = candidate;
+    }
+    if (!latest || !flight)
+        return;
+    unsigned last = 31u - (unsigned)__builtin_clz(latest->missing);
+    struct sh_flight one = {
+        .item = latest->item, .first = latest->first + last, .count = 1, .missing = 1};
+    latest->missing &= (uint16_t) ~(1u << last);
+    if (latest->missing == 0)
+        flight = latest;
+    *flight = one;
+    ask_flight(puller, link, flight, now);
+}
+
+/* Better than the best, but not proven: one leaf, once. */
+static enum sh_cause try_fresh(struct sh_puller *puller, sh_ms now)
+{
+    for (size_t i = 0; i < SH_PULL_LINKS; i++) {
+        struct sh_pull_link *link = &puller->links[i];
+        const struct sh_pull_link *best = sh_puller_best_link(puller);
+        bool asked = false;
+        if (link->id == 0 || link == best || link->proven || link->tried || link->rank > best->rank)
+            continue;
+        asked = ask_orphan(puller, link, 1, now);
+        if (!asked)
+            SH_TRY(ask_new(puller, link, 1, now, &asked));
+        if (!asked)
+            borrow(puller, link, now);
+        link->tried = link_has_flights(puller, link->id);
+    }
+    return SH_OK;
+}
+
 enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now)
 {
     struct sh_pull_link *link = NULL;
+    SH_TRY(try_fresh(puller, now));
     while ((link = sh_puller_best_link(puller)) != NULL) {
         struct window window = window_of(link->kind);
         unsigned flights = 0, leaves = 0;
@@ -286,9 +335,13 @@ enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *l
     if (leaf.data.n != sh_leaf_length(item->info.size, leaf.index))
         return sh_fail(SH_PROTO_MALFORMED, "leaf %" PRIu64 " of %s has %zu octets", leaf.index,
                        item->info.name, leaf.data.n);
-    if (!item->store || sh_store_item_has(item->store, leaf.index))
+    bool is_had = !item->store || sh_store_item_has(item->store, leaf.index);
+    if (is_had && link->proven)
         return SH_OK; /* asked for twice when a link went, and both came */
     SH_TRY(check_leaf(item, &leaf));
+    link->proven = true;
+    if (is_had)
+        return SH_OK;
     SH_TRY(sh_store_item_put(item->store, leaf.index, leaf.data, leaf.hash, &is_new));
     clear_leaf(puller, leaf.item, leaf.index, now);
     if (is_new)

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "transfer/link.h"
+#include "transfer/path.h"
 
 #define SH_LAN_ADDRESSES 12
 #define SH_TCP_SHAPE_MS  100
@@ -50,6 +51,8 @@ void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause);
 
 /* TCP_NODELAY, time-outs; before connect and after accept. */
 void sh_tcp_socket_options(int fd);
+/* Before connect: no larger segments, neither ours nor, by the option in our SYN, the peer's (RFC 9293 section 3.7.1). */
+void sh_tcp_segment(int fd, unsigned octets);
 /* What a failure of connect means; quick: an answer came in less than a second. */
 enum sh_cause sh_tcp_connect_cause(int error, bool quick);
 
@@ -79,15 +82,16 @@ void sh_tcp_listener_free(struct sh_tcp_listener *listener);
 uint32_t sh_tcp_listener_port(const struct sh_tcp_listener *listener);
 bool sh_tcp_listener_ipv4_only(const struct sh_tcp_listener *listener);
 
-/* Attempts under way. done is called from the loop: with a stream, or NULL and why. */
+/* Attempts under way. done is called from the loop: with a stream, or NULL, why and what was seen of the way. */
 struct sh_tcp_dials {
     struct sh_tcp_owner *owner;
-    void (*done)(unsigned attempt, struct sh_stream *stream, enum sh_cause cause, void *user);
+    void (*done)(unsigned attempt, struct sh_stream *stream, enum sh_cause cause,
+                 const struct sh_path_facts *facts, void *user);
     void *user;
     struct sh_tcp_dial *first;
 };
 
-/* Gives up after SH_DIAL_MS. Fails with env.no-memory; all else is told by done. */
+/* Gives up a little before SH_DIAL_MS, when nobody else does yet, to say what it saw. Fails with env.no-memory; all else is told by done. */
 SH_MUST_USE enum sh_cause sh_tcp_dial(struct sh_tcp_dials *dials, const struct sh_attempt *attempt,
                                       const struct sh_tcp_local *local);
 /* Is not heard of again. One that is not there is fine. */

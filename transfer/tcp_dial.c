@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "system/clock.h"
+#include "transfer/path_look.h"
 #include "transfer/tcp.h"
 
-#define QUICK_MS 1000
+#define WAIT_MS (SH_DIAL_MS - 200) /* who gives the attempt up for us does not see what we see */
 
 struct sh_tcp_dial {
     struct sh_tcp_dials *dials;
@@ -15,6 +17,10 @@ struct sh_tcp_dial {
     unsigned attempt;
     int fd; /* -1: failed at once, or goes into a black hole */
     enum sh_cause cause;
+    int error;    /* of connect, or what came of it */
+    bool is_real; /* not shaped: there is a way to look at */
+    struct sh_tcp_address to;
+    uint32_t bound; /* to this interface; 0: to none */
     sh_ms started;
     struct event *event;
 };
@@ -62,19 +68,32 @@ static bool is_own(int fd)
            getpeername(fd, (struct sockaddr *)&b, &m) == 0 && n == m && memcmp(&a, &b, n) == 0;
 }
 
-static enum sh_cause dial_result(const struct sh_tcp_dial *dial, short what)
+static enum sh_cause dial_result(struct sh_tcp_dial *dial, short what)
 {
-    int error = 0;
-    socklen_t n = sizeof(error);
+    socklen_t n = sizeof(dial->error);
     if (dial->cause != SH_OK)
         return dial->cause;
     if (what & EV_TIMEOUT)
-        return sh_fail(SH_LINK_TIMEOUT, "no answer in %d ms", SH_DIAL_MS);
-    if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
-        error = errno;
-    if (error != 0)
-        return sh_tcp_connect_cause(error, sh_now() - dial->started < QUICK_MS);
-    return is_own(dial->fd) ? SH_LINK_REFUSED : SH_OK;
+        return sh_fail(SH_LINK_TIMEOUT, "no answer in %d ms", WAIT_MS);
+    if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &dial->error, &n) < 0)
+        dial->error = errno;
+    if (dial->error != 0)
+        return sh_tcp_connect_cause(dial->error, sh_now() - dial->started < SH_PATH_QUICK_MS);
+    if (!is_own(dial->fd))
+        return SH_OK;
+    dial->error = ECONNREFUSED;
+    return SH_LINK_REFUSED;
+}
+
+static void look(const struct sh_tcp_dial *dial, struct sh_path_facts *facts)
+{
+    if (!dial->is_real || dial->to.len == 0)
+        return;
+    *facts = (struct sh_path_facts){.phase = SH_PATH_CONNECT,
+                                    .error = dial->error,
+                                    .after = sh_now() - dial->started,
+                                    .answer = sh_path_read_answer(dial->fd, dial->error)};
+    sh_path_look_way(&dial->to, dial->bound, facts);
 }
 
 static void on_dialled(evutil_socket_t fd SH_UNUSED, short what, void *user)
@@ -83,14 +102,18 @@ static void on_dialled(evutil_socket_t fd SH_UNUSED, short what, void *user)
     const struct sh_tcp_dials *dials = dial->dials;
     unsigned attempt = dial->attempt;
     enum sh_cause cause = dial_result(dial, what);
+    struct sh_path_facts facts = {.phase = SH_PATH_NONE};
     struct sh_tcp_stream *stream = NULL;
-    if (cause == SH_OK) {
+    if (cause != SH_OK) {
+        look(dial, &facts);
+    } else {
+        sh_path_record(dial->fd, false);
         stream = sh_tcp_stream_new(dials->owner, dial->fd, false);
         dial->fd = -1;
         cause = stream ? SH_OK : SH_ENV_NO_MEMORY;
     }
     dial_free(dial);
-    dials->done(attempt, stream ? sh_tcp_stream_base(stream) : NULL, cause, dials->user);
+    dials->done(attempt, stream ? sh_tcp_stream_base(stream) : NULL, cause, &facts, dials->user);
 }
 
 static int begin_connect(const struct sh_attempt *attempt, const struct sh_tcp_local *local,
@@ -107,6 +130,9 @@ static int begin_connect(const struct sh_attempt *attempt, const struct sh_tcp_l
     if (fd >= 0) {
         const struct sockaddr *address = ipv4 ? (const void *)&in : (const void *)&in6;
         sh_tcp_socket_options(fd);
+        sh_path_record(fd, true);
+        if (attempt->segment > 0)
+            sh_tcp_segment(fd, attempt->segment);
         if (connect(fd, address, ipv4 ? sizeof(in) : sizeof(in6)) == 0 || errno == EINPROGRESS)
             return fd;
     }
@@ -119,23 +145,29 @@ static void begin_dial(struct sh_tcp_dial *dial, const struct sh_attempt *attemp
                        const struct sh_tcp_local *local)
 {
     struct sh_shape shape = sh_tcp_shape_now(dial->dials->owner);
-    int error = 0;
     if (attempt->address_len != 4 && attempt->address_len != 16)
         dial->cause =
             sh_fail(SH_LINK_UNREACHABLE, "an address of %zu octets", attempt->address_len);
     else if (shape.cut)
         dial->cause = SH_LINK_REFUSED;
     else if (!shape.blackhole)
-        dial->fd = begin_connect(attempt, local, &error);
-    if (error != 0)
-        dial->cause = sh_tcp_connect_cause(error, false);
+        dial->fd = begin_connect(attempt, local, &dial->error);
+    if (dial->error != 0)
+        dial->cause = sh_tcp_connect_cause(dial->error, false);
+    dial->is_real = !shape.cut && !shape.blackhole;
+    if (attempt->address_len <= sizeof(dial->to.bytes)) {
+        dial->to.len = attempt->address_len;
+        memcpy(dial->to.bytes, attempt->address, attempt->address_len);
+    }
+    if (local->iface && local->iface[0])
+        dial->bound = if_nametoindex(local->iface);
 }
 
 enum sh_cause sh_tcp_dial(struct sh_tcp_dials *dials, const struct sh_attempt *attempt,
                           const struct sh_tcp_local *local)
 {
-    static const struct timeval limit = {.tv_sec = SH_DIAL_MS / 1000,
-                                         .tv_usec = SH_DIAL_MS % 1000 * 1000};
+    static const struct timeval limit = {.tv_sec = WAIT_MS / 1000,
+                                         .tv_usec = WAIT_MS % 1000 * 1000};
     struct sh_tcp_dial *dial = calloc(1, sizeof(*dial));
     if (!dial)
         return SH_ENV_NO_MEMORY;

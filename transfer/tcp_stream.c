@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "system/clock.h"
+#include "transfer/path_look.h"
 #include "transfer/tcp.h"
 
 #define READ_MAX   65536 /* octets an event: streams take turns */
@@ -38,6 +39,9 @@ struct sh_tcp_stream {
     bool closing; /* the user is gone */
     bool dead;
     enum sh_cause cause;
+    int error;   /* errno that ended it */
+    bool closed; /* by the other end */
+    struct sh_tcp_address to;
 
     sh_shape_fn shape_fn;
     void *shape_user;
@@ -63,6 +67,11 @@ void sh_tcp_socket_options(int fd)
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
     /* Else megabytes lie in the kernel, which no switch of links can take back. */
     set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT);
+}
+
+void sh_tcp_segment(int fd, unsigned octets)
+{
+    set_option(fd, IPPROTO_TCP, TCP_MAXSEG, (int)octets);
 }
 
 static void arm(struct event *event, unsigned ms)
@@ -120,6 +129,13 @@ static void stream_die(struct sh_tcp_stream *s, enum sh_cause cause)
     if (s->shaping)
         event_del(s->shaping);
     event_active(s->later, EV_TIMEOUT, 1);
+}
+
+static void stream_break(struct sh_tcp_stream *s, int error)
+{
+    s->error = error;
+    s->closed = error == ECONNRESET || error == EPIPE;
+    stream_die(s, sh_fail(SH_CONNECT_LOST, "%s", strerror(error)));
 }
 
 static void on_later(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
@@ -237,7 +253,7 @@ static void write_some(struct sh_tcp_stream *s)
         return;
     int n = evbuffer_write_atmost(s->out, s->fd, (ev_ssize_t)most);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        stream_die(s, sh_fail(SH_CONNECT_LOST, "%s", strerror(errno)));
+        stream_break(s, errno);
         return;
     }
     if (n > 0) {
@@ -281,8 +297,9 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     ssize_t n = recv(s->fd, buffer, sizeof(buffer), 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    s->closed = n == 0;
     if (n < 0)
-        stream_die(s, sh_fail(SH_CONNECT_LOST, "%s", strerror(errno)));
+        stream_break(s, errno);
     else if (n == 0)
         stream_die(s, SH_CONNECT_LOST);
     else if (!s->closing && s->stream.ops)
@@ -352,8 +369,46 @@ static void on_linger(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *
     stream_die(user, SH_CONNECT_LOST);
 }
 
+static bool is_shaped(const struct sh_shape *shape)
+{
+    return shape->cut || shape->blackhole || shape->cut_after > 0 || shape->blackhole_after > 0;
+}
+
+static void stream_look(const struct sh_stream *stream, struct sh_path_facts *facts)
+{
+    const struct sh_tcp_stream *s = (const struct sh_tcp_stream *)stream;
+    if (is_shaped(&s->shape)) /* made up here: the kernel knows nothing of it */
+        return;
+    *facts = (struct sh_path_facts){.phase = SH_PATH_RUN, .error = s->error, .closed = s->closed};
+    sh_path_look_stream(s->fd, facts);
+    uint32_t bound = 0;
+    socklen_t n = sizeof(bound);
+    (void)getsockopt(s->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &bound, &n);
+    if (s->to.len > 0)
+        sh_path_look_way(&s->to, bound, facts);
+}
+
+static void read_peer(int fd, struct sh_tcp_address *to)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    socklen_t n = sizeof(name);
+    if (getpeername(fd, (struct sockaddr *)&name, &n) < 0)
+        return;
+    if (name.ss_family == AF_INET) {
+        memcpy(&in, &name, sizeof(in));
+        to->len = sizeof(in.sin_addr);
+        memcpy(to->bytes, &in.sin_addr, to->len);
+    } else if (name.ss_family == AF_INET6) {
+        memcpy(&in6, &name, sizeof(in6));
+        to->len = IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) ? 0 : sizeof(in6.sin6_addr);
+        memcpy(to->bytes, &in6.sin6_addr, to->len);
+    }
+}
+
 static const struct sh_stream_driver driver = {
-    .send = stream_send, .pending = stream_pending, .close = stream_close};
+    .send = stream_send, .pending = stream_pending, .close = stream_close, .look = stream_look};
 
 static bool make_events(struct sh_tcp_stream *s)
 {
@@ -384,6 +439,7 @@ struct sh_tcp_stream *sh_tcp_stream_new(struct sh_tcp_owner *owner, int fd, bool
     s->shape_fn = owner->shape;
     s->shape_user = owner->shape_user;
     s->refilled = sh_now();
+    read_peer(fd, &s->to);
     if (!make_events(s)) {
         stream_free(s);
         return NULL;

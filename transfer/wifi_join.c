@@ -47,8 +47,9 @@ static void leave(struct sh_wifi_join *j, enum sh_cause cause)
 
 static void tell_failed(struct sh_wifi_join *j, unsigned attempt, enum sh_cause cause)
 {
+    static const struct sh_path_facts none = {.phase = SH_PATH_NONE};
     struct sh_link *link = &j->wifi->link;
-    link->ops->dial_failed(link, attempt, cause, link->user);
+    link->ops->dial_failed(link, attempt, cause, &none, link->user);
 }
 
 /* All that wait; the callee may add new ones, which wait for the next round. */
@@ -64,12 +65,13 @@ static void fail_all(struct sh_wifi_join *j, enum sh_cause cause)
         tell_failed(j, ids[i], cause);
 }
 
-static void on_dialled(unsigned attempt, struct sh_stream *stream, enum sh_cause cause, void *user)
+static void on_dialled(unsigned attempt, struct sh_stream *stream, enum sh_cause cause,
+                       const struct sh_path_facts *facts, void *user)
 {
     struct sh_wifi_join *j = user;
     struct sh_link *link = &j->wifi->link;
     if (!stream) {
-        tell_failed(j, attempt, cause);
+        link->ops->dial_failed(link, attempt, cause, facts, link->user);
         return;
     }
     sh_log("wifi: connected %llu ms after it was asked",

@@ -235,8 +235,52 @@ nobody_is_heard() {
     arrives
 }
 
+# verified NAME first|last: octets, as it says them.
+verified() {
+    grep '"event":"progress"' "$dir/$1.out" | sed 's/.*"verified":\([0-9]*\).*/\1/' | if [ "$2" = first ]; then head -n 1; else tail -n 1; fi
+}
+large_file() {
+    local free_mib
+    free_mib=$(df --output=avail -m "$dir" | tail -n 1)
+    [ "$free_mib" -ge 2000 ] || skip_test "$free_mib MiB are free, 2000 are needed"
+    truncate -s 800M "$dir/file"
+}
+
+# Without a network it would take hours: said with how many once it was measured, and what came till then is kept.
+too_large_for_bluetooth() {
+    local kept
+    large_file
+    air_is 'ble_rate 60000'
+    faults 'cut lan'
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    fails tablet 5 link.too-large-for-bluetooth
+    says tablet '"detail":"79[0-9] MiB are left, about [3-6] hours at [3-7][0-9] kB a second"'
+    exits anchor 5
+    kept=$(verified tablet last)
+    [ "${kept:-0}" -ge 200000 ] || fail "only ${kept:-0} octets were verified before"
+    rm "$air/faults"
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"progress"' || return
+    [ "$(verified tablet first)" -ge "$kept" ] || fail "begun anew: $(verified tablet first) octets, not $kept"
+}
+
+# Where no other link may be used nothing has to be waited for.
+too_large_for_bluetooth_alone() {
+    large_file
+    share anchor --once --item "file=$dir/file"
+    sync tablet --links ble
+    type_code tablet anchor
+    fails tablet 5 link.too-large-for-bluetooth
+    says tablet '"detail":"(79[0-9]|800) MiB are left, about 2 hours at 100 kB a second"'
+    exits anchor 5
+}
+
 run_tests nobody_reads_the_output both_go_silent both_are_cut ble_is_cut_after_a_while lan_goes_silent_after_a_while lan_is_cut_after_a_while \
     lan_is_not_there lan_never_answers ble_goes_silent_in_the_transfer both_are_slow_and_late ble_goes_silent_while_it_is_measured \
     ble_goes_silent_while_a_code_is_wanted \
     message_hello_is_lost a_lost_hello_is_said_again a_killed_sync_comes_back_to_an_anchor_with_once message_proximity_is_lost message_pake_share_v_is_lost message_pake_done_is_lost nobody_can_connect \
-    nobody_is_heard
+    nobody_is_heard \
+    too_large_for_bluetooth too_large_for_bluetooth_alone

@@ -125,9 +125,29 @@ static void on_cancel(unsigned attempt SH_UNUSED, void *user)
     side->world->dial.at = 0;
 }
 
-static void on_link(int kind SH_UNUSED, const char *state SH_UNUSED, enum sh_cause cause SH_UNUSED,
-                    void *user SH_UNUSED)
+static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
+    struct side *side = user;
+    struct run *run = side->world->run;
+    if (!run || kind != SIMHOP__LINK_KIND__LINK_KIND_LAN || strcmp(state, "failed") != 0)
+        return;
+    if (side == &side->world->sides[SH_ANCHOR]) {
+        run->lan_verdict_anchor = cause;
+        return;
+    }
+    run->lan_failed++;
+    run->lan_verdict = cause;
+    run->lan_verdict_after = side->world->wire.now - side->world->transfer_since;
+}
+
+static void on_view(int kind SH_UNUSED, struct sh_session_view *ret_view, void *user)
+{
+    struct side *side = user;
+    struct run *run = side->world->run;
+    if (!run)
+        return;
+    run->views++;
+    ret_view->listening = run->view == VIEW_LISTENS;
 }
 
 static void on_progress(const struct sh_session_progress *progress, void *user)
@@ -185,6 +205,7 @@ static const struct sh_session_ops session_ops = {
     .want_code = on_want_code,
     .offers = on_offers,
     .want_group = on_want_group,
+    .view = on_view,
     .dial = on_dial,
     .cancel = on_cancel,
     .link = on_link,
@@ -251,12 +272,19 @@ static void connect_link(struct world *world)
     world->dial.at = 0;
     if (world->run->dial_unanswered)
         return;
+    if (world->run->lan_fails != SH_OK && world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
+        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
+                               world->run->lan_fails, &world->run->lan_facts);
+        return;
+    }
     if (world->lan_dies_at == SH_NEVER && world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
-        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_UNREACHABLE);
+        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
+                               SH_LINK_UNREACHABLE, NULL);
         return;
     }
     if (world->guest_count == GUESTS_MAX || world->sides[SH_ANCHOR].over) {
-        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, SH_LINK_REFUSED);
+        sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
+                               SH_LINK_REFUSED, NULL);
         return;
     }
     struct stream *ends[2];
@@ -332,13 +360,18 @@ void world_start_side(struct world *world, enum sh_role role, struct stream *str
     struct side *side = &world->sides[role];
     struct sh_session_config config;
     struct sh_device known, *reconnect = NULL;
+    static struct sh_session_ops mute; /* of an anchor that does not say how it looks from there */
+    mute = session_ops;
+    mute.view = NULL;
+    bool is_mute = world->run && world->run->view == NO_VIEW;
     if (role == SH_SECONDARY &&
         sh_registry_get_device(world->secondary.registry, world->anchor.identity->id,
                                SH_DEVICE_IS_ANCHOR, &known) == SH_OK)
         reconnect = &known;
     *side = (struct side){.world = world, .ble = stream, .next_tick = world->wire.now};
     fill_config(world, role, reconnect, &config);
-    world_must(sh_session_new(&config, &session_ops, side, stream_base(stream), &side->session),
+    world_must(sh_session_new(&config, is_mute ? &mute : &session_ops, side, stream_base(stream),
+                              &side->session),
                "session");
 }
 

@@ -40,14 +40,17 @@ struct run {
     bool lan; /* the anchor offers LAN too */
     bool
         group; /* both may use Wi-Fi Direct; the anchor has a group up GROUP_START_MS after it is wanted */
-    sh_ms lan_dies_after;            /* virtual, from its connection; 0 = never */
-    sh_ms ble_latency, link_latency; /* each way; 0 = 20 and 1 */
-    bool ble_carries;                /* ble is among --links */
-    double distance_m;               /* 0 = 0.25 */
-    int louder_db[2];                /* by enum sh_role: what that side hears is amplified */
-    bool stepped, weak_heard;        /* the anchor stepped its power; the weakest was heard */
-    bool levels_stated;              /* neither knows the other's level but by what is stated */
-    bool calibrate;                  /* the secondary connects to calibrate, with what it found: */
+    enum sh_cause lan_fails;        /* each attempt on LAN, at once; SH_OK: none does */
+    struct sh_path_facts lan_facts; /* and what is seen of it */
+    enum { NO_VIEW, VIEW_LISTENS, VIEW_CLOSED } view; /* what the anchor answers when it is asked */
+    sh_ms lan_dies_after;                             /* virtual, from its connection; 0 = never */
+    sh_ms ble_latency, link_latency;                  /* each way; 0 = 20 and 1 */
+    bool ble_carries;                                 /* ble is among --links */
+    double distance_m;                                /* 0 = 0.25 */
+    int louder_db[2];         /* by enum sh_role: what that side hears is amplified */
+    bool stepped, weak_heard; /* the anchor stepped its power; the weakest was heard */
+    bool levels_stated;       /* neither knows the other's level but by what is stated */
+    bool calibrate;           /* the secondary connects to calibrate, with what it found: */
     struct sh_calibrated found;
     bool learns, shares_nothing; /* the anchor */
     double anchor_level_db;      /* by so much the anchor is wrong about the level at one metre */
@@ -76,6 +79,10 @@ struct run {
     unsigned codes_shown, groups_wanted;
     sh_ms group_wanted_after; /* since the transfer began */
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
+    unsigned views;                                /* that the anchor was asked for */
+    unsigned lan_failed;                           /* times that LAN was given up */
+    enum sh_cause lan_verdict, lan_verdict_anchor; /* the last one; what the anchor heard of it */
+    sh_ms lan_verdict_after;                       /* since the transfer began */
     size_t item_count;
     enum sh_phase last_phase;
     bool holed;             /* the chunk of the hole was sent */

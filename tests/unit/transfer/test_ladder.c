@@ -20,6 +20,10 @@ static struct {
 
 static struct sh_ladder *ladder;
 
+/* A back-off with its chance. */
+#define SHORTEST(ms) ((ms) - (ms) / 4)
+#define LONGEST(ms)  ((ms) + (ms) / 4)
+
 static void on_dial(const struct sh_attempt *attempt, void *user SH_UNUSED)
 {
     assert_true(seen.dial_count < SH_COUNT(seen.dials));
@@ -48,7 +52,7 @@ static int set_up(void **state SH_UNUSED)
     static const int allowed[] = {LAN, WIFI_DIRECT, BLE};
     memset(&seen, 0, sizeof(seen));
     seen.now = 5000;
-    return sh_ladder_new(allowed, SH_COUNT(allowed), &ops, NULL, &ladder) == SH_OK ? 0 : -1;
+    return sh_ladder_new(allowed, SH_COUNT(allowed), 1, &ops, NULL, &ladder) == SH_OK ? 0 : -1;
 }
 
 static int tear_down(void **state SH_UNUSED)
@@ -166,7 +170,7 @@ static void test_winner(void **state SH_UNUSED)
     assert_int_equal(seen.dials[3].group.ssid_len, 9);
     sh_ladder_up(ladder, seen.dials[3].id, seen.now);
     sh_ladder_up(ladder, seen.dials[2].id, seen.now); /* too late as well */
-    run_to(seen.now + SH_BACKOFF_MS);
+    run_to(seen.now + LONGEST(SH_BACKOFF_MS));
     assert_int_equal(seen.dials[seen.dial_count - 1].kind, LAN);
 }
 
@@ -221,8 +225,10 @@ static void test_give_up(void **state SH_UNUSED)
     run_to(60000);
     assert_int_equal(seen.dial_count, SH_LADDER_ROUNDS);
     assert_int_equal(seen.cancel_count, SH_LADDER_ROUNDS);
-    assert_int_equal(seen.at[1] - seen.at[0], SH_DIAL_MS + SH_BACKOFF_MS);
-    assert_int_equal(seen.at[2] - seen.at[1], SH_DIAL_MS + 2 * SH_BACKOFF_MS);
+    assert_in_range(seen.at[1] - seen.at[0], SH_DIAL_MS + SHORTEST(SH_BACKOFF_MS),
+                    SH_DIAL_MS + LONGEST(SH_BACKOFF_MS));
+    assert_in_range(seen.at[2] - seen.at[1], SH_DIAL_MS + SHORTEST(2 * SH_BACKOFF_MS),
+                    SH_DIAL_MS + LONGEST(2 * SH_BACKOFF_MS));
     assert_int_equal(seen.failed_count, 1);
     assert_int_equal(seen.failed_kind, LAN);
     assert_cause(seen.failed_cause, SH_LINK_TIMEOUT);
@@ -283,7 +289,7 @@ static void test_link_down(void **state SH_UNUSED)
         sh_ladder_up(ladder, seen.dials[i].id, seen.now);
         run_to(seen.now + SH_STEADY_MS);
         sh_ladder_down(ladder, seen.dials[i].id, SH_LINK_STALLED, seen.now);
-        run_to(seen.now + 2 * SH_BACKOFF_MS);
+        run_to(seen.now + LONGEST(2 * SH_BACKOFF_MS));
     }
     assert_int_equal(seen.failed_count, 0);
     while (seen.failed_count == 0 && seen.dial_count < 20) {
@@ -294,6 +300,70 @@ static void test_link_down(void **state SH_UNUSED)
     }
     assert_in_range(seen.dial_count, 12, 14);
     assert_cause(seen.failed_cause, SH_LINK_STALLED);
+}
+
+/* Full segments are lost: smaller ones at once, twice; when these do not help either, rounds as for any failure. */
+static void test_black_hole(void **state SH_UNUSED)
+{
+    static const unsigned segments[] = {0, 1200, 900, 900, 900};
+    const struct offer offer = {LAN, 2, 0, 4000};
+    assert_ok(give(&offer, 1));
+    for (unsigned i = 0; i < SH_COUNT(segments); i++) {
+        sh_ms from = seen.now;
+        run_to(seen.now + (i < 3 ? SH_RACE_MS : LONGEST(2 * SH_BACKOFF_MS) + SH_RACE_MS));
+        assert_int_equal(seen.dial_count, 2 * i + 2);
+        for (unsigned j = 2 * i; j < seen.dial_count; j++)
+            assert_int_equal(seen.dials[j].segment, segments[i]);
+        if (i < 3)
+            assert_int_equal(seen.at[2 * i], from);
+        sh_ladder_down(ladder, seen.dials[2 * i].id, SH_LINK_MTU, seen.now);
+        sh_ladder_down(ladder, seen.dials[2 * i + 1].id, SH_LINK_TIMEOUT, seen.now);
+    }
+    assert_int_equal(seen.failed_count, 1);
+    assert_cause(seen.failed_cause, SH_LINK_MTU);
+    const struct offer other = {LAN, 1, 0, 4001}; /* another way: as that says */
+    assert_ok(give(&other, 1));
+    assert_int_equal(seen.dials[seen.dial_count - 1].segment, 0);
+}
+
+/* A link that stalls may have met one in the middle: smaller segments after the back-off, no smaller ones after a mere loss. */
+static void test_stall_lowers(void **state SH_UNUSED)
+{
+    static const enum sh_cause causes[] = {SH_CONNECT_LOST, SH_LINK_STALLED, SH_CONNECT_LOST,
+                                           SH_LINK_STALLED, SH_LINK_STALLED, SH_CONNECT_LOST};
+    static const unsigned segments[] = {0, 0, 1200, 1200, 900, 900};
+    const struct offer offer = {LAN, 1, 0, 4000};
+    assert_ok(give(&offer, 1));
+    for (unsigned i = 0; i < SH_COUNT(causes); i++) {
+        assert_int_equal(seen.dial_count, i + 1);
+        assert_int_equal(seen.dials[i].segment, segments[i]);
+        sh_ladder_up(ladder, seen.dials[i].id, seen.now);
+        run_to(seen.now + SH_STEADY_MS);
+        sh_ladder_down(ladder, seen.dials[i].id, causes[i], seen.now);
+        assert_int_equal(seen.dial_count, i + 1);
+        run_to(seen.now + LONGEST(SH_BACKOFF_MS));
+    }
+}
+
+/* The chance in a back-off is the seed's: the same each time, and not the same for all. */
+static void test_chance(void **state SH_UNUSED)
+{
+    static const int allowed[] = {LAN};
+    const struct offer offer = {LAN, 1, 0, 4000};
+    sh_ms second[6] = {0};
+    for (uint64_t i = 0; i < SH_COUNT(second); i++) {
+        tear_down(NULL);
+        memset(&seen, 0, sizeof(seen));
+        seen.now = 5000;
+        assert_ok(sh_ladder_new(allowed, 1, i / 2, &ops, NULL, &ladder));
+        assert_ok(give(&offer, 1));
+        run_to(60000);
+        second[i] = seen.at[1];
+        if (i % 2)
+            assert_int_equal(second[i], second[i - 1]);
+    }
+    assert_int_not_equal(second[0], second[2]);
+    assert_int_not_equal(second[2], second[4]);
 }
 
 static void test_bad_offers(void **state SH_UNUSED)
@@ -342,6 +412,33 @@ static void test_new_offer(void **state SH_UNUSED)
     assert_int_equal(seen.failed_count, 1);
 }
 
+/* The network changed: what was given up or waits for its time is tried now, what runs is left alone. */
+static void test_again(void **state SH_UNUSED)
+{
+    const struct offer offer = {LAN, 1, 0, 4000};
+    sh_ladder_again(ladder, LAN, seen.now); /* nothing was offered */
+    assert_int_equal(seen.dial_count, 0);
+    assert_ok(give(&offer, 1));
+    sh_ladder_again(ladder, LAN, seen.now); /* is being tried */
+    assert_int_equal(seen.dial_count, 1);
+    assert_int_equal(seen.cancel_count, 0);
+    sh_ladder_down(ladder, seen.dials[0].id, SH_LINK_UNREACHABLE, seen.now);
+    sh_ladder_again(ladder, LAN, seen.now);
+    assert_int_equal(seen.dial_count, 2);
+    seen.refuse = true;
+    run_to(60000);
+    assert_int_equal(seen.failed_count, 1);
+    assert_int_equal(seen.dial_count, 2 + SH_LADDER_ROUNDS - 1);
+    seen.refuse = false;
+    sh_ladder_again(ladder, LAN, seen.now);
+    assert_int_equal(seen.dial_count, 2 + SH_LADDER_ROUNDS);
+    sh_ladder_up(ladder, seen.dials[seen.dial_count - 1].id, seen.now);
+    sh_ladder_again(ladder, LAN, seen.now);
+    run_to(seen.now + 10000);
+    assert_int_equal(seen.dial_count, 2 + SH_LADDER_ROUNDS);
+    sh_ladder_again(ladder, 99, seen.now);
+}
+
 static void test_many_addresses(void **state SH_UNUSED)
 {
     const struct offer offers[] = {{LAN, 20, 20, 1}, {WIFI_DIRECT, 20, 20, 2}, {BLE, 20, 20, 3}};
@@ -374,8 +471,12 @@ int main(void)
         TEST(test_refused_at_once),
         TEST(test_telling_cause),
         TEST(test_link_down),
+        TEST(test_black_hole),
+        TEST(test_stall_lowers),
+        TEST(test_chance),
         TEST(test_bad_offers),
         TEST(test_new_offer),
+        TEST(test_again),
         TEST(test_many_addresses),
         TEST(test_rank),
     };

@@ -30,6 +30,7 @@ struct end {
 static struct end ends[2]; /* 0: the anchor's */
 static unsigned accepted, dialled, failed;
 static enum sh_cause failed_cause;
+static struct sh_path_facts failed_facts;
 static struct sh_shape shape;
 static struct sh_stream *silent[256];
 static unsigned silent_count;
@@ -112,11 +113,12 @@ static void on_dialled(struct sh_link *link SH_UNUSED, unsigned attempt, struct 
 }
 
 static void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attempt, enum sh_cause cause,
-                           void *user SH_UNUSED)
+                           const struct sh_path_facts *facts, void *user SH_UNUSED)
 {
     assert_int_equal(attempt, 7);
     failed++;
     failed_cause = cause;
+    failed_facts = *facts;
 }
 
 static void on_offered(struct sh_link *link SH_UNUSED, const Simhop__LinkOffer *offered,
@@ -295,6 +297,10 @@ static void test_refused(void **state SH_UNUSED)
     run_until(failed, 3000);
     assert_int_equal(failed, 1);
     assert_cause(failed_cause, SH_LINK_REFUSED);
+    assert_int_equal(failed_facts.phase, SH_PATH_CONNECT);
+    assert_int_equal(failed_facts.error, ECONNREFUSED);
+    assert_int_equal(failed_facts.answer, SH_PATH_RESET);
+    assert_int_not_equal(failed_facts.route, SH_PATH_ROUTE_STOLEN);
 }
 
 static void test_unreachable(void **state SH_UNUSED)
@@ -431,6 +437,8 @@ static void test_dial_into_blackhole(void **state SH_UNUSED)
     run_until(failed, SH_DIAL_MS + 2000);
     assert_int_equal(failed, 1);
     assert_cause(failed_cause, SH_LINK_TIMEOUT);
+    assert_int_equal(failed_facts.phase,
+                     SH_PATH_NONE); /* it is made up: the kernel knows nothing of it */
 }
 
 /* At most the rate, so at least this time; how much longer is the machine's. */

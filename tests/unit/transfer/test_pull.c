@@ -121,6 +121,72 @@ static void test_better_link(void **state SH_UNUSED)
     assert_true(sh_puller_bytes(pair.puller, LAN) > 380 * SH_LEAF_SIZE);
 }
 
+static sh_ms fresh_at;
+
+static enum fate fresh_is_dead(struct pair *p, enum to to SH_UNUSED, sh_link_id link, unsigned type)
+{
+    if (type == SH_MSG_LEAF && p->seen[SH_MSG_LEAF] == 10) {
+        fresh_at = p->now;
+        sh_link_id id = pair_link_up(p, LAN, 0, FAST, 1);
+        pair_link_silence(p, id, true);
+    }
+    pulls += type == SH_MSG_PULL && link == 2;
+    return PASS;
+}
+
+static uint64_t last_bytes;
+static sh_ms last_change, longest_pause;
+
+static void watch_pauses(struct pair *p)
+{
+    uint64_t bytes = sh_puller_bytes(p->puller, BLE) + sh_puller_bytes(p->puller, LAN);
+    if (bytes == last_bytes)
+        return;
+    if (last_bytes > 0)
+        longest_pause = SH_MAX(longest_pause, p->now - last_change);
+    last_bytes = bytes;
+    last_change = p->now;
+}
+
+/* A better link whose probes passed carries nothing: it is asked for one leaf, the old one goes on without a pause, and the leaf
+ * comes over that in the end. */
+static void test_fresh_link_is_dead(void **state SH_UNUSED)
+{
+    static const unsigned sizes[] = {
+        40, 12}; /* leaves: more and less than comes before it is dropped */
+    for (size_t i = 0; i < SH_COUNT(sizes); i++) {
+        pair_end(&pair);
+        pair_begin(&pair);
+        pair.fate = fresh_is_dead;
+        pair.event = watch_pauses;
+        pulls = 0;
+        last_bytes = longest_pause = 0;
+        pair_item(&pair, sizes[i] * SH_LEAF_SIZE);
+        pair_start(&pair);
+        pair_link_up(&pair, BLE, 1, SLOW, 30);
+        assert_true(pair_run(&pair, 60000));
+        pair_check_done(&pair);
+        assert_int_equal(pulls, 1);
+        assert_int_equal(sh_puller_bytes(pair.puller, LAN), 0);
+        assert_int_equal(pair.dropped, sizes[i] > 20);
+        assert_in_range(longest_pause, 1000, SH_TRIAL_MS + 1500);
+        assert_in_range(pair.now - fresh_at, 0, (sizes[i] - 8) * 1100 + SH_TRIAL_MS);
+    }
+}
+
+/* With nothing else to try it with, a better link is tried with a leaf that is on its way already: it comes there first. */
+static void test_fresh_link_at_the_end(void **state SH_UNUSED)
+{
+    pair.fate = better_at_ten;
+    pair_item(&pair, 10 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    pair_link_up(&pair, BLE, 1, SLOW, 30);
+    assert_true(pair_run(&pair, 20000));
+    pair_check_done(&pair);
+    assert_in_range(sh_puller_bytes(pair.puller, LAN), SH_LEAF_SIZE, 2 * SH_LEAF_SIZE);
+    assert_in_range(pair.seen[SH_MSG_LEAF], 11, 12);
+}
+
 static void test_worse_link(void **state SH_UNUSED)
 {
     pair_item(&pair, 100 * SH_LEAF_SIZE);
@@ -490,18 +556,32 @@ static void test_flapping(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sizes),           TEST(test_only_nothing),
-        TEST(test_window),          TEST(test_window_fast),
-        TEST(test_many_items),      TEST(test_better_link),
-        TEST(test_worse_link),      TEST(test_link_dies),
-        TEST(test_stall),           TEST(test_stall_alone),
-        TEST(test_no_link),         TEST(test_expected_for_ever),
-        TEST(test_lost_once),       TEST(test_lost_last_leaf),
-        TEST(test_lost_always),     TEST(test_bent_leaf),
-        TEST(test_bent_root),       TEST(test_doubled),
-        TEST(test_resume_complete), TEST(test_had),
-        TEST(test_refused_item),    TEST(test_known_before),
-        TEST(test_progress),        TEST(test_absence),
+        TEST(test_sizes),
+        TEST(test_only_nothing),
+        TEST(test_window),
+        TEST(test_window_fast),
+        TEST(test_many_items),
+        TEST(test_better_link),
+        TEST(test_fresh_link_is_dead),
+        TEST(test_fresh_link_at_the_end),
+        TEST(test_worse_link),
+        TEST(test_link_dies),
+        TEST(test_stall),
+        TEST(test_stall_alone),
+        TEST(test_no_link),
+        TEST(test_expected_for_ever),
+        TEST(test_lost_once),
+        TEST(test_lost_last_leaf),
+        TEST(test_lost_always),
+        TEST(test_bent_leaf),
+        TEST(test_bent_root),
+        TEST(test_doubled),
+        TEST(test_resume_complete),
+        TEST(test_had),
+        TEST(test_refused_item),
+        TEST(test_known_before),
+        TEST(test_progress),
+        TEST(test_absence),
         TEST(test_flapping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,7 +113,8 @@ static inline void on_dialled(struct sh_link *link SH_UNUSED, unsigned attempt,
 }
 
 static inline void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attempt SH_UNUSED,
-                                  enum sh_cause cause, void *user SH_UNUSED)
+                                  enum sh_cause cause, const struct sh_path_facts *facts SH_UNUSED,
+                                  void *user SH_UNUSED)
 {
     failed++;
     failed_cause = cause;

@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What is in the way of a link, by name: the two devices stand in network namespaces of their own with a cable between them, and
+# real firewalls, routes and stopped programs do to it what they do elsewhere. Bluetooth, which is simulated, goes on meanwhile.
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+tests=(firewall_drops own_firewall_drops firewall_resets firewall_prohibits out_of_reach route_is_stolen
+    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later)
+verdict_s=25
+
+# own_networks: starts the script again as root of a network of its own; false where that is not allowed.
+own_networks() {
+    local way
+    [ -z "${SIMHOP_TESTS_NETWORKS-}" ] || return 0
+    for way in 'unshare --net' 'unshare --user --map-root-user --net'; do
+        # shellcheck disable=SC2086 # words
+        if $way unshare --net ip link set lo up 2> /dev/null; then
+            rm -rf "$work"
+            SIMHOP_TESTS_NETWORKS=own exec $way "$0"
+        fi
+    done
+    return 1
+}
+
+command -v ip > /dev/null || skip_script 'no ip here' "${tests[@]}"
+own_networks || skip_script 'network namespaces are not allowed here' "${tests[@]}"
+nft list ruleset > /dev/null 2>&1 || skip_script 'no nft here, or the kernel has none' "${tests[@]}"
+
+# ---- Two machines and a cable ------------------------------------------------------------------
+
+plain=("${bound[@]}")
+declare -A holder=()
+
+# machine NAME: an empty network that lives as long as the test.
+machine() {
+    "${plain[@]}" unshare --net sleep 1000 &
+    holder[$1]=$!
+    started+=($!)
+    until [ "$(readlink "/proc/${holder[$1]}/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do
+        sleep 0.02
+    done
+    on "$1" ip link set lo up
+}
+# on NAME COMMAND...: there.
+on() {
+    nsenter --target "${holder[$1]}" --net "${@:2}"
+}
+cable() {
+    machine anchor
+    machine tablet
+    # No frames larger than the cable's: what is cut up only behind the firewall would be measured there as a whole.
+    ip link add name a0 netns "${holder[anchor]}" gso_max_segs 1 type veth peer name t0 netns "${holder[tablet]}" gso_max_segs 1 &&
+        on anchor ip address add 10.9.0.1/24 dev a0 &&
+        on tablet ip address add 10.9.0.2/24 dev t0 &&
+        on anchor ip link set a0 up &&
+        on tablet ip link set t0 up || skip_test 'no veth here'
+}
+# firewall NAME HOOK RULE...: has this one rule.
+firewall() {
+    on "$1" nft "table inet f { chain c { type filter hook $2 priority 0; ${*:3}; }; }" || skip_test "this kernel has no rule ${*:3}"
+}
+
+# begin [SIZE [AIR LINE...]]: an anchor, a tablet and a code that is typed. Bluetooth is slow: it shall not be done before the
+# verdict is here.
+begin() {
+    random_file file "${1:-3000000}"
+    shift
+    air_is 'ble_rate 30000' "$@"
+    bound=("${plain[@]}" nsenter --target "${holder[anchor]}" --net)
+    share anchor --once --item "file=$dir/file"
+    bound=("${plain[@]}" nsenter --target "${holder[tablet]}" --net)
+    sync tablet
+    bound=("${plain[@]}")
+    type_code tablet anchor
+}
+# time_of NAME PATTERN: seconds, as it says them.
+time_of() {
+    grep -E -m 1 -- "$2" "$dir/$1.out" | sed 's/.*"t":\([0-9.]*\).*/\1/'
+}
+# verdict CAUSE: it is the one that is given on lan, in time, and the anchor hears of it; meanwhile bytes come in.
+verdict() {
+    local cause=${1//./\\.} from to
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed"' || return
+    says tablet '"event":"link".*"link":"lan","state":"failed".*"cause":"'"$cause"'"'
+    from=$(time_of tablet '"phase":"transfer"')
+    to=$(time_of tablet '"link":"lan","state":"failed"')
+    awk "BEGIN { exit !($to - $from <= $verdict_s) }" || fail "the verdict took from $from to $to s"
+    wait_for anchor '"event":"link".*"link":"lan","state":"failed".*"cause":"'"$cause"'"'
+    wait_for tablet '"event":"progress".*"link":"ble"'
+    is_alive "${pid_of[tablet]}" || fail 'it did not go on over ble'
+}
+
+# ---- Tests -------------------------------------------------------------------------------------
+
+firewall_drops() {
+    cable
+    firewall anchor input 'meta l4proto tcp drop'
+    begin
+    verdict link.firewall-drop
+}
+
+own_firewall_drops() {
+    cable
+    firewall tablet output 'meta l4proto tcp drop'
+    begin
+    verdict link.firewall-drop
+}
+
+firewall_resets() {
+    cable
+    firewall anchor input 'meta l4proto tcp reject with tcp reset'
+    begin
+    verdict link.firewall-reject
+}
+
+firewall_prohibits() {
+    cable
+    firewall anchor input 'meta l4proto tcp reject with icmp type admin-prohibited'
+    begin
+    verdict link.firewall-reject
+}
+
+# A guest network that keeps its devices apart: nobody answers for the address.
+out_of_reach() {
+    cable
+    on anchor ip link set a0 arp off
+    begin
+    verdict link.out-of-reach
+}
+
+route_is_stolen() {
+    cable
+    machine vpn
+    ip link add name v0 netns "${holder[vpn]}" type veth peer name vpn0 netns "${holder[tablet]}" || skip_test 'no veth here'
+    on vpn ip link set v0 up
+    on tablet ip address add 10.8.0.2/24 dev vpn0
+    on tablet ip link set vpn0 up
+    on tablet ip route add default dev vpn0 table 77 && on tablet ip rule add to 10.9.0.0/24 lookup 77 pref 10 ||
+        skip_test 'no rules for routes here'
+    begin
+    verdict link.route-stolen
+}
+
+# Nothing above 1000 octets passes and nobody says so: after the second try with smaller segments all goes over it.
+segments_are_made_smaller() {
+    cable
+    firewall anchor input 'meta length gt 1000 drop'
+    firewall tablet input 'meta length gt 1000 drop'
+    begin
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    says tablet '"event":"link".*"link":"lan","state":"up"'
+    never_says tablet '"link":"lan","state":"failed"'
+    [ "$(done_number tablet lan)" -ge 2000000 ] || fail "$(done_number tablet lan) bytes over lan"
+}
+
+no_segment_is_small_enough() {
+    cable
+    firewall anchor input 'meta length gt 850 drop'
+    firewall tablet input 'meta length gt 850 drop'
+    begin
+    verdict link.mtu
+}
+
+# Its kernel acknowledges everything, its program does nothing.
+peer_is_stopped() {
+    cable
+    begin 30000000 'lan_rate 500000'
+    wait_for tablet '"event":"progress".*"link":"lan"' || return
+    kill -STOP "${pid_of[anchor]}"
+    local from=$SECONDS
+    fails tablet 5 link.peer-hung
+    [ $((SECONDS - from)) -le $verdict_s ] || fail "the verdict took $((SECONDS - from)) s"
+    says tablet '"link":"lan","state":"down".*"cause":"link\.peer-hung"'
+    kill -CONT "${pid_of[anchor]}"
+}
+
+peer_is_killed() {
+    cable
+    begin 30000000 'lan_rate 500000'
+    wait_for tablet '"event":"progress".*"link":"lan"' || return
+    kill -KILL "${pid_of[anchor]}"
+    exits tablet 5 $verdict_s
+    says tablet '"link":"lan","state":"down".*"cause":"link\.peer-gone"'
+}
+
+# Both have no network at first; then one device gets its address, and a while later the other.
+lan_comes_later() {
+    cable
+    on anchor ip address flush dev a0
+    on tablet ip address flush dev t0
+    begin
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed"' || return # loopback was offered
+    on anchor ip address add 10.9.0.1/24 dev a0
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed"' "$patience" 2 || return # there is no route
+    on tablet ip address add 10.9.0.2/24 dev t0
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    [ "$(done_number tablet lan)" -ge 1000000 ] || fail "$(done_number tablet lan) bytes over lan"
+}
+
+run_tests "${tests[@]}"

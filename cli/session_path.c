@@ -120,8 +120,9 @@ enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot 
 void sh_session_path_up(struct sh_session *s, int kind)
 {
     struct link_path *path = path_of(s, kind);
-    if (path)
-        *path = (struct link_path){.asked = path->asked};
+    if (!path)
+        return;
+    *path = (struct link_path){.asked = path->asked};
     if (s->verdict_kind == kind)
         s->verdict = SH_OK;
 }

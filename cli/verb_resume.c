@@ -45,7 +45,7 @@ struct id {
 
 static struct id id_of(const struct sh_transfer *row)
 {
-    struct id id;
+    struct id id = {""};
     sh_hex(row->item_id, sizeof(row->item_id), id.text);
     return id;
 }

@@ -251,7 +251,7 @@ static void test_send_caps(void **state SH_UNUSED)
 {
     autopair pair;
     Simhop__Ping message = SIMHOP__PING__INIT;
-    uint8_t padding[3000] = {0};
+    uint8_t padding[5000] = {0};
     psk_pair(&pair);
     start(&pair);
     struct sh_channel *client = pair.side[CLIENT].channel;

@@ -97,7 +97,7 @@ static void assert_says(const char *bytes, size_t n, enum sh_cause want)
 
 static void test_bad_frames(void **state SH_UNUSED)
 {
-    assert_says("\x15\x00\x08\x01", 4, SH_PROTO_FRAME_TOO_LONG); /* a ping of 2049 octets */
+    assert_says("\x15\x00\x11\x01", 4, SH_PROTO_FRAME_TOO_LONG); /* a ping of 4353 octets */
     assert_says("\x23\x01\x00\x2d", 4, SH_PROTO_FRAME_TOO_LONG); /* a leaf of 65581 */
     assert_says("\x23\xff\xff\xff", 4, SH_PROTO_FRAME_TOO_LONG);
     assert_says("\x00\x00\x00\x00", 4, SH_PROTO_UNKNOWN_TYPE);

@@ -31,13 +31,17 @@ is_alive() {
     kill -0 "$1" 2> /dev/null
 }
 
-# end_processes PID...: TERM, after three seconds KILL.
+# end_processes PID...: TERM, after three seconds KILL. Only those that still run: the number of one that ended may be another's by now.
 end_processes() {
-    local pid i
+    local pid i ours=() alive
+    alive=" $(jobs -pr | tr '\n' ' ') $(jobs -ps | tr '\n' ' ') "
     for pid; do
+        [[ $alive != *" $pid "* ]] || ours+=("$pid")
+    done
+    for pid in ${ours[@]+"${ours[@]}"}; do
         kill -TERM "$pid" 2> /dev/null
     done
-    for pid; do
+    for pid in ${ours[@]+"${ours[@]}"}; do
         for ((i = 0; i < 60; i++)); do
             is_alive "$pid" || break
             sleep 0.05

@@ -57,13 +57,13 @@ void sh_path_look_stream(int fd, struct sh_path_facts *facts)
 {
     struct tcp_info info;
     socklen_t n = sizeof(info);
-    int queued = 0, not_sent = 0;
+    int queued = 0;
     memset(&info, 0, sizeof(info));
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
-        n < offsetof(struct tcp_info, tcpi_segs_out) || ioctl(fd, SIOCOUTQ, &queued) < 0 ||
-        ioctl(fd, SIOCOUTQNSD, &not_sent) < 0)
+        n < offsetof(struct tcp_info, tcpi_min_rtt) || ioctl(fd, SIOCOUTQ, &queued) < 0)
         return;
+    unsigned all = queued > 0 ? (unsigned)queued : 0, not_sent = info.tcpi_notsent_bytes;
     facts->acked = info.tcpi_bytes_acked > 0 ? info.tcpi_bytes_acked - 1 : 0; /* the SYN counts */
-    facts->unacked = queued > not_sent ? (unsigned)(queued - not_sent) : 0;
+    facts->unacked = all > not_sent ? all - not_sent : 0;
     facts->zero_window = info.tcpi_probes > 0 && not_sent > 0;
 }

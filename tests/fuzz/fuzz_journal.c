@@ -82,7 +82,8 @@ static void use(struct sh_store_item *item, uint64_t size, const char *target)
     for (uint64_t i = 0; i < count; i++)
         has += sh_store_item_has(item, i) ? sh_leaf_length(size, i) : 0;
     fuzz_assert(has == sh_store_item_verified(item));
-    for (unsigned i = 0; i < 3 && state != SH_STORE_READY; i++) {
+    /* Each round finds one that is damaged at most. */
+    for (uint64_t i = 0; i < count + 2 && state != SH_STORE_READY; i++) {
         fill(item, size);
         fuzz_assert(sh_store_item_work(item, UINT32_MAX, &state) == SH_OK);
     }

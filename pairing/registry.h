@@ -2,7 +2,7 @@
 /*
  * The registry: SQLite (WAL, synchronous FULL, busy time-out 2 s) in registry.db of the state
  * folder, mode 0600. Several processes may use it at once. It holds linked devices, attempts and
- * the lock, revisions, received items, begun transfers, receipts, levels at one metre. The schema version stands in user_version; older
+ * the lock, revisions, received items, begun transfers, receipts, levels at one metre, addresses. The schema version stands in user_version; older
  * ones are migrated in one transaction, newer ones are refused. Every function fails with
  * env.registry (the detail says what SQLite said), store.no-space, store.read-only, env.permission,
  * env.no-memory; what cannot be kept at all (a length or state that the caller had to check) is
@@ -109,6 +109,28 @@ SH_MUST_USE enum sh_cause sh_registry_get_level(struct sh_registry *registry,
                                                 const uint8_t id[SH_DEVICE_ID_SIZE],
                                                 const char *adapter,
                                                 struct sh_known_level *ret_level);
+
+/* ---- Where an anchor was reached last (secondary; registry_addresses.c) ----
+ * The addresses and the port of its LAN offer: a hint for the next sync, trusted in nothing. */
+#define SH_ADDRESSES_MAX 12
+struct sh_address {
+    uint8_t bytes[16];
+    size_t len; /* 4 or 16 */
+};
+struct sh_addresses {
+    uint8_t id[SH_DEVICE_ID_SIZE];
+    uint16_t port; /* not 0 */
+    struct sh_address list[SH_ADDRESSES_MAX];
+    size_t count; /* not 0 */
+};
+
+/* Inserts or replaces. */
+SH_MUST_USE enum sh_cause sh_registry_put_addresses(struct sh_registry *registry,
+                                                    const struct sh_addresses *addresses);
+/* Fails with linked.unknown if there are none. */
+SH_MUST_USE enum sh_cause sh_registry_get_addresses(struct sh_registry *registry,
+                                                    const uint8_t id[SH_DEVICE_ID_SIZE],
+                                                    struct sh_addresses *ret_addresses);
 
 /* ---- Attempts and the lock (anchor) ----
  * An attempt is charged, durably, before the verifier's first message leaves, and never refunded:

@@ -82,6 +82,11 @@ const char *const sh_registry_steps[SH_REGISTRY_VERSION] = {
     /* 5: whom a file came from; empty: not known. A path is that of one file. */
     "ALTER TABLE received ADD COLUMN anchor_id BLOB NOT NULL DEFAULT x'';"
     "CREATE INDEX received_path ON received (path);",
+    /* 6: where an anchor was reached last */
+    "CREATE TABLE addresses ("
+    " id BLOB PRIMARY KEY NOT NULL,"
+    " list BLOB NOT NULL,"
+    " port INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 enum sh_cause sh_db_version(struct sh_registry *registry, int *ret_version)
@@ -104,7 +109,7 @@ static enum sh_cause run_steps(struct sh_registry *registry)
 {
     static const char *const stamps[SH_REGISTRY_VERSION] = {
         "PRAGMA user_version = 1", "PRAGMA user_version = 2", "PRAGMA user_version = 3",
-        "PRAGMA user_version = 4", "PRAGMA user_version = 5"};
+        "PRAGMA user_version = 4", "PRAGMA user_version = 5", "PRAGMA user_version = 6"};
     int version = 0;
     /* Read again inside the transaction: another process may have been first. */
     SH_TRY(sh_db_version(registry, &version));

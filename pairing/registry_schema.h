@@ -6,7 +6,7 @@
 #ifndef SIMHOP_PAIRING_REGISTRY_SCHEMA_H
 #define SIMHOP_PAIRING_REGISTRY_SCHEMA_H
 
-#define SH_REGISTRY_VERSION 5
+#define SH_REGISTRY_VERSION 6
 
 extern const char *const sh_registry_steps[SH_REGISTRY_VERSION];
 

@@ -8,14 +8,17 @@
 #include "crypto/channel_tls.h"
 #include "proto/log.h"
 
-#define RECORD         16384 /* octets in one full TLS record, RFC 8446 section 5.1 */
-#define EXPORTER_LABEL "EXPORTER-simhop1 link"
+#define RECORD       16384 /* octets in one full TLS record, RFC 8446 section 5.1 */
+#define LINK_LABEL   "EXPORTER-simhop1 link"
+#define DIRECT_LABEL "EXPORTER-simhop1 direct"
 
 struct sh_channel {
     const struct sh_channel_ops *ops;
     void *user;
     bool server;
-    bool certs;
+    bool certs;  /* with both kinds of keys: known once the handshake is done */
+    bool direct; /* the same */
+    bool both;
     SSL_CTX *ctx;
     SSL *ssl;
     BIO *in, *out; /* owned by ssl */
@@ -114,12 +117,14 @@ static bool config_is_sound(const struct sh_channel_config *config,
     bool some_psk = config->psk || config->psk_identity.n > 0 || ops->find_psk;
     if (!ops->tx || !ops->up || !ops->msg)
         return false;
+    if (config->direct)
+        return certs && (server ? psk : !some_psk);
     return (certs && !some_psk) || (psk && !some_certs);
 }
 
 static enum sh_cause make_ssl(struct sh_channel *channel, const struct sh_channel_config *config)
 {
-    SH_TRY(sh_tls_context(config, channel->certs, &channel->ctx));
+    SH_TRY(sh_tls_context(config, config->key != NULL, &channel->ctx));
     if (!channel->certs && channel->server)
         SSL_CTX_set_psk_find_session_callback(channel->ctx, find_psk);
     if (!channel->certs && !channel->server)
@@ -157,7 +162,9 @@ enum sh_cause sh_channel_new(const struct sh_channel_config *config,
     channel->ops = ops;
     channel->user = user;
     channel->server = config->role == SH_CHANNEL_SERVER;
-    channel->certs = config->key != NULL;
+    channel->both = channel->server && config->direct;
+    channel->certs = config->key != NULL && !channel->both;
+    channel->direct = config->direct && !channel->both;
     channel->reader = sh_frame_reader_new(false, on_frame, channel);
     if (!channel->reader)
         return SH_ENV_NO_MEMORY;
@@ -177,19 +184,22 @@ enum sh_cause sh_channel_new(const struct sh_channel_config *config,
 /* TLS is broken: what it said goes out, then nothing more. */
 static enum sh_cause died(struct sh_channel *channel)
 {
+    bool certs = channel->certs || (channel->both && sh_tls_alpn_is(channel->ssl, true));
     channel->dead = true;
     flush(channel);
     if (channel->refusal != SH_OK) {
         ERR_clear_error();
         return channel->refusal;
     }
-    return sh_tls_cause(channel->ssl, channel->certs);
+    return sh_tls_cause(channel->ssl, certs);
 }
 
 /* OpenSSL is content; did it do what this channel is for? */
 static enum sh_cause check_handshake(struct sh_channel *channel)
 {
     const char *wrong = NULL;
+    if (channel->both)
+        channel->direct = channel->certs = sh_tls_alpn_is(channel->ssl, true);
     bool reused = SSL_session_reused(channel->ssl);
     X509 *peer = SSL_get0_peer_certificate(channel->ssl);
     if (!channel->certs && (!reused || peer))
@@ -197,7 +207,7 @@ static enum sh_cause check_handshake(struct sh_channel *channel)
     else if (channel->certs &&
              (reused || !peer || SSL_get_verify_result(channel->ssl) != X509_V_OK))
         wrong = "the certificate was not checked";
-    else if (!sh_tls_alpn_agreed(channel->ssl))
+    else if (!sh_tls_alpn_is(channel->ssl, channel->direct))
         wrong = "the other side speaks another protocol";
     if (!wrong)
         return SH_OK;
@@ -368,14 +378,26 @@ bool sh_channel_is_up(const struct sh_channel *channel)
     return channel->up && channel->failure == SH_OK;
 }
 
+static enum sh_cause export(struct sh_channel *channel, const char *label, uint8_t out[32]) {
+    if (!channel->up) return SH_PROTO_WRONG_STATE;
+    return SSL_export_keying_material(channel->ssl, out, 32, label, strlen(label), NULL, 0, 0) == 1
+               ? SH_OK
+               : SH_ENV_CRYPTO;
+}
+
 enum sh_cause sh_channel_export(struct sh_channel *channel, struct sh_secret *ret_psk)
 {
-    if (!channel->up)
-        return SH_PROTO_WRONG_STATE;
-    if (SSL_export_keying_material(channel->ssl, ret_psk->b, SH_SECRET_SIZE, EXPORTER_LABEL,
-                                   sizeof(EXPORTER_LABEL) - 1, NULL, 0, 0) != 1)
-        return SH_ENV_CRYPTO;
-    return SH_OK;
+    return export(channel, LINK_LABEL, ret_psk->b);
+}
+
+enum sh_cause sh_channel_export_direct(struct sh_channel *channel, uint8_t out[32])
+{
+    return channel->direct ? export(channel, DIRECT_LABEL, out) : SH_PROTO_WRONG_STATE;
+}
+
+bool sh_channel_is_direct(const struct sh_channel *channel)
+{
+    return channel->up && channel->direct;
 }
 
 X509 *sh_channel_peer_cert(const struct sh_channel *channel)

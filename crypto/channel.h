@@ -7,10 +7,13 @@
  * Keys, one of
  *   PSK    an external 32-octet PSK with an identity, psk_dhe_ke, no certificates (first visit, and every
  *          further link of a session by the exporter of its first channel);
- *   CERTS  both sides show certificates of the anchor's CA.
+ *   CERTS  both sides show certificates of the anchor's CA;
+ *   both   a server to which strangers come: what the client asks for by ALPN decides. "simhop1-direct" wants
+ *          certificates, all else a PSK; neither is ever taken for the other.
  * Suites TLS_AES_128_GCM_SHA256, where both processors have instructions for it, and
  * TLS_CHACHA20_POLY1305_SHA256; groups X25519MLKEM768 where OpenSSL has
- * it, X25519, P-256. No tickets, no early data, no renegotiation. ALPN "simhop/1" (RFC 7301).
+ * it, X25519, P-256. No tickets, no early data, no renegotiation. ALPN (RFC 7301) "simhop/1", or "simhop1-direct" where
+ * nothing was said in the clear before.
  */
 #ifndef SIMHOP_CRYPTO_CHANNEL_H
 #define SIMHOP_CRYPTO_CHANNEL_H
@@ -53,14 +56,16 @@ struct sh_channel_config {
     EVP_PKEY *key;
     X509 *cert;
     X509 *ca;
+    /* A client with CERTS: "simhop1-direct". A server with CERTS: that too, beside PSK, which it needs then. */
+    bool direct;
     int64_t now; /* seconds since 1970: the time at which certificates are judged */
     enum sh_channel_aes aes;
 };
 
 struct sh_channel;
 
-/* Exactly one kind of keys; a server has PSK if ops has find_psk. ops is kept by reference.
- * Fails with internal.bug (none or both), env.crypto (key and certificate do not fit), env.no-memory. */
+/* Exactly one kind of keys, but for a direct server; a server has PSK if ops has find_psk. ops is kept by reference.
+ * Fails with internal.bug (none, or more than that), env.crypto (key and certificate do not fit), env.no-memory. */
 SH_MUST_USE enum sh_cause sh_channel_new(const struct sh_channel_config *config,
                                          const struct sh_channel_ops *ops, void *user,
                                          struct sh_channel **ret_channel);
@@ -96,6 +101,12 @@ bool sh_channel_is_up(const struct sh_channel *channel);
 /* RFC 8446 section 7.5 with label "EXPORTER-simhop1 link": the PSK of further links of the session.
  * Both sides get the same. Fails with proto.wrong-state before up, env.crypto. */
 SH_MUST_USE enum sh_cause sh_channel_export(struct sh_channel *channel, struct sh_secret *ret_psk);
+
+/* The same with label "EXPORTER-simhop1 direct": what stands for the transcript of a handshake in a direct session. Fails with
+ * proto.wrong-state in another one, too. */
+SH_MUST_USE enum sh_cause sh_channel_export_direct(struct sh_channel *channel, uint8_t out[32]);
+/* Up, and by "simhop1-direct". */
+bool sh_channel_is_direct(const struct sh_channel *channel);
 
 /* The peer's certificate (CERTS, after the handshake), NULL with PSK. Borrowed. */
 X509 *sh_channel_peer_cert(const struct sh_channel *channel);

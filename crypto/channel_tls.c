@@ -12,28 +12,48 @@
 
 #define MAX_PEER_CHAIN 8192 /* octets of certificates that a peer may show */
 
-static const unsigned char alpn[] = "\x08simhop/1";
+/* Each with its length before it (RFC 7301 section 3.1). */
+static const unsigned char alpn[] = "\x08simhop/1", alpn_direct[] = "\x0esimhop1-direct";
 #define ALPN_LENGTH (sizeof(alpn) - 1)
 
-static int select_alpn(SSL *ssl SH_UNUSED, const unsigned char **out, unsigned char *out_len,
-                       const unsigned char *in, unsigned in_len, void *user SH_UNUSED)
+static struct sh_bytes alpn_of(bool direct)
 {
-    for (unsigned i = 0; i + ALPN_LENGTH <= in_len; i += in[i] + 1u) {
-        if (memcmp(in + i, alpn, ALPN_LENGTH) == 0) {
-            *out = in + i + 1;
-            *out_len = ALPN_LENGTH - 1;
-            return SSL_TLSEXT_ERR_OK;
+    return direct ? SH_BYTES(alpn_direct, sizeof(alpn_direct) - 1) : SH_BYTES(alpn, ALPN_LENGTH);
+}
+
+/* direct: whether that may be chosen too. The client's first one that we speak. */
+static int select_alpn(SSL *ssl SH_UNUSED, const unsigned char **out, unsigned char *out_len,
+                       const unsigned char *in, unsigned in_len, void *direct)
+{
+    for (unsigned i = 0; i < in_len; i += in[i] + 1u) {
+        for (int kind = 0; kind <= (direct != NULL); kind++) {
+            struct sh_bytes ours = alpn_of(kind == 1);
+            if (ours.n <= in_len - i && memcmp(in + i, ours.p, ours.n) == 0) {
+                *out = in + i + 1;
+                *out_len = in[i];
+                return SSL_TLSEXT_ERR_OK;
+            }
         }
     }
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-bool sh_tls_alpn_agreed(const SSL *ssl)
+bool sh_tls_alpn_is(const SSL *ssl, bool direct)
 {
     const unsigned char *chosen = NULL;
+    struct sh_bytes ours = alpn_of(direct);
     unsigned n = 0;
     SSL_get0_alpn_selected(ssl, &chosen, &n);
-    return n == ALPN_LENGTH - 1 && memcmp(chosen, alpn + 1, n) == 0;
+    return n == ours.n - 1 && memcmp(chosen, ours.p + 1, n) == 0;
+}
+
+/* The certificate is for direct sessions only: who wants anything else of this server needs a PSK, and is refused for want of a
+ * certificate as by one that has none. In TLS 1.3 the protocol is chosen before. */
+static int choose_cert(SSL *ssl, void *user SH_UNUSED)
+{
+    if (!sh_tls_alpn_is(ssl, true))
+        SSL_certs_clear(ssl);
+    return 1;
 }
 
 /* X25519MLKEM768 came with OpenSSL 3.5; before, a list with it is refused whole. */
@@ -74,18 +94,22 @@ static bool set_suites(SSL_CTX *ctx, enum sh_channel_aes aes)
 /* One version, two suites (both with SHA-256, the hash of the PSK), and nothing that outlives the
  * connection. SSL_MODE_ENABLE_PARTIAL_WRITE, read-ahead and kTLS stay off. Without the compatibility
  * mode for middleboxes there is no ChangeCipherSpec, which nobody authenticates. */
-static bool set_protocol(SSL_CTX *ctx, enum sh_channel_aes aes)
+static bool set_protocol(SSL_CTX *ctx, const struct sh_channel_config *config)
 {
+    static char direct;
+    struct sh_bytes ours = alpn_of(config->direct);
     SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, config->direct ? &direct : NULL);
+    if (config->direct && config->role == SH_CHANNEL_SERVER)
+        SSL_CTX_set_cert_cb(ctx, choose_cert, NULL);
     SSL_CTX_set_max_cert_list(ctx, MAX_PEER_CHAIN);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
-           SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 && set_suites(ctx, aes) &&
-           SSL_CTX_set_num_tickets(ctx, 0) == 1 &&
-           SSL_CTX_set_alpn_protos(ctx, alpn, ALPN_LENGTH) == 0 && /* 0 is its success */
+           SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
+           set_suites(ctx, config->aes) && SSL_CTX_set_num_tickets(ctx, 0) == 1 &&
+           SSL_CTX_set_alpn_protos(ctx, ours.p, (unsigned)ours.n) == 0 && /* 0 is its success */
            set_groups(ctx);
 }
 
@@ -111,7 +135,7 @@ enum sh_cause sh_tls_context(const struct sh_channel_config *config, bool certs,
     /* A server takes no session, and a PSK counts as one, without some context; a client with one
      * refuses its own PSK. */
     bool ok = client || SSL_CTX_set_session_id_context(ctx, alpn, ALPN_LENGTH) == 1;
-    if (!ok || !set_protocol(ctx, config->aes) || (certs && !set_certs(ctx, config))) {
+    if (!ok || !set_protocol(ctx, config) || (certs && !set_certs(ctx, config))) {
         const char *reason = ERR_reason_error_string(ERR_peek_last_error());
         enum sh_cause cause =
             sh_fail(SH_ENV_CRYPTO, "TLS: %s", reason ? reason : "no reason given");

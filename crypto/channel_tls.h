@@ -22,8 +22,8 @@ SH_MUST_USE bool sh_tls_processor_has_aes(void);
 SH_MUST_USE enum sh_cause sh_tls_psk_session(SSL *ssl, const struct sh_secret *psk,
                                              SSL_SESSION **ret_session);
 
-/* Did both sides agree on ALPN "simhop/1"? */
-SH_MUST_USE bool sh_tls_alpn_agreed(const SSL *ssl);
+/* Did both sides agree on ALPN "simhop/1", or "simhop1-direct"? */
+SH_MUST_USE bool sh_tls_alpn_is(const SSL *ssl, bool direct);
 
 /* Empties the thread's error queue and says what it means; the detail becomes OpenSSL's reason. */
 SH_MUST_USE enum sh_cause sh_tls_cause(const SSL *ssl, bool certs);

@@ -80,4 +80,7 @@ SH_MUST_USE enum sh_cause sh_link_lan_new(struct event_base *base, const char *i
                                           const struct sh_link_ops *ops, void *user,
                                           struct sh_link **ret_link);
 
+/* Of a LAN link, before listen: the port that it takes if that is free, so that who was there before finds it again. 0: any. */
+void sh_link_lan_prefer(struct sh_link *link, uint16_t port);
+
 #endif

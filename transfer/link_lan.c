@@ -15,6 +15,7 @@ struct lan {
     struct sh_link link;
     struct sh_tcp_owner owner;
     char iface[IF_NAMESIZE];
+    uint16_t port; /* to be tried first */
     struct sh_tcp_listener *listener;
     struct sh_tcp_dials dials;
     struct sh_tcp_address addresses[SH_LAN_ADDRESSES];
@@ -41,7 +42,7 @@ static void close_listener(struct lan *lan)
 static enum sh_cause offer_addresses(struct lan *lan)
 {
     bool loopback = false;
-    const struct sh_tcp_local local = {.iface = lan->iface};
+    const struct sh_tcp_local local = {.iface = lan->iface, .port = lan->port};
     struct sh_tcp_address old[SH_LAN_ADDRESSES];
     size_t old_count = lan->listener ? lan->address_count : 0;
     memcpy(old, lan->addresses, sizeof(old));
@@ -68,6 +69,7 @@ static enum sh_cause offer_addresses(struct lan *lan)
     offer.addresses = lan->offered;
     offer.n_addresses = count;
     offer.port = sh_tcp_listener_port(lan->listener);
+    lan->port = (uint16_t)offer.port; /* also where addresses go and come back */
     lan->offer = offer;
     lan->link.ops->offered(&lan->link, &lan->offer, SH_OK, lan->link.user);
     return SH_OK;
@@ -173,4 +175,9 @@ enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface, sh_sha
         sh_log("lan: addresses that change will not be seen");
     *ret_link = &lan->link;
     return SH_OK;
+}
+
+void sh_link_lan_prefer(struct sh_link *link, uint16_t port)
+{
+    ((struct lan *)link)->port = port;
 }

@@ -63,6 +63,7 @@ struct sh_tcp_local {
     const char *iface; /* bound to it (SO_BINDTODEVICE); NULL or "": any */
     uint32_t ifindex;  /* the scope of link-local addresses; 0: none */
     struct sh_tcp_address address;
+    uint16_t port; /* of a listener: the one it had before, if that is free; 0: any */
 };
 
 /* A socket of the family of that address (or IPv6, which takes IPv4 too where the address is any), not

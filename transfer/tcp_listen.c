@@ -24,8 +24,9 @@ struct sh_tcp_listener {
 
 static bool bind_address(int fd, const struct sh_tcp_local *local, bool ipv4)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_scope_id = local->ifindex};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(local->port)};
+    struct sockaddr_in6 in6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(local->port), .sin6_scope_id = local->ifindex};
     if (local->address.len == sizeof(in.sin_addr))
         memcpy(&in.sin_addr, local->address.bytes, sizeof(in.sin_addr));
     if (local->address.len == sizeof(in6.sin6_addr))
@@ -54,15 +55,28 @@ int sh_tcp_socket(const struct sh_tcp_local *local, bool ipv4)
     return result;
 }
 
-static int open_listener(const struct sh_tcp_local *local, bool ipv4)
+/* Connections of the one before us may still linger at its port: if all of them and we have SO_REUSEADDR they do not keep it; a
+ * listener does (socket(7)). */
+static int open_at(const struct sh_tcp_local *local, bool ipv4)
 {
+    int on = 1;
     sh_autoclose int fd = sh_tcp_socket(local, ipv4);
-    if (fd < 0 || (local->address.len == 0 && !bind_address(fd, local, ipv4)) ||
-        listen(fd, BACKLOG) < 0)
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        (local->address.len == 0 && !bind_address(fd, local, ipv4)) || listen(fd, BACKLOG) < 0)
         return -1;
     int result = fd;
     fd = -1;
     return result;
+}
+
+static int open_listener(const struct sh_tcp_local *local, bool ipv4)
+{
+    struct sh_tcp_local any = *local;
+    int fd = open_at(local, ipv4);
+    if (fd >= 0 || local->port == 0)
+        return fd;
+    any.port = 0;
+    return open_at(&any, ipv4);
 }
 
 static bool port_of(int fd, uint32_t *ret_port)

@@ -494,28 +494,41 @@ static void test_loopback_only(void **state SH_UNUSED)
         SH_LINK_NONE);
 }
 
+/* A listener at the port of the one before, though connections of that still linger; never beside one that lives. */
+static void test_same_port(void **state SH_UNUSED)
+{
+    struct sh_link *again = NULL;
+    connect_both();
+    uint32_t port = offer.port;
+    assert_ok(sh_link_lan_new(base, NULL, NULL, NULL, &link_ops, NULL, &again));
+    sh_link_lan_prefer(again, (uint16_t)port);
+    assert_ok(again->driver->listen(again, SH_BYTES(NULL, 0)));
+    assert_true(offer.port != port && offer.port > 0);
+    again->driver->free(again);
+    /* Who closes first lingers. */
+    sh_stream_close(ends[0].stream);
+    ends[0].stream = NULL;
+    run_until(ends[1].closed, 5000);
+    anchor->driver->free(anchor);
+    anchor = NULL;
+    assert_ok(sh_link_lan_new(base, NULL, NULL, NULL, &link_ops, NULL, &again));
+    sh_link_lan_prefer(again, (uint16_t)port);
+    assert_ok(again->driver->listen(again, SH_BYTES(NULL, 0)));
+    assert_int_equal(offer.port, port);
+    again->driver->free(again);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_offer),
-        TEST(test_both_ways),
-        TEST(test_close_flushes),
-        TEST(test_close_then_free),
-        TEST(test_free_keeps_streams),
-        TEST(test_refused),
-        TEST(test_unreachable),
-        TEST(test_cancel),
-        TEST(test_silent_crowd),
-        TEST(test_no_descriptors),
-        TEST(test_cut),
-        TEST(test_cut_after),
-        TEST(test_blackhole),
-        TEST(test_dial_into_blackhole),
-        TEST(test_rate),
-        TEST(test_delay),
-        TEST(test_loopback_only),
+        TEST(test_offer),         TEST(test_same_port),       TEST(test_both_ways),
+        TEST(test_close_flushes), TEST(test_close_then_free), TEST(test_free_keeps_streams),
+        TEST(test_refused),       TEST(test_unreachable),     TEST(test_cancel),
+        TEST(test_silent_crowd),  TEST(test_no_descriptors),  TEST(test_cut),
+        TEST(test_cut_after),     TEST(test_blackhole),       TEST(test_dial_into_blackhole),
+        TEST(test_rate),          TEST(test_delay),           TEST(test_loopback_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

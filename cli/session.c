@@ -223,15 +223,12 @@ static enum sh_cause start_handshake(struct sh_session *s)
     return sh_handshake_new(&hc, &handshake_ops, s, sh_session_now(s), &s->handshake);
 }
 
-enum sh_cause sh_session_new(const struct sh_session_config *config,
-                             const struct sh_session_ops *ops, void *user, struct sh_stream *stream,
-                             struct sh_session **ret_session)
+struct sh_session *sh_session_make(const struct sh_session_config *config,
+                                   const struct sh_session_ops *ops, void *user)
 {
     struct sh_session *s = calloc(1, sizeof(*s));
-    if (!s) {
-        sh_stream_close(stream);
-        return SH_ENV_NO_MEMORY;
-    }
+    if (!s)
+        return NULL;
     s->config = *config;
     s->ops = ops;
     s->user = user;
@@ -241,6 +238,18 @@ enum sh_cause sh_session_new(const struct sh_session_config *config,
     if (config->reconnect_to) {
         s->reconnect_to = *config->reconnect_to;
         s->config.reconnect_to = &s->reconnect_to;
+    }
+    return s;
+}
+
+enum sh_cause sh_session_new(const struct sh_session_config *config,
+                             const struct sh_session_ops *ops, void *user, struct sh_stream *stream,
+                             struct sh_session **ret_session)
+{
+    struct sh_session *s = sh_session_make(config, ops, user);
+    if (!s) {
+        sh_stream_close(stream);
+        return SH_ENV_NO_MEMORY;
     }
     s->stream = stream;
     stream->ops = &stream_ops;
@@ -267,6 +276,7 @@ void sh_session_free(struct sh_session *s)
     X509_free(s->ca);
     sh_session_keys_wipe(&s->result.keys);
     sh_secret_wipe(&s->link_psk);
+    free(s->waiting);
     free(s);
 }
 
@@ -344,9 +354,15 @@ bool sh_session_is_moving(const struct sh_session *s)
     return s->stage == STAGE_TRANSFER || s->stage == STAGE_LINGER;
 }
 
+/* A direct session greets by being taken, in what the handshake is not asked for. */
+static bool was_taken(const struct sh_session *s)
+{
+    return s->server || s->puller;
+}
+
 bool sh_session_greeted(const struct sh_session *s)
 {
-    return sh_handshake_greeted(s->handshake);
+    return s->direct ? was_taken(s) : sh_handshake_greeted(s->handshake);
 }
 
 struct sh_level sh_session_level(const struct sh_session *s)
@@ -366,5 +382,5 @@ const struct sh_session_held *sh_session_held(const struct sh_session *s)
 
 bool sh_session_heard_us(const struct sh_session *s)
 {
-    return sh_handshake_heard_us(s->handshake);
+    return s->direct ? was_taken(s) : sh_handshake_heard_us(s->handshake);
 }

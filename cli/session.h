@@ -135,6 +135,15 @@ struct sh_session;
 SH_MUST_USE enum sh_cause sh_session_new(const struct sh_session_config *config,
                                          const struct sh_session_ops *ops, void *user,
                                          struct sh_stream *stream, struct sh_session **ret_session);
+/* Between linked devices that have met over a network: on a lane of that Simhop__LinkKind that is up by "simhop1-direct",
+ * taken over but for a failure. Without a handshake: nearness is not asked for, so a strict anchor ends it (near.demanded). The
+ * secondary's config names the anchor in reconnect_to. refusal: SH_OK, or why it is turned away, inside the channel. May be called
+ * by the lane's up(); an end is said later, from its after() or a tick. Fails with env.no-memory. */
+SH_MUST_USE enum sh_cause sh_session_new_direct(const struct sh_session_config *config,
+                                                const struct sh_session_ops *ops, void *user,
+                                                int kind, struct sh_lane *lane,
+                                                enum sh_cause refusal,
+                                                struct sh_session **ret_session);
 /* Closes everything at once, without a word to the peer (sh_session_stop first for that). */
 void sh_session_free(struct sh_session *session);
 
@@ -171,7 +180,7 @@ void sh_session_slept(struct sh_session *session, sh_ms slept);
 bool sh_session_is_over(const struct sh_session *session);
 /* In a transfer, over whatever links. */
 bool sh_session_is_moving(const struct sh_session *session);
-/* Has the peer greeted us, or is it a connection that says nothing? */
+/* Has the peer greeted us, or is it a connection that says nothing? One that begins directly has once it is in its transfer. */
 bool sh_session_greeted(const struct sh_session *session);
 /* Has it said anything that answers us? */
 bool sh_session_heard_us(const struct sh_session *session);

@@ -2,6 +2,7 @@
 /*
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
+ * session_direct.c (sessions that begin with certificates),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_path.c (why links fail),
  * session_bundle.c (the received bundle), session_begun.c (the list of what began to arrive).
  */
@@ -92,6 +93,7 @@ struct sh_session {
     struct sh_device peer;
     struct sh_nearness nearness;
     bool judged;
+    bool direct; /* began on a lane that was up, without a handshake */
 
     /* anchor */
     bool claimed; /* it greeted as a device that we know, which its certificate has to prove */
@@ -116,6 +118,8 @@ struct sh_session {
     enum sh_cause verdict; /* the last on a link that did not come up again */
     int verdict_kind;
     struct sh_session_held held;
+    uint8_t *waiting; /* offers, until the first lane is gone */
+    size_t waiting_n;
 };
 
 /* session.c */
@@ -126,9 +130,14 @@ void sh_session_end(struct sh_session *s, enum sh_cause cause);
 /* The end of every call from outside: takes away what is gone, says the end. */
 void sh_session_settle(struct sh_session *s);
 void sh_session_go(struct sh_session *s, enum stage stage, sh_ms deadline);
+/* Without a stream yet. NULL: no memory. */
+struct sh_session *sh_session_make(const struct sh_session_config *config,
+                                   const struct sh_session_ops *ops, void *user);
 
 /* session_lanes.c */
 SH_MUST_USE enum sh_cause sh_session_first_lane(struct sh_session *s);
+/* The first lane is this one, which is up. */
+void sh_session_take_first(struct sh_session *s, int kind, struct sh_lane *lane);
 void sh_session_lanes_tick(struct sh_session *s);
 void sh_session_lanes_settle(struct sh_session *s);
 void sh_session_lanes_free(struct sh_session *s);
@@ -158,6 +167,7 @@ SH_MUST_USE enum sh_cause sh_session_returning_key(const struct sh_session *s,
                                                    struct sh_secret *ret_key);
 bool sh_session_returning(struct sh_session *s, const uint8_t id[SH_RETURNING_ID_SIZE],
                           const uint8_t nonce[SH_HELLO_NONCE], struct sh_level *ret_level);
+/* Fills the peer. */
 SH_MUST_USE enum sh_cause sh_session_check_returning(struct sh_session *s, struct sh_lane *lane);
 
 /* session_calibrate.c */
@@ -170,6 +180,12 @@ enum sh_cause sh_session_on_calibrate(struct sh_session *s, struct slot *slot,
                                       struct sh_bytes payload);
 enum sh_cause sh_session_on_calibrated(struct sh_session *s, struct slot *slot,
                                        struct sh_bytes payload);
+
+/* session_direct.c */
+void sh_session_keep_addresses(struct sh_session *s, const Simhop__LinkOffers *offers);
+/* Offers are for later, while the session goes on where it began directly; and now. */
+bool sh_session_hold_offers(struct sh_session *s, struct sh_bytes payload);
+void sh_session_release_offers(struct sh_session *s);
 
 /* session_anchor.c */
 enum sh_cause sh_session_anchor_up(struct sh_session *s, struct sh_lane *lane);

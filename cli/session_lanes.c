@@ -194,6 +194,13 @@ enum sh_cause sh_session_first_lane(struct sh_session *s)
     return cause;
 }
 
+void sh_session_take_first(struct sh_session *s, int kind, struct sh_lane *lane)
+{
+    struct slot *slot = new_slot(s, kind, true);
+    slot->lane = lane;
+    sh_lane_set_owner(lane, &session_lane_ops, s);
+}
+
 /* ---- Further lanes ---- */
 
 void sh_session_dialled(struct sh_session *s, unsigned attempt, int kind, struct sh_stream *stream)
@@ -551,6 +558,8 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
         return;
     if (was.attempt && s->ladder)
         sh_ladder_down(s->ladder, was.attempt, verdict, sh_session_now(s));
+    if (was.first && s->waiting)
+        sh_session_release_offers(s);
     if (was.given && s->puller) {
         sh_session_path_keep(s, was.kind, verdict);
         s->ops->link(was.kind, "down", verdict, s->user);

@@ -310,8 +310,12 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot 
 {
     SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
     SH_TRY(sh_msg_unpack(SH_MSG_LINK_OFFERS, payload, &message));
+    const Simhop__LinkOffers *offers = (const Simhop__LinkOffers *)message;
+    sh_session_keep_addresses(s, offers);
+    if (sh_session_hold_offers(s, payload))
+        return SH_OK;
     sh_puller_links_expected(s->puller, sh_session_now(s) + LINKS_MS);
-    return sh_ladder_offers(s->ladder, (const Simhop__LinkOffers *)message, sh_session_now(s));
+    return sh_ladder_offers(s->ladder, offers, sh_session_now(s));
 }
 
 static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot)

@@ -4,7 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "cli/lan_port.h"
+#include "cli/lobby.h"
 #include "pairing/heard.h"
 #include "proto/log.h"
 #include "system/clock.h"
@@ -23,21 +26,11 @@ struct visitor {
     bool over, wants_group;
 };
 
-/* A connection over another link than BLE before its key is known. */
-struct guest {
-    struct share *share;
-    struct sh_lane *lane;          /* NULL: free */
-    const struct sh_session *host; /* whose key it says that it has */
-    int kind;                      /* Simhop__LinkKind */
-    sh_ms since;
-    bool gone;
-};
-
 struct share {
     const struct sh_share_config *config;
     struct sh_edge edge;
     struct visitor visitors[SH_SHARE_SESSIONS + SH_SHARE_SILENT];
-    struct guest guests[SH_SHARE_LOBBY];
+    struct sh_lobby lobby;
     const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
     unsigned accepted[SH_SESSION_KINDS];
     enum sh_cause radio; /* why it is gone; SH_OK: it is there */
@@ -317,6 +310,23 @@ static struct visitor *place(struct share *share)
     return NULL;
 }
 
+static struct visitor *new_visitor(struct share *share)
+{
+    struct visitor *visitor = share->quitting || share->stopping ? NULL : place(share);
+    if (!visitor)
+        return NULL;
+    *visitor = (struct visitor){.share = share, .since = sh_now()};
+    visitor->events =
+        (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
+    return visitor;
+}
+
+/* Seconds since 1970. Read anew for each visitor: a token ends while an anchor shares for days. */
+static int64_t wall_now(void)
+{
+    return (int64_t)time(NULL);
+}
+
 static void fill_config(const struct visitor *visitor, size_t stepped,
                         struct sh_session_config *config)
 {
@@ -329,7 +339,7 @@ static void fill_config(const struct visitor *visitor, size_t stepped,
                                          .name = from->common->name,
                                          .device_kind = from->device_kind,
                                          .eid = "",
-                                         .wall = share->edge.wall,
+                                         .wall = wall_now(),
                                          .link_count = share->edge.link_count,
                                          .level = sh_level_best((double)NAN, share->edge.ref1m_dbm),
                                          .policy = from->policy,
@@ -349,18 +359,16 @@ static void fill_config(const struct visitor *visitor, size_t stepped,
 static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *user)
 {
     struct share *share = user;
-    struct visitor *visitor = share->quitting || share->stopping ? NULL : place(share);
     struct sh_session_config config;
     bool full = running(share) >= SH_SHARE_SESSIONS;
+    struct visitor *visitor = new_visitor(share);
     if (!visitor) {
         sh_log("share: a connection too many");
         sh_stream_close(stream);
         return;
     }
-    *visitor = (struct visitor){.share = share, .stream = stream, .since = sh_now()};
+    visitor->stream = stream;
     fill_config(visitor, sh_sent_stepped(&share->sent, visitor->since, visitor->stepped), &config);
-    visitor->events =
-        (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
     enum sh_cause cause = sh_session_new(&config, &session_ops, visitor, stream, &visitor->session);
     if (cause != SH_OK) {
         sh_output_cause(share->config->out, cause);
@@ -410,93 +418,58 @@ static const struct sh_ble_ops ble_ops = {
 
 /* ---- Connections over other links ---- */
 
-static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
-                                    struct sh_secret *ret_psk, void *user)
+static enum sh_cause on_find_psk(struct sh_bytes identity, struct sh_secret *ret_psk,
+                                 const struct sh_session **ret_host, void *user)
 {
-    struct guest *guest = user;
-    struct share *share = guest->share;
+    struct share *share = user;
     for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
         struct visitor *visitor = &share->visitors[i];
         if (visitor->session && !visitor->over &&
             sh_session_find_psk(visitor->session, identity, ret_psk) == SH_OK) {
-            guest->host = visitor->session;
+            *ret_host = visitor->session;
             return SH_OK;
         }
     }
     return SH_TLS_SESSION_UNKNOWN;
 }
 
-/* The handshake has proved the key: the lane is the session's, if that still runs. */
-static enum sh_cause guest_up(struct sh_lane *lane, void *user)
+/* If that session still runs. */
+static enum sh_cause on_adopt(const struct sh_session *host, int kind, struct sh_lane *lane,
+                              void *user)
 {
-    struct guest *guest = user;
-    struct share *share = guest->share;
+    struct share *share = user;
     for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
         struct visitor *visitor = &share->visitors[i];
-        if (visitor->session != guest->host || visitor->over)
-            continue;
-        if (!sh_session_adopt(visitor->session, guest->kind, lane))
-            return SH_REFUSED_BUSY;
-        *guest = (struct guest){0};
-        return SH_OK;
+        if (visitor->session == host && !visitor->over)
+            return sh_session_adopt(visitor->session, kind, lane) ? SH_OK : SH_REFUSED_BUSY;
     }
     return SH_TLS_SESSION_UNKNOWN;
 }
 
-static enum sh_cause guest_msg(struct sh_lane *lane SH_UNUSED, unsigned type SH_UNUSED,
-                               struct sh_bytes payload SH_UNUSED, void *user SH_UNUSED)
+static enum sh_cause on_direct(int kind, struct sh_lane *lane, void *user)
 {
-    return SH_PROTO_WRONG_STATE;
+    struct share *share = user;
+    struct sh_session_config config;
+    enum sh_cause refusal = running(share) >= SH_SHARE_SESSIONS ? SH_REFUSED_BUSY : SH_OK;
+    struct visitor *visitor = new_visitor(share);
+    if (!visitor)
+        return SH_REFUSED_BUSY;
+    fill_config(visitor, 0, &config);
+    enum sh_cause cause = sh_session_new_direct(&config, &session_ops, visitor, kind, lane, refusal,
+                                                &visitor->session);
+    if (cause != SH_OK)
+        *visitor = (struct visitor){0};
+    return cause;
 }
 
-static void guest_writable(struct sh_lane *lane SH_UNUSED, void *user SH_UNUSED) {}
-
-static void guest_down(struct sh_lane *lane SH_UNUSED, enum sh_cause cause, void *user)
-{
-    struct guest *guest = user;
-    sh_log("share: a connection without a key: %s", sh_cause_info(cause)->name);
-    guest->gone = true;
-}
-
-static void guest_leave(struct guest *guest)
-{
-    sh_lane_free(guest->lane);
-    *guest = (struct guest){0};
-}
-
-static void guest_after(void *user)
-{
-    struct guest *guest = user;
-    if (guest->gone)
-        guest_leave(guest);
-}
-
-static const struct sh_lane_ops guest_ops = {
-    .up = guest_up,
-    .msg = guest_msg,
-    .find_psk = guest_find_psk,
-    .writable = guest_writable,
-    .down = guest_down,
-    .after = guest_after,
-};
+static const struct sh_lobby_ops lobby_ops = {
+    .find_psk = on_find_psk, .adopt = on_adopt, .direct = on_direct};
 
 static void on_accepted(struct sh_link *link, struct sh_stream *stream, void *user)
 {
     struct share *share = user;
-    struct guest *guest = &share->guests[0];
-    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .now = share->edge.wall};
-    for (size_t i = 0; i < SH_COUNT(share->guests) && guest->lane; i++) {
-        if (!share->guests[i].lane || share->guests[i].since < guest->since)
-            guest = &share->guests[i];
-    }
-    guest_leave(guest);
-    guest->share = share;
-    guest->kind = link->driver->kind;
-    share->accepted[guest->kind]++;
-    guest->since = sh_now();
-    enum sh_cause cause = sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
-    if (cause != SH_OK)
-        sh_log("share: connection: %s", sh_cause_info(cause)->name);
+    share->accepted[link->driver->kind]++;
+    sh_lobby_enter(&share->lobby, link->driver->kind, stream, wall_now(), sh_now());
 }
 
 /* A new offer is for every session that runs; one that ends says nothing, its connections do. */
@@ -505,6 +478,9 @@ static void on_offered(struct sh_link *link, const Simhop__LinkOffer *offer, enu
 {
     struct share *share = user;
     share->offers[link->driver->kind] = offer;
+    if (offer && link == share->edge.lan &&
+        sh_lan_port_keep(share->config->common->state, (uint16_t)offer->port) != SH_OK)
+        sh_log("share: the port could not be kept: %s", sh_detail());
     if (!offer && cause != SH_OK) /* ble carries it all the same */
         sh_output_link(share->config->out, link->driver->name, "failed", cause);
     for (size_t i = 0; offer && i < SH_COUNT(share->visitors); i++) {
@@ -557,11 +533,7 @@ static sh_ms on_tick(sh_ms now, void *user)
         if (visitor->session && visitor->over)
             leave(visitor);
     }
-    for (size_t i = 0; i < SH_COUNT(share->guests); i++) {
-        struct guest *guest = &share->guests[i];
-        if (guest->lane && now >= guest->since + SH_LOBBY_MS)
-            guest_leave(guest);
-    }
+    sh_lobby_tick(&share->lobby, now);
     tend_group(share);
     if (share->radio != SH_OK && running(share) == 0)
         quit(share, share->radio);
@@ -610,6 +582,7 @@ static enum sh_cause start(struct share *share)
     SH_TRY(sh_edge_open(&share->edge, config->common, &edge_ops, &ble_ops, &link_ops, share));
     struct sh_link *lan = share->edge.lan;
     if (lan) {
+        sh_link_lan_prefer(lan, sh_lan_port_read(config->common->state));
         enum sh_cause cause = lan->driver->listen(lan, SH_BYTES(NULL, 0));
         if (cause != SH_OK) /* ble carries it all the same */
             sh_output_link(config->out, "lan", "failed", cause);
@@ -625,13 +598,14 @@ enum sh_cause sh_share_run(const struct sh_share_config *config)
     if (!share)
         return SH_ENV_NO_MEMORY;
     share->config = config;
+    share->lobby =
+        (struct sh_lobby){.ops = &lobby_ops, .user = share, .identity = config->identity};
     enum sh_cause cause = start(share);
     if (cause == SH_OK)
         cause = share->end;
     for (size_t i = 0; i < SH_COUNT(share->visitors); i++)
         leave(&share->visitors[i]);
-    for (size_t i = 0; i < SH_COUNT(share->guests); i++)
-        guest_leave(&share->guests[i]);
+    sh_lobby_clear(&share->lobby);
     sh_edge_close(&share->edge);
     free(share);
     return cause;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The anchor at work: it advertises, takes connections, runs a session for each, and hands every LAN connection to the
- * session whose key it has. Connections that say nothing are bounded in number and time: the oldest makes room.
+ * session whose key it has; one that shows a token instead begins a session. Connections that say nothing are bounded in number and time: the oldest makes room.
  */
 #ifndef SIMHOP_CLI_SHARE_H
 #define SIMHOP_CLI_SHARE_H
@@ -11,8 +11,6 @@
 
 #define SH_SHARE_SESSIONS 8  /* that have greeted us */
 #define SH_SHARE_SILENT   32 /* that have not yet */
-#define SH_SHARE_LOBBY    64 /* LAN connections whose key is not known yet */
-#define SH_LOBBY_MS       4000
 
 struct sh_share_config {
     const struct sh_common *common;

@@ -195,7 +195,7 @@ static void on_ended(enum sh_cause cause, void *user)
     run->silent[role] = side->world->wire.now - SH_MAX(side->alive, side->world->wire.hole_at);
 }
 
-static const struct sh_session_ops session_ops = {
+const struct sh_session_ops world_session_ops = {
     .now = on_now,
     .wake = on_wake,
     .phase = on_phase,
@@ -306,8 +306,8 @@ static void connect_link(struct world *world)
 /* What the anchor advertised, the louder one first. */
 static const struct sh_heard_id sent[] = {{{1}, 0}, {{2}, -20}};
 
-static void fill_config(struct world *world, enum sh_role role, const struct sh_device *reconnect,
-                        struct sh_session_config *config)
+void world_fill_config(struct world *world, enum sh_role role, const struct sh_device *reconnect,
+                       struct sh_session_config *config)
 {
     struct device *device = role == SH_ANCHOR ? &world->anchor : &world->secondary;
     const struct run *run = world->run;
@@ -361,7 +361,7 @@ void world_start_side(struct world *world, enum sh_role role, struct stream *str
     struct sh_session_config config;
     struct sh_device known, *reconnect = NULL;
     static struct sh_session_ops mute; /* of an anchor that does not say how it looks from there */
-    mute = session_ops;
+    mute = world_session_ops;
     mute.view = NULL;
     bool is_mute = world->run && world->run->view == NO_VIEW;
     if (role == SH_SECONDARY &&
@@ -369,9 +369,9 @@ void world_start_side(struct world *world, enum sh_role role, struct stream *str
                                SH_DEVICE_IS_ANCHOR, &known) == SH_OK)
         reconnect = &known;
     *side = (struct side){.world = world, .ble = stream, .next_tick = world->wire.now};
-    fill_config(world, role, reconnect, &config);
-    world_must(sh_session_new(&config, is_mute ? &mute : &session_ops, side, stream_base(stream),
-                              &side->session),
+    world_fill_config(world, role, reconnect, &config);
+    world_must(sh_session_new(&config, is_mute ? &mute : &world_session_ops, side,
+                              stream_base(stream), &side->session),
                "session");
 }
 
@@ -431,6 +431,7 @@ static void change_links(struct world *world)
         if (!world->sides[SH_ANCHOR].over)
             sh_session_reoffer(world->sides[SH_ANCHOR].session);
     }
+    world_direct_tick(world);
     if (world->lan_dies_at && world->wire.now >= world->lan_dies_at && world->lan_end) {
         world->lan_dies_at = SH_NEVER;
         wire_end(world->lan_end);
@@ -443,7 +444,8 @@ bool world_step(struct world *world, sh_ms limit)
     sh_ms next = wire_next(&world->wire);
     next = SH_MIN(next, side_next(&world->sides[0]));
     next = SH_MIN(next, side_next(&world->sides[1]));
-    const sh_ms times[] = {world->dial.at, world->group_at, world->lan_dies_at};
+    const sh_ms times[] = {world->dial.at, world->group_at, world->lan_dies_at,
+                           world->direct_breaks_at, world->callers_until};
     for (size_t i = 0; i < SH_COUNT(times); i++) {
         if (times[i])
             next = SH_MIN(next, times[i]);
@@ -470,6 +472,12 @@ void world_clear_run(struct world *world)
     }
     for (unsigned i = 0; i < world->guest_count; i++)
         sh_lane_free(world->guests[i].lane);
+    for (int role = 0; role < 2; role++) {
+        sh_lane_free(world->callers[role].lane);
+        world->callers[role] = (struct guest){0};
+    }
+    world->direct_end = NULL;
+    world->direct_breaks_at = world->callers_until = 0;
     world->guest_count = 0;
     world->dial.at = 0;
     world->transfer_since = world->group_at = world->lan_dies_at = 0;
@@ -517,9 +525,13 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     world->run = run;
     wire_set_fault(&world->wire, run->fault, run->fault_step, run->seed);
     wire_set_hole(&world->wire, run->hole, run->hole_step);
-    wire_pair(&world->wire, run->ble_latency ? run->ble_latency : 20, ends);
-    world_start_side(world, SH_ANCHOR, ends[0]);
-    world_start_side(world, SH_SECONDARY, ends[1]);
+    if (run->direct) {
+        world_start_direct(world);
+    } else {
+        wire_pair(&world->wire, run->ble_latency ? run->ble_latency : 20, ends);
+        world_start_side(world, SH_ANCHOR, ends[0]);
+        world_start_side(world, SH_SECONDARY, ends[1]);
+    }
     run_to_end(world, run, start + limit);
     struct side *anchor = &world->sides[SH_ANCHOR], *secondary = &world->sides[SH_SECONDARY];
     run->ended_after = world->wire.now - start;
@@ -532,7 +544,8 @@ void world_run(struct world *world, struct run *run, sh_ms limit)
     run->steps = world->wire.steps;
     run->holed = world->wire.hole_at != 0;
     for (size_t i = 0; i < SH_COUNT(world->sides); i++) {
-        const struct sh_nearness *nearness = sh_session_nearness(world->sides[i].session);
+        const struct sh_session *session = world->sides[i].session;
+        const struct sh_nearness *nearness = session ? sh_session_nearness(session) : NULL;
         if (nearness)
             run->nearness[i] = *nearness;
     }

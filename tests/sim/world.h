@@ -61,9 +61,11 @@ struct run {
     unsigned fault_step; /* from 0 */
     uint64_t seed;
     enum hole_kind hole;
-    unsigned hole_step;    /* from 0 */
-    bool deaf[2];          /* by enum sh_role: that side hears no signal strength */
-    bool dial_unanswered;  /* whoever is dialled never answers */
+    unsigned hole_step;   /* from 0 */
+    bool deaf[2];         /* by enum sh_role: that side hears no signal strength */
+    bool dial_unanswered; /* whoever is dialled never answers */
+    bool direct; /* no radio: the secondary, which is linked, calls by the network, `lan` or not */
+    sh_ms direct_breaks_after; /* virtual: that connection only; 0 = never */
     bool stop_in_transfer; /* the secondary's person interrupts when the first item is on its way */
     sh_ms sleeps_for;      /* machines sleep then, once; 0 = not */
     bool sleeps[2];        /* which, by enum sh_role: it is told of it when it wakes */

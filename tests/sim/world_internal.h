@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the world's own files: world.c (a run), world_devices.c (what there is before and after it),
- * world_raw.c (a hand-made peer).
+ * world_raw.c (a hand-made peer), world_direct.c (a run without a radio).
  */
 #ifndef SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
 #define SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
@@ -28,7 +28,7 @@ struct side {
 
 struct guest {
     struct world *world;
-    struct sh_lane *lane;
+    struct sh_lane *lane; /* NULL: a session has it */
     int kind;
     bool gone;
 };
@@ -55,12 +55,22 @@ struct world {
     sh_ms transfer_since, group_at, lan_dies_at; /* 0: not */
     bool group_up;
     struct stream *lan_end;
+    struct guest callers[2];               /* of a direct run, by enum sh_role */
+    struct stream *direct_end;             /* until it breaks */
+    sh_ms direct_breaks_at, callers_until; /* 0: not */
 };
 
 /* Ends the test where the world itself cannot be made. */
 void world_must(enum sh_cause cause, const char *what);
 /* Begins a session of this role on one end of a stream. */
 void world_start_side(struct world *world, enum sh_role role, struct stream *stream);
+void world_fill_config(struct world *world, enum sh_role role, const struct sh_device *reconnect,
+                       struct sh_session_config *config);
+extern const struct sh_session_ops world_session_ops;
+/* Both ends of a connection; the sessions begin when TLS is up. */
+void world_start_direct(struct world *world);
+/* Breaks that connection; ends those that have not got so far in time. */
+void world_direct_tick(struct world *world);
 /* To the next thing that happens; false: nothing will before the limit. */
 bool world_step(struct world *world, sh_ms limit);
 void world_clear_run(struct world *world);

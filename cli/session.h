@@ -186,6 +186,8 @@ bool sh_session_greeted(const struct sh_session *session);
 bool sh_session_heard_us(const struct sh_session *session);
 /* By which level at one metre the peer is measured; once it has greeted us. */
 struct sh_level sh_session_level(const struct sh_session *session);
+/* Secondary: how many octets came in this session and were found right. */
+uint64_t sh_session_verified(const struct sh_session *session);
 /* What nearness was judged by, once both sides' samples are here, also when that ended it; before that NULL. Borrowed. */
 const struct sh_nearness *sh_session_nearness(const struct sh_session *session);
 

@@ -413,6 +413,14 @@ sh_ms sh_session_secondary_tick(struct sh_session *s)
     return next;
 }
 
+uint64_t sh_session_verified(const struct sh_session *s)
+{
+    uint64_t sum = 0;
+    for (int kind = 0; s->puller && kind < SH_SESSION_KINDS; kind++)
+        sum += sh_puller_bytes(s->puller, kind);
+    return sum;
+}
+
 void sh_session_secondary_free(struct sh_session *s)
 {
     sh_puller_free(s->puller);

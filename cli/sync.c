@@ -1,42 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "cli/sync.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/amount.h"
-#include "cli/ask.h"
-#include "cli/linked.h"
-#include "cli/nearby.h"
+#include "cli/sync_internal.h"
 #include "proto/log.h"
 #include "system/clock.h"
 
-struct sync {
-    const struct sh_sync_config *config;
-    struct sh_edge edge;
-    struct sh_events events;
-    struct sh_nearby *nearby;
-    struct sh_linked linked;
-    struct sh_ask *ask;
-    struct sh_session *session, *old; /* old: over, freed with the next tick */
-    struct sh_stream *stream;
-    struct sh_nearby_pick picked;
-    sh_ms connect_deadline;      /* of the phase; SH_NEVER: not in it */
-    enum sh_cause connect_cause; /* what the last try ended with */
-    unsigned connects, code_run;
-    enum sh_phase phase; /* until the session has its own */
-    char *incoming_dir, *bundle_dir;
-    bool quitting, told_level;
-    sh_ms woke; /* in a transfer; 0: it has not slept */
-    bool again; /* linked by now, whatever --pair says */
-    enum sh_cause end;
-};
-
-static const struct sh_nearby_ops nearby_ops;
-
-static void quit(struct sync *sync, enum sh_cause cause)
+void sh_sync_quit(struct sync *sync, enum sh_cause cause)
 {
     if (sync->quitting)
         return;
@@ -90,6 +62,10 @@ static void on_wake(void *user)
 static void on_phase(enum sh_phase phase, const char *peer, void *user)
 {
     struct sync *sync = user;
+    if (phase == SH_PHASE_LINK && sh_sync_on_trial(sync))
+        sh_sync_direct_taken(sync);
+    if (phase == SH_PHASE_LINK)
+        sync->again_until = SH_NEVER;
     if (phase != SH_PHASE_CONNECT) /* said when we dialled */
         sh_events_phase(&sync->events, phase, peer);
 }
@@ -176,7 +152,7 @@ static void connect_picked(struct sync *sync, bool anew)
     enum sh_cause cause =
         ble->driver->connect(ble, sync->picked.address, sync->picked.advert.psm, anew);
     if (cause != SH_OK)
-        quit(sync, cause);
+        sh_sync_quit(sync, cause);
 }
 
 /* The phase `connect`, for the first time or once more; cause: what it ends with if nothing else comes. anew: over a new
@@ -200,59 +176,6 @@ static bool may_connect_again(struct sync *sync, enum sh_cause cause)
            sync->connects < SH_SYNC_CONNECTS && sh_edge_explain(&sync->edge, cause) == cause;
 }
 
-/* What is kept of a transfer that did not come to its end, and what can be done with it. */
-static void tell_held(const struct sync *sync)
-{
-    const struct sh_session_held *held = sh_session_held(sync->old);
-    if (held->items == 0)
-        return;
-    sh_output_note(sync->config->out,
-                   "%s of %s of %zu file%s verified and kept. `simhop sync`, or `simhop resume`, "
-                   "goes on from there; `simhop resume --drop` gives it up.",
-                   sh_amount(held->verified, held->total, false).text,
-                   sh_amount(held->total, held->total, true).text, held->items,
-                   held->items == 1 ? " is" : "s are");
-}
-
-/* All that depends on which anchors are linked; id: only this one, NULL for what --anchor says. */
-static enum sh_cause look_for(struct sync *sync, const uint8_t *id)
-{
-    const struct sh_sync_config *config = sync->config;
-    const char *name = config->anchor;
-    sh_nearby_free(sync->nearby);
-    sync->nearby = NULL;
-    sync->picked = (struct sh_nearby_pick){0};
-    sh_linked_clear(&sync->linked);
-    SH_TRY(sh_linked_load(config->registry, sync->edge.wall, &sync->linked));
-    if (id) {
-        sh_linked_only(&sync->linked, id);
-        if (sync->linked.count == 0)
-            return sh_fail(SH_LINKED_UNKNOWN, "not any more");
-        name = sync->linked.devices[0].name;
-    }
-    SH_TRY(sh_nearby_new(sync->linked.devices, sync->linked.count, name, &nearby_ops, sync,
-                         sh_now(), &sync->nearby));
-    if (config->policy == SH_POLICY_OFF)
-        sh_nearby_take_far(sync->nearby);
-    return sync->edge.ble->driver->scan(sync->edge.ble, true);
-}
-
-/* The transfer did not outlive the sleep: the other device waits only so long. It knows us, so no person is needed. */
-static bool begin_again(struct sync *sync, enum sh_cause cause)
-{
-    bool by_sleep = sync->woke != 0 && sh_now() < sync->woke + SH_SYNC_SLEPT_MS;
-    sync->woke = 0;
-    if (!by_sleep || sync->quitting || sh_cause_info(cause)->category != SH_CAT_NO_LINK)
-        return false;
-    sh_output_note(sync->config->out, "The connection did not outlive the sleep. Looking for the "
-                                      "other device again.");
-    sync->again = true;
-    cause = look_for(sync, sh_session_held(sync->old)->anchor_id);
-    if (cause != SH_OK)
-        quit(sync, cause);
-    return true;
-}
-
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
@@ -262,6 +185,11 @@ static void on_ended(enum sh_cause cause, void *user)
     if (sync->edge.wifi)
         sync->edge.wifi->driver->rest(sync->edge.wifi);
     sh_ask_stop(sync->ask);
+    if (sh_sync_on_trial(sync)) {
+        sh_sync_direct_refused(sync, cause);
+        sh_edge_wake(&sync->edge);
+        return;
+    }
     if (may_connect_again(sync, cause)) {
         sh_output_note(sync->config->out, "The other device does not answer. Connecting again.");
         connect_begin(sync, cause, true);
@@ -273,10 +201,10 @@ static void on_ended(enum sh_cause cause, void *user)
     if (cause == SH_NEAR_NO_ANCHOR && !sync->quitting) {
         sh_nearby_again(sync->nearby, sync->picked.address, sh_now());
         if (sync->edge.ble->driver->scan(sync->edge.ble, true) != SH_OK)
-            quit(sync, SH_ENV_RADIO_FAILED);
-    } else if (!begin_again(sync, cause)) {
-        tell_held(sync);
-        quit(sync, cause == SH_OK ? sync->end : cause);
+            sh_sync_quit(sync, SH_ENV_RADIO_FAILED);
+    } else if (!sh_sync_begin_again(sync, cause)) {
+        sh_sync_tell_held(sync);
+        sh_sync_quit(sync, cause == SH_OK ? sync->end : cause);
     }
     sh_edge_wake(&sync->edge);
 }
@@ -324,16 +252,28 @@ static void tell_level(struct sync *sync)
         linked ? "Running" : "Once they are linked,");
 }
 
-static void on_pick(const struct sh_nearby_pick *pick, void *user)
+void sh_sync_connect(struct sync *sync)
 {
-    struct sync *sync = user;
-    sync->picked = *pick;
+    if (sync->direct)
+        sh_direct_stop(sync->direct);
     sync->connects = 0;
     /* Scanning and a connection fight for the radio's time. */
     if (sync->edge.ble->driver->scan(sync->edge.ble, false) != SH_OK)
         sh_log("sync: scanning could not be stopped");
     tell_level(sync);
     connect_begin(sync, SH_CONNECT_TIMEOUT, false);
+}
+
+static void on_pick(const struct sh_nearby_pick *pick, void *user)
+{
+    struct sync *sync = user;
+    if (sh_sync_direct_may_win(sync)) {
+        sync->waiting = *pick;
+        sync->pick_waits = true;
+        return;
+    }
+    sync->picked = *pick;
+    sh_sync_connect(sync);
 }
 
 static void on_nearby_phase(enum sh_phase phase, void *user)
@@ -363,10 +303,10 @@ static double on_level(const struct sh_device *linked, void *user)
 
 static void on_nearby_failed(enum sh_cause cause, void *user)
 {
-    quit(user, cause);
+    sh_sync_quit(user, cause);
 }
 
-static const struct sh_nearby_ops nearby_ops = {
+const struct sh_nearby_ops sh_sync_nearby_ops = {
     .phase = on_nearby_phase,
     .proximity = on_nearby_proximity,
     .hint = on_hint,
@@ -409,6 +349,14 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
     memcpy(config->advertised_id, sync->picked.advert.id, sizeof(config->advertised_id));
 }
 
+enum sh_cause sh_sync_session_on(struct sync *sync, struct sh_lane *lane)
+{
+    struct sh_session_config config;
+    fill_config(sync, &config);
+    return sh_session_new_direct(&config, &session_ops, sync, SIMHOP__LINK_KIND__LINK_KIND_LAN,
+                                 lane, SH_OK, &sync->session);
+}
+
 static void on_stream(struct sh_stream *stream, bool incoming, void *user)
 {
     struct sync *sync = user;
@@ -422,7 +370,7 @@ static void on_stream(struct sh_stream *stream, bool incoming, void *user)
     enum sh_cause cause = sh_session_new(&config, &session_ops, sync, stream, &sync->session);
     if (cause != SH_OK) {
         sync->stream = NULL;
-        quit(sync, cause);
+        sh_sync_quit(sync, cause);
     }
 }
 
@@ -435,7 +383,7 @@ static void on_connect_failed(enum sh_cause cause, void *user)
     if (sync->connects < SH_SYNC_CONNECTS)
         connect_picked(sync, false);
     else
-        quit(sync, cause);
+        sh_sync_quit(sync, cause);
 }
 
 static void on_rssi(struct sh_stream *stream, int dbm, void *user)
@@ -458,8 +406,10 @@ static void on_radio_failed(enum sh_cause cause, void *user)
     struct sync *sync = user;
     if (sync->session && sh_session_is_moving(sync->session))
         sh_output_note(sync->config->out, "%s", sh_cause_info(cause)->message);
+    else if (sh_sync_direct_may_win(sync))
+        sync->radio = cause;
     else
-        quit(sync, cause);
+        sh_sync_quit(sync, cause);
 }
 
 static void on_note(const char *text, void *user)
@@ -483,7 +433,9 @@ static const struct sh_ble_ops ble_ops = {
 static void on_dialled(struct sh_link *link, unsigned attempt, struct sh_stream *stream, void *user)
 {
     struct sync *sync = user;
-    if (sync->session)
+    if (sync->direct && attempt >= SH_DIRECT_FIRST)
+        sh_direct_dialled(sync->direct, attempt, stream);
+    else if (sync->session)
         sh_session_dialled(sync->session, attempt, link->driver->kind, stream);
     else
         sh_stream_close(stream);
@@ -493,7 +445,9 @@ static void on_dial_failed(struct sh_link *link, unsigned attempt, enum sh_cause
                            const struct sh_path_facts *facts, void *user)
 {
     struct sync *sync = user;
-    if (sync->session)
+    if (sync->direct && attempt >= SH_DIRECT_FIRST)
+        sh_direct_dial_failed(sync->direct, attempt, cause);
+    else if (sync->session)
         sh_session_dial_failed(sync->session, attempt, link->driver->kind, cause, facts);
 }
 
@@ -522,12 +476,13 @@ static enum sh_cause deadline_cause(const struct sync *sync)
 static void on_stop(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
+    sync->trial_deadline = SH_NEVER;
     if (sync->session)
         sh_session_stop(sync->session, cause);
     /* All is here and the session is saying goodbye; what the person does not want now is the installing. */
     if (sync->quitting && sync->end == SH_OK)
         sync->end = cause;
-    quit(sync, cause == SH_SESSION_DEADLINE ? deadline_cause(sync) : cause);
+    sh_sync_quit(sync, cause == SH_SESSION_DEADLINE ? deadline_cause(sync) : cause);
 }
 
 static sh_ms on_tick(sh_ms now, void *user)
@@ -535,16 +490,26 @@ static sh_ms on_tick(sh_ms now, void *user)
     struct sync *sync = user;
     sh_session_free(sync->old);
     sync->old = NULL;
-    if (sync->session)
-        return sh_session_tick(sync->session);
+    if (sync->quitting && !sync->session)
+        return SH_NEVER;
+    sh_ms next = sh_sync_direct_tick(sync, now), then = SH_NEVER;
+    if (sync->session) {
+        then = sh_session_tick(sync->session);
+        return SH_MIN(next, then);
+    }
     if (sync->quitting)
         return SH_NEVER;
     if (sync->connect_deadline != SH_NEVER) {
         if (now >= sync->connect_deadline)
-            quit(sync, sync->connect_cause);
+            sh_sync_quit(sync, sync->connect_cause);
         return sync->connect_deadline;
     }
-    return sh_nearby_tick(sync->nearby, now);
+    then = sh_sync_again_tick(sync, now);
+    next = SH_MIN(next, then);
+    if (sync->quitting)
+        return SH_NEVER;
+    then = sh_nearby_tick(sync->nearby, now);
+    return SH_MIN(next, then);
 }
 
 static bool may_take_wifi(void *user)
@@ -600,7 +565,7 @@ static enum sh_cause start(struct sync *sync)
     sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
-    SH_TRY(look_for(sync, config->anchor_id));
+    SH_TRY(sh_sync_look_for(sync, config->anchor_id));
     return sh_edge_run(&sync->edge, sync->config->out);
 }
 
@@ -610,7 +575,7 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
     if (!sync)
         return SH_ENV_NO_MEMORY;
     sync->config = config;
-    sync->connect_deadline = SH_NEVER;
+    sync->connect_deadline = sync->trial_deadline = sync->again_until = SH_NEVER;
     sync->events =
         (struct sh_events){.out = config->out, .role = "secondary", .started = config->started};
     enum sh_cause cause = start(sync);
@@ -618,6 +583,7 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
         cause = sync->end;
     sh_session_free(sync->session);
     sh_session_free(sync->old);
+    sh_direct_free(sync->direct);
     sh_nearby_free(sync->nearby);
     sh_ask_free(sync->ask);
     sh_edge_close(&sync->edge);

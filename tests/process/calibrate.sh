@@ -49,7 +49,7 @@ a_level_is_learned_and_counts() {
     # Since then the anchor sends 12 dB less than it states.
     air_is 'tx1m -71' 'sigma 0.5' 'fade 0' 'shadow 0'
     place anchor 0 tablet 0.5
-    listen sync --code-fd 0 --dir "$dir/tablet.dir" --deadline 8
+    listen sync --links ble --code-fd 0 --dir "$dir/tablet.dir" --deadline 8
     fails tablet 3 near.too-far
     never_says tablet '"phase":"connect"'
     air_is 'tx1m -71' 'fade 4' 'shadow 3'
@@ -61,7 +61,7 @@ a_level_is_learned_and_counts() {
     says run '"calibration":{"dbm":-[67][0-9.]*,"spread":[0-9.]*,"samples":[0-9]*,"positions":[0-9]*,"adapter":"sim","time":[0-9]*}'
     air_is 'tx1m -71' 'sigma 0.5' 'fade 0' 'shadow 0'
     place anchor 0 tablet 0.4
-    listen sync --code-fd 0 --dir "$dir/tablet.dir" --deadline 20
+    listen sync --links ble --code-fd 0 --dir "$dir/tablet.dir" --deadline 20
     wait_for tablet '"phase":"connect"'
     never_says tablet '"event":"note".*not calibrated'
     finish tablet

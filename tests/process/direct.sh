@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Linked devices that share a network go on over it, however far apart they are; and who is not to come that way.
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
+
+# Side by side, with a code and a first file; then far apart, so that no radio helps.
+link_them() {
+    random_file first 1000
+    place anchor 0 tablet 0.25
+    share anchor --once --item "first=$dir/first"
+    sync tablet
+    type_code tablet anchor
+    both_done anchor tablet
+    place anchor 0 tablet 50
+    rm "$dir/tablet.dir/first"
+}
+port_of() {
+    cat "$dir/$1.state/lan-port"
+}
+# phases_of NAME: in their order, each once.
+phases_of() {
+    sed -n 's/.*"event":"phase".*"phase":"\([a-z]*\)".*/\1/p' "$dir/$1.out" | uniq | tr '\n' ' '
+}
+# It came over the network, and what was not said is that somebody was near.
+came_directly() {
+    same "$dir/$1" "$dir/tablet.dir/$1"
+    never_says tablet '"event":"code-wanted"|"event":"proximity"|"phase":"(approach|measure|confirm)"|"link":"ble"'
+    never_says anchor '"event":"code"|"event":"proximity"|"phase":"(measure|confirm)"|"link":"ble"'
+}
+
+from_afar() {
+    link_them
+    random_file file 3000000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    both_done anchor tablet
+    came_directly file
+    [ "$(phases_of tablet)" = 'discover connect enrol link transfer install linked ' ] || fail "phases: $(phases_of tablet)"
+    [ "$(phases_of anchor)" = 'discover enrol link transfer linked ' ] || fail "the anchor's phases: $(phases_of anchor)"
+    says tablet '"event":"phase".*"phase":"connect".*"peer":"anchor"'
+    says tablet '"event":"note".*anchor answers on this network'
+    [ "$(done_number tablet lan)" = 3000000 ] || fail "$(done_number tablet lan) bytes over lan"
+    nothing_left tablet
+    # Once more: there is nothing to be sent.
+    share anchor --once --item "file=$dir/file"
+    sync tablet --anchor anchor
+    both_done anchor tablet
+    came_directly file
+    [ "$(done_number tablet resumed)" = 3000000 ] || fail "$(done_number tablet resumed) bytes were here"
+}
+
+# The secondary is first; nobody has to start it again.
+the_anchor_comes_late() {
+    link_them
+    random_file file 1000
+    sync tablet
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed"'
+    sleep 2
+    share anchor --once --item "file=$dir/file"
+    both_done anchor tablet
+    came_directly file
+    [ "$(grep -c '"state":"failed"' "$dir/tablet.out")" = 1 ] || fail "it says again and again that nobody is there"
+}
+
+bluetooth_hears_nobody() {
+    link_them
+    place anchor 0 tablet 0.25
+    faults 'drop advert 100'
+    random_file file 100000
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    both_done anchor tablet
+    came_directly file
+}
+
+# Also where a connection from before still lingers at it; and where it is taken, another one serves.
+the_port_stays() {
+    local port
+    link_them
+    port=$(port_of anchor)
+    random_file file 3000000
+    air_is 'lan_rate 500000'
+    share anchor --item "file=$dir/file"
+    [ "$(port_of anchor)" = "$port" ] || fail "the port was $port and is $(port_of anchor)"
+    sync tablet
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    kill -KILL "${pid_of[anchor]}"
+    wait "${pid_of[anchor]}"
+    exits tablet 5
+    rm "$air/air"
+    share anchor --once --item "file=$dir/file"
+    [ "$(port_of anchor)" = "$port" ] || fail "after a kill the port was $port and is $(port_of anchor)"
+    sync tablet
+    both_done anchor tablet
+    came_directly file
+    [ $(($(done_number tablet resumed) + $(done_number tablet lan))) = 3000000 ] ||
+        fail "$(done_number tablet resumed) bytes were here, $(done_number tablet lan) came"
+    [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
+    mkdir -m 0700 "$dir/other.state"
+    printf '%s\n' "$port" > "$dir/other.state/lan-port"
+    share other --item "file=$dir/file"
+    share anchor --item "file=$dir/file"
+    [ "$(port_of anchor)" != "$port" ] || fail "two listen at one port"
+    [ "$(port_of other)" = "$port" ] || fail "the other one listens at $(port_of other)"
+}
+
+a_killed_sync_goes_on() {
+    link_them
+    random_file file 3000000
+    air_is 'lan_rate 500000'
+    share anchor --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    kill -KILL "${pid_of[tablet]}"
+    wait "${pid_of[tablet]}"
+    rm "$air/air"
+    sync tablet
+    exits tablet 0
+    came_directly file
+    [ $(($(done_number tablet resumed) + $(done_number tablet lan))) = 3000000 ] ||
+        fail "$(done_number tablet resumed) bytes were here, $(done_number tablet lan) came"
+    [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
+}
+
+# not_taken CAUSE: the search goes on, and finds nobody; at the anchor nothing has happened.
+not_taken() {
+    sync tablet --deadline 6
+    fails tablet 3 near.no-anchor
+    says tablet "\"event\":\"link\".*\"link\":\"lan\",\"state\":\"failed\",\"cause\":\"${1//./\\.}\""
+    never_says tablet '"phase":"(link|transfer)"'
+    is_alive "${pid_of[anchor]}" || fail "the anchor ended"
+    never_says anchor '"event":"cause"|"phase":"(enrol|link|transfer)"'
+    [ ! -e "$dir/tablet.dir/first" ] || fail "it came all the same"
+}
+a_strict_anchor() {
+    link_them
+    share anchor --once --item "first=$dir/first" --proximity strict
+    not_taken near.demanded
+}
+a_strict_secondary_does_not_try() {
+    link_them
+    share anchor --once --item "first=$dir/first"
+    sync tablet --deadline 4 --proximity strict
+    fails tablet 3 near.no-anchor
+    never_says tablet '"event":"link"|"phase":"(connect|enrol)"'
+    # Nor one that wants to be linked anew, or that may not use the network.
+    sync tablet --deadline 4 --pair
+    fails tablet 3 near.no-anchor
+    never_says tablet '"event":"link"|"phase":"(connect|enrol)"'
+    sync tablet --deadline 4 --links ble
+    fails tablet 3 near.no-anchor
+    never_says tablet '"event":"link"|"phase":"(connect|enrol)"'
+    never_says anchor '"event":"cause"|"phase":"enrol"'
+}
+a_revoked_device() {
+    link_them
+    run "$SIMHOP" devices revoke tablet --state "$dir/anchor.state"
+    [ "$status" = 0 ] || fail "not revoked: $(cat "$dir/run.err")"
+    share anchor --once --item "first=$dir/first"
+    not_taken linked.revoked
+}
+
+# At the anchor's place there is another one: the right one is found by the radio.
+somebody_else_answers() {
+    link_them
+    mkdir -m 0700 "$dir/other.state"
+    port_of anchor > "$dir/other.state/lan-port"
+    place anchor 0 tablet 0.25 other 50
+    share other --item "first=$dir/first"
+    share anchor --once --item "first=$dir/first"
+    sync tablet
+    both_done anchor tablet
+    same "$dir/first" "$dir/tablet.dir/first"
+    says tablet '"event":"link".*"link":"lan","state":"failed","cause":"tls\.bad-certificate"'
+    says tablet '"phase":"measure"'
+    never_says tablet '"event":"code-wanted"'
+    never_says other '"phase":"enrol"|"event":"cause"'
+}
+
+# Whoever is near waits for no answer that does not come.
+nobody_answers() {
+    link_them
+    place anchor 0 tablet 0.25
+    faults 'blackhole lan'
+    share anchor --once --item "first=$dir/first"
+    sync tablet
+    both_done anchor tablet
+    same "$dir/first" "$dir/tablet.dir/first"
+    says tablet '"event":"link".*"link":"lan","state":"failed","cause":"link\.timeout"'
+    says tablet '"phase":"measure"'
+}
+
+run_tests from_afar the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_sync_goes_on a_strict_anchor \
+    a_strict_secondary_does_not_try a_revoked_device somebody_else_answers nobody_answers

@@ -13,6 +13,9 @@ void sh_sync_quit(struct sync *sync, enum sh_cause cause)
     if (sync->quitting)
         return;
     sync->quitting = true;
+    /* A second search that came to nothing changes nothing about why it was needed. */
+    if (sync->again_until != SH_NEVER && sh_cause_info(cause)->category == SH_CAT_NO_LINK)
+        cause = sync->again_cause;
     sync->end = sh_edge_explain(&sync->edge, cause);
     sh_edge_quit(&sync->edge, false);
 }

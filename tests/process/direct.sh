@@ -86,8 +86,10 @@ the_port_stays() {
     sync tablet
     wait_for tablet '"event":"progress".*"verified":[1-9]' || return
     kill -KILL "${pid_of[anchor]}"
-    wait "${pid_of[anchor]}"
+    wait "${pid_of[anchor]}" 2> /dev/null
+    # It looks for the other one for a while, then says what was wrong.
     exits tablet 5
+    says tablet '"event":"note".*The links are gone. Looking for the other device again'
     rm "$air/air"
     share anchor --once --item "file=$dir/file"
     [ "$(port_of anchor)" = "$port" ] || fail "after a kill the port was $port and is $(port_of anchor)"
@@ -105,6 +107,46 @@ the_port_stays() {
     [ "$(port_of other)" = "$port" ] || fail "the other one listens at $(port_of other)"
 }
 
+# Nobody starts the sync again.
+a_killed_anchor_is_found_again() {
+    link_them
+    random_file file 3000000
+    air_is 'lan_rate 500000'
+    share anchor --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    kill -KILL "${pid_of[anchor]}"
+    wait "${pid_of[anchor]}" 2> /dev/null
+    rm "$air/air"
+    share anchor --once --item "file=$dir/file"
+    both_done anchor tablet
+    came_directly file
+    says tablet '"event":"note".*The links are gone. Looking for the other device again'
+    [ $(($(done_number tablet resumed) + $(done_number tablet lan))) = 3000000 ] ||
+        fail "$(done_number tablet resumed) bytes were here, $(done_number tablet lan) came"
+    [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
+}
+
+# The same by radio alone, in the sync that linked them: the code is asked for once.
+a_lost_radio_is_found_again() {
+    random_file file 1500000
+    air_is 'ble_rate 150000'
+    place anchor 0 tablet 0.25
+    share anchor --links ble --item "file=$dir/file"
+    sync tablet --links ble --pair
+    type_code tablet anchor
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    faults 'cut ble'
+    wait_for tablet '"event":"note".*The links are gone. Looking for the other device again' || return
+    rm "$air/faults" "$air/air"
+    exits tablet 0
+    same "$dir/file" "$dir/tablet.dir/file"
+    [ "$(grep -c '"event":"code-wanted"' "$dir/tablet.out")" = 1 ] || fail "a code is asked for again"
+    [ "$(grep -c '"phase":"measure"' "$dir/tablet.out")" = 2 ] || fail "nearness was not asked for again"
+    [ $(($(done_number tablet resumed) + $(done_number tablet ble))) = 1500000 ] ||
+        fail "$(done_number tablet resumed) bytes were here, $(done_number tablet ble) came"
+}
+
 a_killed_sync_goes_on() {
     link_them
     random_file file 3000000
@@ -113,7 +155,7 @@ a_killed_sync_goes_on() {
     sync tablet
     wait_for tablet '"event":"progress".*"verified":[1-9]' || return
     kill -KILL "${pid_of[tablet]}"
-    wait "${pid_of[tablet]}"
+    wait "${pid_of[tablet]}" 2> /dev/null
     rm "$air/air"
     sync tablet
     exits tablet 0
@@ -191,5 +233,6 @@ nobody_answers() {
     says tablet '"phase":"measure"'
 }
 
-run_tests from_afar the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_sync_goes_on a_strict_anchor \
+run_tests from_afar the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_anchor_is_found_again \
+    a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor \
     a_strict_secondary_does_not_try a_revoked_device somebody_else_answers nobody_answers

@@ -328,7 +328,7 @@ sh_ms sh_session_tick(struct sh_session *s)
     if (s->stage == STAGE_TRANSFER && s->config.role == SH_ANCHOR)
         sh_session_anchor_tick(s);
     if (s->stage == STAGE_TRANSFER && s->config.role == SH_SECONDARY)
-        next = SH_MIN(next, sh_session_secondary_tick(s));
+        next = sh_session_secondary_tick(s);
     sh_session_settle(s);
     return (s->work ? now : SH_MIN(next, now + 50)) + s->asleep;
 }

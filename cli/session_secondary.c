@@ -405,12 +405,11 @@ static void keepalive(struct sh_session *s, sh_ms now)
 sh_ms sh_session_secondary_tick(struct sh_session *s)
 {
     sh_ms now = sh_session_now(s);
-    sh_ms next = sh_ladder_tick(s->ladder, now);
-    next = SH_MIN(next, sh_puller_tick(s->puller, now));
+    sh_ms links = sh_ladder_tick(s->ladder, now), pieces = sh_puller_tick(s->puller, now);
     keepalive(s, now);
     sh_session_path_tick(s);
     check_bluetooth(s, now);
-    return next;
+    return SH_MIN(links, pieces);
 }
 
 uint64_t sh_session_verified(const struct sh_session *s)

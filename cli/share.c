@@ -528,8 +528,10 @@ static sh_ms on_tick(sh_ms now, void *user)
         next = SH_MIN(next, rotates_at(share));
     for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
         struct visitor *visitor = &share->visitors[i];
+        sh_ms then = SH_NEVER;
         if (visitor->session && !visitor->over)
-            next = SH_MIN(next, sh_session_tick(visitor->session));
+            then = sh_session_tick(visitor->session);
+        next = SH_MIN(next, then);
         if (visitor->session && visitor->over)
             leave(visitor);
     }

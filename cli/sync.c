@@ -67,8 +67,6 @@ static void on_phase(enum sh_phase phase, const char *peer, void *user)
     struct sync *sync = user;
     if (phase == SH_PHASE_LINK && sh_sync_on_trial(sync))
         sh_sync_direct_taken(sync);
-    if (phase == SH_PHASE_LINK)
-        sync->again_until = SH_NEVER;
     if (phase != SH_PHASE_CONNECT) /* said when we dialled */
         sh_events_phase(&sync->events, phase, peer);
 }
@@ -386,7 +384,9 @@ static void on_connect_failed(enum sh_cause cause, void *user)
     if (sync->connects < SH_SYNC_CONNECTS)
         connect_picked(sync, false);
     else
-        sh_sync_quit(sync, cause);
+        sync->connect_deadline =
+            0; /* given up with the next tick: whoever calls may be the search itself */
+    sh_edge_wake(&sync->edge);
 }
 
 static void on_rssi(struct sh_stream *stream, int dbm, void *user)
@@ -488,6 +488,14 @@ static void on_stop(enum sh_cause cause, void *user)
     sh_sync_quit(sync, cause == SH_SESSION_DEADLINE ? deadline_cause(sync) : cause);
 }
 
+/* No try came to anything. One that was found again may be found once more. */
+static void give_up_connect(struct sync *sync)
+{
+    sync->connect_deadline = SH_NEVER;
+    if (!sh_sync_search_on(sync))
+        sh_sync_quit(sync, sync->connect_cause);
+}
+
 static sh_ms on_tick(sh_ms now, void *user)
 {
     struct sync *sync = user;
@@ -504,7 +512,7 @@ static sh_ms on_tick(sh_ms now, void *user)
         return SH_NEVER;
     if (sync->connect_deadline != SH_NEVER) {
         if (now >= sync->connect_deadline)
-            sh_sync_quit(sync, sync->connect_cause);
+            give_up_connect(sync);
         return sync->connect_deadline;
     }
     then = sh_sync_again_tick(sync, now);

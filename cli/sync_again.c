@@ -54,6 +54,15 @@ static bool is_lost(enum sh_cause cause)
            cause == SH_RECEIPT_TIMEOUT;
 }
 
+static void look_again(struct sync *sync)
+{
+    sync->phase = SH_PHASE_DISCOVER;
+    enum sh_cause cause = sh_sync_look_for(sync, sync->again_id);
+    if (cause != SH_OK)
+        sh_sync_quit(sync, sync->again_until == SH_NEVER ? cause : sync->again_cause);
+    sh_edge_wake(&sync->edge);
+}
+
 /* The other device waits only so long for one that sleeps, and may be back in a moment where it was lost. It knows us, so no person
  * is needed. */
 bool sh_sync_begin_again(struct sync *sync, enum sh_cause cause)
@@ -62,6 +71,8 @@ bool sh_sync_begin_again(struct sync *sync, enum sh_cause cause)
                     sh_cause_info(cause)->category == SH_CAT_NO_LINK;
     bool by_loss = is_lost(cause) && sh_session_verified(sync->old) > 0;
     sync->woke = 0;
+    if (!by_sleep && !by_loss && is_lost(cause))
+        return sh_sync_search_on(sync);
     if (sync->quitting || (!by_sleep && !by_loss))
         return false;
     if (!by_sleep)
@@ -74,10 +85,16 @@ bool sh_sync_begin_again(struct sync *sync, enum sh_cause cause)
     sync->again = true;
     sync->again_until = by_sleep ? SH_NEVER : sh_now() + SH_SYNC_AGAIN_MS;
     sync->again_cause = cause;
-    sync->phase = SH_PHASE_DISCOVER;
-    cause = sh_sync_look_for(sync, sh_session_held(sync->old)->anchor_id);
-    if (cause != SH_OK)
-        sh_sync_quit(sync, by_sleep ? cause : sync->again_cause);
+    memcpy(sync->again_id, sh_session_held(sync->old)->anchor_id, sizeof(sync->again_id));
+    look_again(sync);
+    return true;
+}
+
+bool sh_sync_search_on(struct sync *sync)
+{
+    if (sync->quitting || sync->again_until == SH_NEVER || sh_now() >= sync->again_until)
+        return false;
+    look_again(sync);
     return true;
 }
 

@@ -39,6 +39,7 @@ struct sync {
     bool pick_waits;
     sh_ms again_until; /* one that was lost has to be found until then; SH_NEVER: none was */
     enum sh_cause again_cause;
+    uint8_t again_id[SH_DEVICE_ID_SIZE];
     enum sh_cause radio; /* why it is gone, while the direct way is all that there is */
 };
 
@@ -71,6 +72,8 @@ void sh_sync_tell_held(const struct sync *sync);
 SH_MUST_USE enum sh_cause sh_sync_look_for(struct sync *sync, const uint8_t *id);
 /* The session that is `old` ended with this: is the device looked for again? Then the search has begun. */
 bool sh_sync_begin_again(struct sync *sync, enum sh_cause cause);
+/* One that was lost was found again, but not connected to: looks for it once more while there is time, false if there is none. */
+bool sh_sync_search_on(struct sync *sync);
 /* Gives the search up in time. */
 sh_ms sh_sync_again_tick(struct sync *sync, sh_ms now);
 

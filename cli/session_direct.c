@@ -51,10 +51,14 @@ enum sh_cause sh_session_new_direct(const struct sh_session_config *config,
     if (config->reconnect_to &&
         !sh_strcopy(s->result.peer_name, sizeof(s->result.peer_name), s->reconnect_to.name))
         s->result.peer_name[0] = '\0';
-    sh_session_take_first(s, kind, lane);
+    enum sh_cause cause = sh_session_take_first(s, kind, lane);
+    if (cause != SH_OK) {
+        sh_session_free(s);
+        return cause;
+    }
     s->stage = STAGE_ENROL;
     s->deadline = sh_session_now(s) + ENROL_MS;
-    enum sh_cause cause = refusal != SH_OK ? refusal : begin(s, lane);
+    cause = refusal != SH_OK ? refusal : begin(s, lane);
     if (cause != SH_OK) /* told inside the channel; after() of the lane says it to our owner */
         sh_session_end(s, cause);
     *ret_session = s;

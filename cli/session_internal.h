@@ -136,8 +136,9 @@ struct sh_session *sh_session_make(const struct sh_session_config *config,
 
 /* session_lanes.c */
 SH_MUST_USE enum sh_cause sh_session_first_lane(struct sh_session *s);
-/* The first lane is this one, which is up. */
-void sh_session_take_first(struct sh_session *s, int kind, struct sh_lane *lane);
+/* The first lane is this one, which is up; at failure the caller's still. */
+SH_MUST_USE enum sh_cause sh_session_take_first(struct sh_session *s, int kind,
+                                                struct sh_lane *lane);
 void sh_session_lanes_tick(struct sh_session *s);
 void sh_session_lanes_settle(struct sh_session *s);
 void sh_session_lanes_free(struct sh_session *s);

@@ -194,11 +194,14 @@ enum sh_cause sh_session_first_lane(struct sh_session *s)
     return cause;
 }
 
-void sh_session_take_first(struct sh_session *s, int kind, struct sh_lane *lane)
+enum sh_cause sh_session_take_first(struct sh_session *s, int kind, struct sh_lane *lane)
 {
     struct slot *slot = new_slot(s, kind, true);
+    if (!slot)
+        return SH_INTERNAL_BUG;
     slot->lane = lane;
     sh_lane_set_owner(lane, &session_lane_ops, s);
+    return SH_OK;
 }
 
 /* ---- Further lanes ---- */

@@ -64,6 +64,7 @@ struct link_path {
     enum sh_cause cause;        /* what that failed with */
     sh_ms asked;                /* for the anchor's view; 0: never */
     bool awaited, pending; /* the answer; and with it the verdict on a kind that was given up */
+    sh_ms until;           /* the verdict waits no longer */
     enum sh_cause given_up;
 };
 

@@ -6,9 +6,11 @@
 #include "cli/session_internal.h"
 #include "proto/log.h"
 
-#define VIEW_MS       1000 /* a verdict waits no longer for the anchor's view */
-#define VIEW_AGAIN_MS 3000
+/* A verdict waits no longer for the anchor's view, which stands behind a piece that a slow radio sends for two seconds. */
+#define VIEW_MS       3000
+#define VIEW_AGAIN_MS 5000
 #define PING_MS       2000 /* a link that gives nothing of what it was asked for is pinged so often */
+#define PONG_MS       1000
 
 static struct link_path *path_of(struct sh_session *s, int kind)
 {
@@ -40,7 +42,7 @@ enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
     Simhop__LinkView view = SIMHOP__LINK_VIEW__INIT;
     struct sh_session_view seen = {.listening = false};
     if (!path_of(s, kind) || !s->ops->view)
-        return SH_OK; /* not asked for by any version that knows us; it waits a second for nothing */
+        return SH_OK; /* not asked for by any version that knows us; it waits for nothing, and not for long */
     s->ops->view(kind, &seen, s->user);
     view.kind = (Simhop__LinkKind)kind;
     view.listening = seen.listening;
@@ -113,7 +115,7 @@ enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot 
         facts.phase = SH_PATH_PROBE;
     facts.small_answered = !slot->ready && slot->pongs == 1;
     facts.pings_answered =
-        cause == SH_LINK_STALLED && slot->answered > 0 && now - slot->answered < PING_MS + VIEW_MS;
+        cause == SH_LINK_STALLED && slot->answered > 0 && now - slot->answered < PING_MS + PONG_MS;
     return sh_session_path_note(s, slot->kind, &facts, cause);
 }
 
@@ -154,7 +156,8 @@ void sh_session_path_given_up(struct sh_session *s, int kind, enum sh_cause caus
     if (!path)
         return;
     path->given_up = cause;
-    path->pending = path->awaited && sh_session_now(s) < path->asked + VIEW_MS;
+    path->pending = path->awaited;
+    path->until = sh_session_now(s) + VIEW_MS;
     if (!path->pending)
         tell(s, kind, path);
 }
@@ -164,7 +167,7 @@ void sh_session_path_tick(struct sh_session *s)
     sh_ms now = sh_session_now(s);
     for (int kind = 1; kind < SH_SESSION_KINDS; kind++) {
         struct link_path *path = &s->paths[kind];
-        if (path->pending && now >= path->asked + VIEW_MS)
+        if (path->pending && now >= path->until)
             tell(s, kind, path);
     }
     for (size_t i = 0; i < SLOTS_MAX; i++) {

@@ -25,8 +25,9 @@ static struct sh_bytes alpn_of(bool direct)
 static int select_alpn(SSL *ssl SH_UNUSED, const unsigned char **out, unsigned char *out_len,
                        const unsigned char *in, unsigned in_len, void *direct)
 {
+    int kinds = direct ? 2 : 1;
     for (unsigned i = 0; i < in_len; i += in[i] + 1u) {
-        for (int kind = 0; kind <= (direct != NULL); kind++) {
+        for (int kind = 0; kind < kinds; kind++) {
             struct sh_bytes ours = alpn_of(kind == 1);
             if (ours.n <= in_len - i && memcmp(in + i, ours.p, ours.n) == 0) {
                 *out = in + i + 1;

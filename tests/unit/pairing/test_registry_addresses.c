@@ -72,8 +72,8 @@ static void damaged(void **state SH_UNUSED)
         "UPDATE addresses SET list = x'040102030405'",
         "UPDATE addresses SET list = x'0601020304050607'",
         "UPDATE addresses SET list = zeroblob(205)",
-        "UPDATE addresses SET list = CAST(replace(hex(zeroblob(13)), '00',"
-        " CAST(x'0461626364' AS TEXT)) AS BLOB)",
+        ("UPDATE addresses SET list = CAST(replace(hex(zeroblob(13)), '00',"
+         " CAST(x'0461626364' AS TEXT)) AS BLOB)"),
     };
     for (size_t i = 0; i < SH_COUNT(damage); i++) {
         struct sh_registry *registry = NULL;

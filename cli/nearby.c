@@ -260,7 +260,7 @@ static bool may_be_nearer(struct sh_nearby *nearby, double score_db, sh_ms now)
     return false;
 }
 
-/* Is another one about as near? Then it is not known which is meant, and the person is asked to show it. */
+/* Is another one about as near, even if by a little too far? Then it is not known which is meant, and the person is asked to show it. */
 static bool is_unsure(struct sh_nearby *nearby, const struct sender *best, double score_db,
                       sh_ms now)
 {
@@ -269,7 +269,7 @@ static bool is_unsure(struct sh_nearby *nearby, const struct sender *best, doubl
         if (!sender->address[0] || sender == best)
             continue;
         struct sh_proximity_estimate estimate = sh_proximity_at(sender->proximity, now);
-        if (estimate.verdict == SH_PROXIMITY_ACCEPT &&
+        if (estimate.verdict != SH_PROXIMITY_UNDECIDED &&
             estimate.evidence.score_db > score_db - UNSURE_DB)
             return true;
     }

@@ -3,8 +3,9 @@
  * Discovery and approach, an engine on the secondary: advertisements in, "this is the one" out. It keeps at most
  * SH_NEARBY_MAX senders, estimates how near each is and picks the strongest one that is within a metre. Who was heard only
  * once or twice is nobody yet, however loud; but who sounds stronger than the one to be picked, or about as strong, gets a moment
- * to be heard often enough. Where two are within 3 dB of each other the person is asked to show which is meant. Linked anchors
- * are recognised by their rotating identifier. What was sent with less power than usual, as it says itself, counts by that power.
+ * to be heard often enough. Where another one is within 3 dB of it, near or by a little too far, the person is asked to show
+ * which is meant. Linked anchors are recognised by their rotating identifier. What was sent with less power than usual, as it says
+ * itself, counts by that power.
  *
  *   discover  nobody is heard: a hint every 10 s, no end (but --deadline)
  *   approach  somebody is heard but not near: near.too-far after 30 s without a change

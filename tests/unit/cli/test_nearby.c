@@ -335,6 +335,46 @@ static void between_two_the_person_is_asked(void **state)
     assert_int_equal(seen.hints, 1);
 }
 
+/* The weakest level of one alone that is near. */
+static int least_near_dbm(void)
+{
+    for (int dbm = FAR_DBM; dbm < NEAR_DBM; dbm++) {
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        pass(nearby, dbm, 1, 0, 1000, 6000);
+        sh_nearby_free(nearby);
+        if (seen.picks > 0)
+            return dbm;
+    }
+    fail();
+    return 0;
+}
+
+/* Midway between two, only one of them is over the limit; neither is meant more than the other. */
+static void one_just_too_far_is_asked_about(void **state)
+{
+    (void)state;
+    static const struct {
+        int weaker_db;
+        unsigned hints;
+    } table[] = {{1, 1}, {8, 0}};
+    int limit = least_near_dbm();
+    for (size_t i = 0; i < SH_COUNT(table); i++) {
+        struct seen seen = {0};
+        struct sh_nearby *nearby = NULL;
+        assert_int_equal(sh_nearby_new(NULL, 0, NULL, &ops, &seen, 1000, &nearby), SH_OK);
+        for (sh_ms now = 1000; seen.picks == 0 && now < 20000; now += EVERY_MS) {
+            hear(nearby, "left", limit, now);
+            hear(nearby, "right", limit - table[i].weaker_db, now + 1);
+            sh_nearby_tick(nearby, now + 2);
+        }
+        sh_nearby_free(nearby);
+        assert_string_equal(seen.address, "left");
+        assert_int_equal(seen.hints, table[i].hints);
+    }
+}
+
 static const int steps[] = {-16, 0, -8};
 
 /* Four advertisements of each step, at so many dB above the level that it states; the identifier is the number of the step. */
@@ -422,6 +462,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(between_two_the_person_is_asked),
+        cmocka_unit_test(one_just_too_far_is_asked_about),
         cmocka_unit_test(the_one_that_is_there_is_picked_among_loud_strangers),
         cmocka_unit_test(one_that_is_heard_seldom_is_not_pushed_out),
         cmocka_unit_test(who_is_far_is_taken_if_that_is_agreed),

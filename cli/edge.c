@@ -18,6 +18,7 @@
 
 #define QUIT_MS  200
 #define FLUSH_MS 1200 /* as long as a closed stream keeps what waits in it, and a little */
+#define LOOK_MS  5
 
 /* ---- Names ---- */
 
@@ -232,13 +233,36 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     arm(edge, SH_MIN(wait, (sh_ms)50));
 }
 
+static bool is_busy(const struct sh_edge *edge)
+{
+    return edge->ble->driver->busy(edge->ble) ||
+           (edge->lan && edge->lan->driver->busy(edge->lan)) ||
+           (edge->wifi && edge->wifi->driver->busy(edge->wifi));
+}
+
+static void look_soon(struct sh_edge *edge)
+{
+    const struct timeval tv = {.tv_usec = LOOK_MS * 1000};
+    evtimer_add(edge->quit, &tv);
+}
+
+static void on_quit(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct sh_edge *edge = user;
+    if (sh_now() >= edge->quit_by || !is_busy(edge))
+        event_base_loopbreak(edge->base);
+    else
+        look_soon(edge);
+}
+
 static enum sh_cause open_events(struct sh_edge *edge, const struct sh_common *common)
 {
     edge->signals[0] = evsignal_new(edge->base, SIGINT, on_signal, edge);
     edge->signals[1] = evsignal_new(edge->base, SIGTERM, on_signal, edge);
     edge->timer = evtimer_new(edge->base, on_timer, edge);
     edge->deadline = evtimer_new(edge->base, on_deadline, edge);
-    if (!edge->signals[0] || !edge->signals[1] || !edge->timer || !edge->deadline ||
+    edge->quit = evtimer_new(edge->base, on_quit, edge);
+    if (!edge->signals[0] || !edge->signals[1] || !edge->timer || !edge->deadline || !edge->quit ||
         evsignal_add(edge->signals[0], NULL) != 0 || evsignal_add(edge->signals[1], NULL) != 0)
         return SH_ENV_NO_MEMORY;
     if (common->deadline_s >= 0) {
@@ -326,6 +350,8 @@ void sh_edge_close(struct sh_edge *edge)
         event_free(edge->timer);
     if (edge->deadline)
         event_free(edge->deadline);
+    if (edge->quit)
+        event_free(edge->quit);
     if (edge->base)
         event_base_free(edge->base);
     *edge = (struct sh_edge){0};
@@ -342,9 +368,10 @@ enum sh_cause sh_edge_run(struct sh_edge *edge, struct sh_output *out)
 
 void sh_edge_quit(struct sh_edge *edge, bool cut_off)
 {
-    unsigned ms = cut_off ? FLUSH_MS : QUIT_MS;
-    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    event_base_loopexit(edge->base, &tv);
+    sh_ms by = sh_now() + (cut_off ? FLUSH_MS : QUIT_MS);
+    if (edge->quit_by == 0 || by < edge->quit_by)
+        edge->quit_by = by;
+    look_soon(edge);
 }
 
 void sh_edge_wake(struct sh_edge *edge)

@@ -38,7 +38,8 @@ struct sh_edge {
     void *user;
     struct sh_output *out; /* while it runs */
     struct event_base *base;
-    struct event *signals[2], *timer, *deadline;
+    struct event *signals[2], *timer, *deadline, *quit;
+    sh_ms quit_by;            /* 0: it goes on */
     struct sh_air_files *air; /* NULL with a real radio */
     struct sh_ble *ble;
     struct sh_link *lan, *wifi; /* NULL: not allowed */
@@ -60,7 +61,7 @@ void sh_edge_close(struct sh_edge *edge);
 
 /* Runs until sh_edge_quit, and gives on what waits in `out` (see sh_output_unblock). */
 SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge, struct sh_output *out);
-/* Ends the loop after a moment in which queued goodbyes still leave; a longer one if a session was cut off, whose goodbye
+/* Ends the loop when the streams are closed and their goodbyes have left, or after a moment that is long enough; a longer one if a session was cut off, whose goodbye
  * stands behind the data that a slow link has not taken yet. */
 void sh_edge_quit(struct sh_edge *edge, bool cut_off);
 /* Ticks now rather than when the last tick said. */

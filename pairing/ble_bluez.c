@@ -512,6 +512,12 @@ static void radio_close(struct sh_bluez_radio *radio)
     }
 }
 
+static bool bluez_busy(const struct sh_ble *ble)
+{
+    const struct sh_bluez_radio *radio = (const struct sh_bluez_radio *)ble;
+    return radio->l2cap && sh_l2cap_busy(radio->l2cap);
+}
+
 static void bluez_free(struct sh_ble *ble)
 {
     struct sh_bluez_radio *radio = of(ble);
@@ -532,6 +538,7 @@ static const struct sh_ble_driver driver = {
     .sample = bluez_sample,
     .state = bluez_state,
     .adapter = bluez_adapter,
+    .busy = bluez_busy,
     .free = bluez_free,
 };
 

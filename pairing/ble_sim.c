@@ -330,6 +330,11 @@ static void sim_sample(struct sh_ble *ble SH_UNUSED, struct sh_stream *stream, b
     sh_sim_stream_sample((struct sh_sim_stream *)stream, on);
 }
 
+static bool sim_busy(const struct sh_ble *ble)
+{
+    return ((const struct sh_sim_radio *)ble)->streams != NULL;
+}
+
 static void sim_free(struct sh_ble *ble)
 {
     struct sh_sim_radio *radio = of(ble);
@@ -356,6 +361,7 @@ static const struct sh_ble_driver driver = {
     .scan = sim_scan,
     .connect = sim_connect,
     .sample = sim_sample,
+    .busy = sim_busy,
     .free = sim_free,
 };
 

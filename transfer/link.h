@@ -48,6 +48,8 @@ struct sh_link_driver {
     void (*cancel)(struct sh_link *link, unsigned attempt);
     /* Secondary: no attempt and no stream needs it now: a group that was joined is left, the station link is given back. */
     void (*rest)(struct sh_link *link);
+    /* Are there streams, in use or saying their last words? */
+    bool (*busy)(const struct sh_link *link);
     void (*free)(struct sh_link *link);
 };
 

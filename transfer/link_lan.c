@@ -136,6 +136,11 @@ static void lan_cancel(struct sh_link *link, unsigned attempt)
 /* The network is not ours to leave. */
 static void lan_rest(struct sh_link *link SH_UNUSED) {}
 
+static bool lan_busy(const struct sh_link *link)
+{
+    return ((const struct lan *)link)->owner.streams != NULL;
+}
+
 static void lan_free(struct sh_link *link)
 {
     struct lan *lan = (struct lan *)link;
@@ -159,6 +164,7 @@ enum sh_cause sh_link_lan_new(struct event_base *base, const char *iface, sh_sha
                                                  .dial = lan_dial,
                                                  .cancel = lan_cancel,
                                                  .rest = lan_rest,
+                                                 .busy = lan_busy,
                                                  .free = lan_free};
     struct lan *lan = calloc(1, sizeof(*lan));
     if (!lan)

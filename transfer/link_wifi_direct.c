@@ -191,6 +191,11 @@ static void direct_rest(struct sh_link *link)
     leave_soon((struct direct *)link);
 }
 
+static bool direct_busy(const struct sh_link *link)
+{
+    return ((const struct direct *)link)->wifi.owner.streams != NULL;
+}
+
 static void direct_free(struct sh_link *link)
 {
     struct direct *direct = (struct direct *)link;
@@ -235,6 +240,7 @@ enum sh_cause sh_link_wifi_direct_new(struct event_base *base,
                                                  .dial = direct_dial,
                                                  .cancel = direct_cancel,
                                                  .rest = direct_rest,
+                                                 .busy = direct_busy,
                                                  .free = direct_free};
     struct direct *direct = calloc(1, sizeof(*direct));
     if (!direct)

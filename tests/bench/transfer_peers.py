@@ -313,7 +313,9 @@ class Simhop(Peer):
         last = [event for event in heard if event['event'] == 'done']
         if not last:
             return {}
-        return {'discover_s': when['measure'], 'measure_s': when['enrol'] - when['measure'],
+        # Linked devices that share a network need no measurement.
+        found = when.get('measure', when['enrol'])
+        return {'discover_s': found, 'measure_s': when['enrol'] - found,
                 'enrol_s': when['link'] - when['enrol'], 'link_to_done_s': when['done'] - when['link'],
                 'first_byte_s': when['progress'], 'link_to_first_byte_s': when['progress'] - when['link'], 'links': last[0]['links'],
                 'resumed': last[0]['resumed']}

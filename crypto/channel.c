@@ -19,9 +19,8 @@ struct sh_channel {
     bool certs;  /* with both kinds of keys: known once the handshake is done */
     bool direct; /* the same */
     bool both;
-    SSL_CTX *ctx;
     SSL *ssl;
-    BIO *in, *out; /* owned by ssl */
+    struct sh_bytes in; /* came in, and TLS has not read it yet */
     struct sh_frame_reader *reader;
     uint8_t identity[SH_PSK_IDENTITY_MAX];
     size_t identity_n;
@@ -37,17 +36,66 @@ struct sh_channel {
     enum sh_cause refusal; /* why find_psk gave no key */
 };
 
-/* Everything that TLS wants to say goes out. */
-static void flush(struct sh_channel *channel)
+struct sh_channel_context {
+    SSL_CTX *ctx;
+};
+
+/* ---- The ends of TLS: what it writes goes to tx at once, what it reads is what came in. Nothing is copied or kept between. ---- */
+
+static int bio_write(BIO *bio, const char *bytes, int n)
 {
-    char *bytes = NULL;
-    long n = BIO_get_mem_data(channel->out, &bytes);
+    struct sh_channel *channel = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
     if (n <= 0)
-        return;
+        return 0;
     channel->flushing = true;
-    channel->ops->tx(SH_BYTES(bytes, (size_t)n), channel->user);
+    channel->ops->tx(SH_BYTES((const uint8_t *)bytes, (size_t)n), channel->user);
     channel->flushing = false;
-    (void)BIO_reset(channel->out);
+    return n;
+}
+
+static int bio_read(BIO *bio, char *out, int size)
+{
+    struct sh_channel *channel = BIO_get_data(bio);
+    size_t n = SH_MIN(channel->in.n, size > 0 ? (size_t)size : 0);
+    BIO_clear_retry_flags(bio);
+    if (n == 0) { /* means "later", not "over" */
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(out, channel->in.p, n);
+    channel->in = SH_BYTES(channel->in.p + n, channel->in.n - n);
+    return (int)n;
+}
+
+static long bio_ctrl(BIO *bio SH_UNUSED, int command, long number SH_UNUSED,
+                     void *pointer SH_UNUSED)
+{
+    return command == BIO_CTRL_FLUSH;
+}
+
+static int bio_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+/* One for all channels, for as long as the process runs. */
+static const BIO_METHOD *bio_method(void)
+{
+    static BIO_METHOD *method;
+    if (method)
+        return method;
+    BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "simhop stream");
+    if (!made)
+        return NULL;
+    if (BIO_meth_set_write(made, bio_write) != 1 || BIO_meth_set_read(made, bio_read) != 1 ||
+        BIO_meth_set_ctrl(made, bio_ctrl) != 1 || BIO_meth_set_create(made, bio_create) != 1) {
+        BIO_meth_free(made);
+        return NULL;
+    }
+    method = made;
+    return method;
 }
 
 /* ---- The callbacks for PSK ---- */
@@ -87,7 +135,6 @@ void sh_channel_free(struct sh_channel *channel)
     if (!channel)
         return;
     SSL_free(channel->ssl);
-    SSL_CTX_free(channel->ctx);
     sh_frame_reader_free(channel->reader);
     sh_wipe(channel, sizeof(*channel));
     free(channel);
@@ -122,27 +169,54 @@ static bool config_is_sound(const struct sh_channel_config *config,
     return (certs && !some_psk) || (psk && !some_certs);
 }
 
+void sh_channel_context_free(struct sh_channel_context *context)
+{
+    if (!context)
+        return;
+    SSL_CTX_free(context->ctx);
+    free(context);
+}
+
+static void contextp(struct sh_channel_context **context)
+{
+    sh_channel_context_free(*context);
+}
+
+enum sh_cause sh_channel_context_new(const struct sh_channel_config *config, bool psk,
+                                     struct sh_channel_context **ret_context)
+{
+    SH_CLEANUP(contextp) struct sh_channel_context *context = calloc(1, sizeof(*context));
+    if (!context)
+        return SH_ENV_NO_MEMORY;
+    SH_TRY(sh_tls_context(config, config->key != NULL, &context->ctx));
+    if (psk && config->role == SH_CHANNEL_SERVER)
+        SSL_CTX_set_psk_find_session_callback(context->ctx, find_psk);
+    else if (psk)
+        SSL_CTX_set_psk_use_session_callback(context->ctx, use_psk);
+    *ret_context = context;
+    context = NULL;
+    return SH_OK;
+}
+
 static enum sh_cause make_ssl(struct sh_channel *channel, const struct sh_channel_config *config)
 {
-    SH_TRY(sh_tls_context(config, config->key != NULL, &channel->ctx));
-    if (!channel->certs && channel->server)
-        SSL_CTX_set_psk_find_session_callback(channel->ctx, find_psk);
-    if (!channel->certs && !channel->server)
-        SSL_CTX_set_psk_use_session_callback(channel->ctx, use_psk);
-    channel->ssl = SSL_new(channel->ctx);
-    BIO *in = BIO_new(BIO_s_mem());
-    BIO *out = BIO_new(BIO_s_mem());
-    if (!channel->ssl || !in || !out) {
-        BIO_free(in);
-        BIO_free(out);
+    SH_CLEANUP(contextp) struct sh_channel_context *own = NULL;
+    const struct sh_channel_context *context = config->context;
+    if (!context) {
+        SH_TRY(sh_channel_context_new(config, !channel->certs, &own));
+        context = own;
+    }
+    channel->ssl = SSL_new(context->ctx);
+    BIO *bio = bio_method() ? BIO_new(bio_method()) : NULL;
+    if (!channel->ssl || !bio) {
+        BIO_free(bio);
         return SH_ENV_NO_MEMORY;
     }
-    BIO_set_mem_eof_return(in, -1); /* empty means "later", not "over" */
-    BIO_set_mem_eof_return(out, -1);
-    SSL_set_bio(channel->ssl, in, out);
-    channel->in = in;
-    channel->out = out;
+    BIO_set_data(bio, channel);
+    SSL_set_bio(channel->ssl, bio, bio);
     SSL_set_app_data(channel->ssl, channel);
+    if (config->key)
+        X509_VERIFY_PARAM_set_time(SSL_get0_param(channel->ssl), (time_t)config->now);
     if (channel->server)
         SSL_set_accept_state(channel->ssl);
     else
@@ -186,7 +260,6 @@ static enum sh_cause died(struct sh_channel *channel)
 {
     bool certs = channel->certs || (channel->both && sh_tls_alpn_is(channel->ssl, true));
     channel->dead = true;
-    flush(channel);
     if (channel->refusal != SH_OK) {
         ERR_clear_error();
         return channel->refusal;
@@ -221,7 +294,6 @@ static enum sh_cause handshake(struct sh_channel *channel)
     int error = SSL_get_error(channel->ssl, result);
     if (result != 1 && error != SSL_ERROR_WANT_READ)
         return died(channel);
-    flush(channel);
     if (result != 1)
         return SH_OK;
     SH_TRY(check_handshake(channel));
@@ -245,7 +317,6 @@ static enum sh_cause drain(struct sh_channel *channel)
         int error = SSL_get_error(channel->ssl, n);
         if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN)
             return died(channel);
-        flush(channel);
         channel->peer_closed = error == SSL_ERROR_ZERO_RETURN;
         return SH_OK;
     }
@@ -269,14 +340,12 @@ enum sh_cause sh_channel_start(struct sh_channel *channel)
 
 static enum sh_cause rx(struct sh_channel *channel, struct sh_bytes bytes)
 {
-    while (bytes.n > 0 && !channel->peer_closed) {
-        size_t n = SH_MIN(bytes.n, (size_t)RECORD); /* so that little waits inside */
-        if (BIO_write(channel->in, bytes.p, (int)n) != (int)n)
-            return SH_ENV_NO_MEMORY;
-        bytes = SH_BYTES(bytes.p + n, bytes.n - n);
-        SH_TRY(advance(channel));
-    }
-    return SH_OK;
+    if (bytes.n == 0 || channel->peer_closed)
+        return SH_OK;
+    channel->in = bytes;
+    enum sh_cause cause = advance(channel);
+    channel->in = SH_BYTES(NULL, 0);
+    return cause;
 }
 
 enum sh_cause sh_channel_rx(struct sh_channel *channel, struct sh_bytes bytes)
@@ -312,7 +381,7 @@ static enum sh_cause may_send(const struct sh_channel *channel)
     return SH_OK;
 }
 
-/* Record by record, so that what waits for tx is never more than one. */
+/* Record by record. */
 static enum sh_cause put(struct sh_channel *channel, struct sh_bytes bytes)
 {
     while (bytes.n > 0) {
@@ -320,7 +389,6 @@ static enum sh_cause put(struct sh_channel *channel, struct sh_bytes bytes)
         ERR_clear_error();
         if (SSL_write(channel->ssl, bytes.p, (int)n) != (int)n)
             return died(channel);
-        flush(channel);
         bytes = SH_BYTES(bytes.p + n, bytes.n - n);
     }
     return SH_OK;
@@ -368,7 +436,6 @@ void sh_channel_close(struct sh_channel *channel)
     SSL_shutdown(channel->ssl);
     ERR_clear_error();
     channel->closed = true;
-    flush(channel);
 }
 
 /* ---- Asking ---- */

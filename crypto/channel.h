@@ -60,9 +60,18 @@ struct sh_channel_config {
     bool direct;
     int64_t now; /* seconds since 1970: the time at which certificates are judged */
     enum sh_channel_aes aes;
+    /* What sh_channel_context_new made of a config with the same keys, role and direct; NULL: the channel makes its own. */
+    struct sh_channel_context *context;
 };
 
 struct sh_channel;
+
+/* What channels with the same keys may share; it is most of what one of them costs in memory, and in time before its first octet. The
+ * channels that have it may outlive it. psk: as a server whose ops have find_psk. Fails as sh_channel_new does. */
+SH_MUST_USE enum sh_cause sh_channel_context_new(const struct sh_channel_config *config, bool psk,
+                                                 struct sh_channel_context **ret_context);
+/* NULL is fine. */
+void sh_channel_context_free(struct sh_channel_context *context);
 
 /* Exactly one kind of keys, but for a direct server; a server has PSK if ops has find_psk. ops is kept by reference.
  * Fails with internal.bug (none, or more than that), env.crypto (key and certificate do not fit), env.no-memory. */

@@ -118,7 +118,6 @@ static bool set_certs(SSL_CTX *ctx, const struct sh_channel_config *config)
 {
     int purpose =
         config->role == SH_CHANNEL_CLIENT ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
-    X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(ctx), (time_t)config->now);
     return SSL_CTX_use_certificate(ctx, config->cert) == 1 &&
            SSL_CTX_use_PrivateKey(ctx, config->key) == 1 && SSL_CTX_check_private_key(ctx) == 1 &&
            SSL_CTX_set_purpose(ctx, purpose) == 1 &&

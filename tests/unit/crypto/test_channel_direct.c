@@ -148,6 +148,52 @@ static void wrong_certificates(void **state SH_UNUSED)
     }
 }
 
+static void door_of(struct pair *pair, struct sh_channel_context *context, int64_t now)
+{
+    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER,
+                                       .key = anchor->key,
+                                       .cert = anchor->server_cert,
+                                       .ca = anchor->ca_cert,
+                                       .direct = true,
+                                       .now = now,
+                                       .context = context};
+    assert_ok(
+        sh_channel_new(&config, &psk_server_ops, &pair->side[SERVER], &pair->side[SERVER].channel));
+}
+
+/* Each channel has its own keys and its own time all the same; and one goes on when the context is given up. */
+static void one_context_for_all(void **state SH_UNUSED)
+{
+    const struct sh_channel_config config = {.role = SH_CHANNEL_SERVER,
+                                             .key = anchor->key,
+                                             .cert = anchor->server_cert,
+                                             .ca = anchor->ca_cert,
+                                             .direct = true};
+    struct sh_channel_context *context = NULL;
+    autopair late;
+    autopair psk;
+    autopair certs;
+    assert_ok(sh_channel_context_new(&config, true, &context));
+    pair_init(&late);
+    direct_client(&late, token.cert, anchor->ca_cert);
+    door_of(&late, context, NOW + SH_TOKEN_SECONDS + 1);
+    assert_failed(&late, SH_LINKED_EXPIRED, SH_LINKED_EXPIRED);
+    pair_init(&psk);
+    psk_client(&psk, "alice", 0x42);
+    door_of(&psk, context, NOW);
+    pair_init(&certs);
+    direct_client(&certs, token.cert, anchor->ca_cert);
+    door_of(&certs, context, NOW);
+    sh_channel_context_free(context);
+    start(&psk);
+    assert_up(&psk);
+    assert_int_equal(psk.side[SERVER].psk_asked, 1);
+    start(&certs);
+    assert_up(&certs);
+    assert_true(sh_channel_is_direct(certs.side[SERVER].channel));
+    assert_int_equal(certs.side[SERVER].psk_asked, 0);
+}
+
 static void configs(void **state SH_UNUSED)
 {
     struct side side = {0};
@@ -172,9 +218,13 @@ static void configs(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_certificates),    cmocka_unit_test(by_psk),
-        cmocka_unit_test(psk_refused),        cmocka_unit_test(nothing_between),
-        cmocka_unit_test(wrong_certificates), cmocka_unit_test(configs),
+        cmocka_unit_test(by_certificates),
+        cmocka_unit_test(by_psk),
+        cmocka_unit_test(psk_refused),
+        cmocka_unit_test(nothing_between),
+        cmocka_unit_test(wrong_certificates),
+        cmocka_unit_test(one_context_for_all),
+        cmocka_unit_test(configs),
     };
     return cmocka_run_group_tests(tests, make_world, free_world);
 }

@@ -39,7 +39,7 @@ static enum sh_cause fill_peer(struct sh_session *s, const Simhop__Device *devic
     peer->kind = (int)device->kind;
     memcpy(peer->id, issued->device_id, sizeof(peer->id));
     memcpy(peer->serial, issued->serial, sizeof(peer->serial));
-    SH_TRY(sh_public_key_der(X509_get0_pubkey(issued->cert), &public_key, &peer->public_key_len));
+    SH_TRY(sh_cert_public_key(issued->cert, &public_key, &peer->public_key_len));
     if (peer->public_key_len > sizeof(peer->public_key))
         return SH_PROTO_MALFORMED;
     memcpy(peer->public_key, public_key, peer->public_key_len);
@@ -62,7 +62,7 @@ static void anchor_parts_clear(struct anchor_parts *parts)
 static enum sh_cause fill_anchor(const struct sh_session *s, struct anchor_parts *parts)
 {
     size_t n = 0;
-    SH_TRY(sh_public_key_der(s->config.identity->key, &parts->key, &n));
+    SH_TRY(sh_cert_public_key(s->config.identity->server_cert, &parts->key, &n));
     if (!sh_strcopy(parts->name, sizeof(parts->name), s->config.name))
         return SH_INTERNAL_BUG;
     memcpy(parts->id, s->config.identity->id, sizeof(parts->id));

@@ -19,7 +19,7 @@ static enum sh_cause check_pinned(const struct sh_session *s, struct sh_lane *la
     size_t n = 0;
     if (!cert)
         return SH_TLS_BAD_CERTIFICATE;
-    SH_TRY(sh_public_key_der(X509_get0_pubkey(cert), &key, &n));
+    SH_TRY(sh_cert_public_key(cert, &key, &n));
     if (n != anchor->public_key_len || memcmp(key, anchor->public_key, n) != 0)
         return sh_fail(SH_TLS_BAD_CERTIFICATE, "the key is not that of the linked device");
     return SH_OK;

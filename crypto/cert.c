@@ -280,12 +280,35 @@ enum sh_cause sh_cert_not_after(X509 *cert, int64_t *ret_seconds)
     return SH_OK;
 }
 
+enum sh_cause sh_cert_public_key(X509 *cert, uint8_t **ret_der, size_t *ret_len)
+{
+    unsigned char *openssl = NULL;
+    if (!X509_get0_pubkey(cert))
+        return refuse(SH_TLS_BAD_CERTIFICATE, "the certificate's key cannot be read");
+    int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &openssl);
+    uint8_t *der = n > 0 ? malloc((size_t)n) : NULL;
+    if (der)
+        memcpy(der, openssl, (size_t)n);
+    OPENSSL_free(openssl);
+    if (!der)
+        return SH_ENV_NO_MEMORY;
+    *ret_der = der;
+    *ret_len = (size_t)n;
+    return SH_OK;
+}
+
 enum sh_cause sh_cert_device_id(X509 *cert, uint8_t out[SH_DEVICE_ID_SIZE])
 {
-    EVP_PKEY *key = X509_get0_pubkey(cert);
-    if (!sh_key_is_p256(key))
+    sh_autofree uint8_t *der = NULL;
+    size_t n = 0;
+    uint8_t hash[32];
+    SH_TRY(sh_cert_public_key(cert, &der, &n));
+    const struct sh_bytes piece = {der, n};
+    if (!sh_public_key_is_p256(piece))
         return refuse(SH_TLS_BAD_CERTIFICATE, "the certificate's key is not on P-256");
-    return sh_device_id(key, out);
+    SH_TRY(sh_sha256(&piece, 1, hash));
+    memcpy(out, hash, SH_DEVICE_ID_SIZE);
+    return SH_OK;
 }
 
 /* The chain of one, by the rules of RFC 5280 section 6. */

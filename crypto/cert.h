@@ -49,6 +49,10 @@ void sh_issued_clear(struct sh_issued *issued);
 SH_MUST_USE enum sh_cause sh_cert_to_der(X509 *cert, uint8_t **ret_der, size_t *ret_len);
 SH_MUST_USE enum sh_cause sh_cert_from_der(struct sh_bytes der, X509 **ret_cert);
 
+/* The SubjectPublicKeyInfo as it stands in the certificate, which costs much less than to write the key anew; *ret_der is malloc'ed.
+ * Fails with tls.bad-certificate (the key cannot be read), env.no-memory. */
+SH_MUST_USE enum sh_cause sh_cert_public_key(X509 *cert, uint8_t **ret_der, size_t *ret_len);
+
 /* The serial as SH_SERIAL_SIZE octets, the end of validity, the device id of the key inside.
  * Fail with tls.bad-certificate. */
 SH_MUST_USE enum sh_cause sh_cert_serial(X509 *cert, uint8_t out[SH_SERIAL_SIZE]);

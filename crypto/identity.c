@@ -37,12 +37,17 @@ enum sh_cause sh_public_key_der(EVP_PKEY *key, uint8_t **ret_der, size_t *ret_le
     return SH_OK;
 }
 
+bool sh_public_key_is_p256(struct sh_bytes der)
+{
+    return der.n == P256_PUBLIC && memcmp(der.p, p256_head, sizeof(p256_head)) == 0;
+}
+
 bool sh_key_is_p256(EVP_PKEY *key)
 {
     sh_autofree uint8_t *der = NULL;
     size_t n = 0;
-    return key && sh_public_key_der(key, &der, &n) == SH_OK && n == P256_PUBLIC &&
-           memcmp(der, p256_head, sizeof(p256_head)) == 0;
+    return key && sh_public_key_der(key, &der, &n) == SH_OK &&
+           sh_public_key_is_p256(SH_BYTES(der, n));
 }
 
 enum sh_cause sh_device_id(EVP_PKEY *key, uint8_t out[SH_DEVICE_ID_SIZE])

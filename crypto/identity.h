@@ -50,6 +50,9 @@ SH_MUST_USE enum sh_cause sh_device_id(EVP_PKEY *key, uint8_t out[SH_DEVICE_ID_S
 /* Is the key on the named curve P-256, its public part in the one usual encoding? NULL is not. */
 SH_MUST_USE bool sh_key_is_p256(EVP_PKEY *key);
 
+/* Is this the SubjectPublicKeyInfo, DER, of a key on P-256 in that encoding? */
+SH_MUST_USE bool sh_public_key_is_p256(struct sh_bytes der);
+
 /* SubjectPublicKeyInfo, DER, of the identity's key; *ret_der is malloc'ed. Fails with env.crypto. */
 SH_MUST_USE enum sh_cause sh_public_key_der(EVP_PKEY *key, uint8_t **ret_der, size_t *ret_len);
 

@@ -222,12 +222,16 @@ static enum sh_cause update(struct sh_registry *registry, const char *sql,
     return sh_db_run(registry, stmt);
 }
 
+/* Nothing is waited for: that it was lost with the power harms nobody, and the loop of an anchor stands still meanwhile. */
 enum sh_cause sh_registry_seen(struct sh_registry *registry, const uint8_t id[SH_DEVICE_ID_SIZE],
                                enum sh_device_relation relation, int64_t now)
 {
-    return update(registry,
-                  "UPDATE devices SET last_seen = ?3 WHERE id = ?1 AND relation = ?2 RETURNING 1",
-                  id, relation, now);
+    SH_TRY(sh_db_exec(registry, "PRAGMA synchronous = NORMAL"));
+    enum sh_cause cause = update(
+        registry, "UPDATE devices SET last_seen = ?3 WHERE id = ?1 AND relation = ?2 RETURNING 1",
+        id, relation, now);
+    enum sh_cause usual = sh_db_exec(registry, "PRAGMA synchronous = FULL");
+    return cause != SH_OK ? cause : usual;
 }
 
 enum sh_cause sh_registry_set_state(struct sh_registry *registry,

@@ -321,7 +321,7 @@ static enum sh_cause on_ping(struct sh_session *s SH_UNUSED, struct slot *slot,
     pong.sequence = ping->sequence;
     pong.padding = ping->padding;
     /* A peer that asks and never reads must not fill our memory. */
-    if (sh_lane_pending(slot->lane) > SH_STREAM_HIGH + SH_STREAM_LOW)
+    if (sh_lane_pending(slot->lane) > SH_STREAM_MOST)
         return sh_fail(SH_PROTO_WRONG_STATE, "pings without reading the answers");
     enum sh_cause cause = sh_lane_send(slot->lane, SH_MSG_PONG, &pong.base);
     return cause == SH_CONNECT_LOST ? SH_OK : cause;
@@ -471,16 +471,8 @@ static enum sh_cause lane_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_byt
     return SH_OK;
 }
 
-static void lane_writable(struct sh_lane *lane, void *user)
-{
-    struct sh_session *s = user;
-    struct slot *slot = slot_of(s, lane);
-    if (!slot || !slot->given || !s->server || s->stage == STAGE_OVER)
-        return;
-    enum sh_cause cause = sh_server_writable(s->server, slot->id);
-    if (cause != SH_OK)
-        s->fatal = cause;
-}
+/* after() wakes our owner, whose tick serves on. */
+static void lane_writable(struct sh_lane *lane SH_UNUSED, void *user SH_UNUSED) {}
 
 static void lane_down(struct sh_lane *lane, enum sh_cause cause, void *user)
 {

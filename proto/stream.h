@@ -21,8 +21,11 @@ struct sh_stream_ops {
     void (*closed)(enum sh_cause cause, void *user);
 };
 
-#define SH_STREAM_LOW  (128 * 1024)
-#define SH_STREAM_HIGH (512 * 1024) /* a well-behaved sender stops here until writable */
+/* Little, for an anchor has one such queue for each secondary; the carrier has its own behind it. */
+#define SH_STREAM_LOW  (32 * 1024)
+#define SH_STREAM_HIGH (32 * 1024) /* a well-behaved sender stops here until writable */
+#define SH_STREAM_MOST                                                                             \
+    (512 * 1024) /* and who makes us queue more than this by asking does not read */
 
 struct sh_stream_driver {
     /* Queues all bytes. After close it does nothing. */

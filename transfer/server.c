@@ -9,7 +9,6 @@
 
 #define SEAL_STEP  16 /* leaves hashed a call of work */
 #define OPEN_ITEMS 16 /* descriptors of sources */
-#define QUEUE_MAX  (4 * SH_STREAM_HIGH)
 #define WANT_BYTES (SH_ITEMS_MAX / 8)
 
 struct pull {
@@ -39,8 +38,10 @@ struct sh_server {
     Simhop__Receipt *receipt;  /* waits for sealing */
     sh_link_id receipt_link;
     bool receipt_kept;
-    uint8_t buffer[SH_LEAF_SIZE];
 };
+
+/* One for all: nothing of a leaf is kept once it is given to its link. */
+static uint8_t buffer[SH_LEAF_SIZE];
 
 static bool bit_get(const uint8_t *bits, size_t i)
 {
@@ -232,8 +233,8 @@ static enum sh_cause serve_leaf(struct sh_server *server, struct server_link *li
     struct sh_leaf leaf = {.item = pull->item, .index = pull->next};
     uint32_t length = 0;
     touch(server, pull->item);
-    SH_TRY(sh_item_read_leaf(item, leaf.index, server->buffer, &length));
-    leaf.data = SH_BYTES(server->buffer, length);
+    SH_TRY(sh_item_read_leaf(item, leaf.index, buffer, &length));
+    leaf.data = SH_BYTES(buffer, length);
     SH_TRY(sh_leaf_hash(leaf.data, leaf.hash));
     SH_TRY(sh_item_seal_feed(item, leaf.index, leaf.hash, leaf.data));
     if (++pull->next == pull->end) {
@@ -260,12 +261,6 @@ static enum sh_cause serve(struct sh_server *server, struct server_link *link)
     return SH_OK;
 }
 
-enum sh_cause sh_server_writable(struct sh_server *server, sh_link_id id)
-{
-    struct server_link *link = link_find(server, id);
-    return link ? serve(server, link) : SH_OK;
-}
-
 /* ---- messages ---- */
 
 static enum sh_cause rx_manifest_request(struct sh_server *server, struct server_link *link,
@@ -290,7 +285,7 @@ static enum sh_cause rx_pull(struct sh_server *server, struct server_link *link,
         return sh_fail(SH_PROTO_WRONG_STATE, "more than %d pulls at once", SH_SERVER_PULLS);
     link->pulls[(link->first + link->count++) % SH_SERVER_PULLS] =
         (struct pull){.item = in->item, .next = in->first, .end = in->first + in->count};
-    return serve(server, link);
+    return SH_OK;
 }
 
 static enum sh_cause send_root(struct sh_server *server, struct server_link *link, uint32_t index)
@@ -418,7 +413,7 @@ static enum sh_cause rx_receipt(struct sh_server *server, struct server_link *li
 /* Answers wait in the link's queue: who asks on and on without reading may not make it grow. */
 static enum sh_cause check_queue(struct sh_server *server, const struct server_link *link)
 {
-    if (server->ops->pending(link->id, server->user) <= QUEUE_MAX)
+    if (server->ops->pending(link->id, server->user) <= SH_STREAM_MOST)
         return SH_OK;
     return sh_fail(SH_PROTO_WRONG_STATE, "requests without reading the answers");
 }

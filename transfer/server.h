@@ -3,8 +3,8 @@
  * The anchor's side of a transfer, an engine: answers ManifestRequest, Pull, RootRequest, Ping and
  * Receipt, on whatever link they come, and keeps nothing that a kill could lose. Leaves are read
  * when the link has room for them, so memory does not grow with the item or with what a peer asks
- * for. No call serves more than SH_SERVER_BURST leaves, so links take turns: after rx and writable
- * call sh_server_work until it says that there is no more.
+ * for. Only sh_server_work serves, SH_SERVER_BURST leaves a link at most, so that links take turns, and so can
+ * those who are served by other servers: after rx, and when a link has room again, call it until it says that there is no more.
  */
 #ifndef SIMHOP_TRANSFER_SERVER_H
 #define SIMHOP_TRANSFER_SERVER_H
@@ -14,7 +14,7 @@
 
 #define SH_SERVER_PULLS 16   /* queued a link; more is proto.wrong-state */
 #define SH_SERVER_LINKS 16   /* up at once; more are not served */
-#define SH_SERVER_BURST 16   /* leaves a call and link */
+#define SH_SERVER_BURST 4    /* leaves a call and link */
 #define SH_PULL_MAX     4096 /* leaves a Pull */
 
 struct sh_server;
@@ -51,10 +51,7 @@ void sh_server_link_down(struct sh_server *server, sh_link_id link);
  * the session ends. A message of a link that is not up (any more) is ignored. */
 SH_MUST_USE enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id link, unsigned type,
                                        struct sh_bytes payload);
-/* The link has room: serves on. Same causes. */
-SH_MUST_USE enum sh_cause sh_server_writable(struct sh_server *server, sh_link_id link);
-
-/* Some serving, and some hashing for roots that are asked for, for items that the secondary says
+/* Some serving on links that have room, and some hashing for roots that are asked for, for items that the secondary says
  * it has, and for a receipt; *ret_more: call again when idle. Same causes. */
 SH_MUST_USE enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more);
 

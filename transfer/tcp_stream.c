@@ -11,9 +11,11 @@
 #include "transfer/path_look.h"
 #include "transfer/tcp.h"
 
-#define READ_MAX   65536 /* octets an event: streams take turns */
-#define WRITE_MAX  (256 * 1024)
-#define NOT_SENT   (128 * 1024) /* octets in the kernel that it did not send yet */
+#define READ_MAX  65536 /* octets an event: streams take turns */
+#define WRITE_MAX (256 * 1024)
+#define NOT_SENT  (128 * 1024) /* octets in the kernel that it did not send yet */
+#define WRITE_NOW                                                                                  \
+    65536 /* do not wait for the loop: it may be long until others have had their turn */
 #define FLUSH_MS   1000
 #define PACE_MS    10
 #define DELAYS_MAX 256
@@ -48,7 +50,8 @@ struct sh_tcp_stream {
     struct sh_shape shape;
     uint64_t sent, tokens;
     sh_ms refilled;
-    struct delayed delays[DELAYS_MAX]; /* a ring, the last one takes what finds no room */
+    struct delayed *
+        delays; /* a ring of DELAYS_MAX, the last one takes what finds no room; NULL: never was one */
     unsigned delay_first, delay_count;
 };
 
@@ -113,6 +116,7 @@ static void stream_free(struct sh_tcp_stream *s)
     if (s->out)
         evbuffer_free(s->out);
     sh_closep(&s->fd);
+    free(s->delays);
     free(s);
 }
 
@@ -172,6 +176,10 @@ static size_t released(struct sh_tcp_stream *s, sh_ms now)
 static void delay_add(struct sh_tcp_stream *s, size_t octets)
 {
     if (s->shape.delay_ms == 0)
+        return;
+    if (!s->delays)
+        s->delays = calloc(DELAYS_MAX, sizeof(*s->delays));
+    if (!s->delays)
         return;
     struct delayed entry = {.due = sh_now() + s->shape.delay_ms, .octets = octets};
     if (s->delay_count == DELAYS_MAX) {
@@ -331,9 +339,11 @@ static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
         stream_die(s, SH_ENV_NO_MEMORY);
         return;
     }
+    delay_add(s, bytes.n);
+    if (evbuffer_get_length(s->out) >= WRITE_NOW)
+        write_some(s);
     if (evbuffer_get_length(s->out) >= SH_STREAM_LOW)
         s->was_low = false;
-    delay_add(s, bytes.n);
     wait_to_write(s);
 }
 

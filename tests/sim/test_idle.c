@@ -12,7 +12,7 @@
 
 static void words_of_life_alone(void **state SH_UNUSED)
 {
-    static const uint64_t sizes[] = {4000000};
+    static const uint64_t sizes[] = {2000000};
     struct world *world = world_new(sizes, SH_COUNT(sizes), false);
     struct run run = {.ble_carries = true};
     struct stream *ends[2];

@@ -229,7 +229,8 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
     sh_ms now = sh_now(), next = edge->ops->tick(now, edge->user);
     if (edge->out)
         sh_output_push(edge->out);
-    sh_ms wait = next > now ? next - now : 0;
+    sh_ms after = sh_now(); /* it may have been at work for a while */
+    sh_ms wait = next > after ? next - after : 0;
     arm(edge, SH_MIN(wait, (sh_ms)50));
 }
 

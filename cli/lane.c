@@ -64,11 +64,15 @@ void sh_lane_rx(struct sh_lane *lane, struct sh_bytes bytes)
         go_down(lane, cause);
 }
 
-static void stream_rx(struct sh_bytes bytes, void *user)
+void sh_lane_rx_all(struct sh_lane *lane, struct sh_bytes bytes)
 {
-    struct sh_lane *lane = user;
     sh_lane_rx(lane, bytes);
     lane->ops->after(lane->user);
+}
+
+static void stream_rx(struct sh_bytes bytes, void *user)
+{
+    sh_lane_rx_all(user, bytes);
 }
 
 static void stream_writable(void *user)

@@ -38,6 +38,8 @@ void sh_lane_set_owner(struct sh_lane *lane, const struct sh_lane_ops *ops, void
 
 /* Bytes of the stream that came before the lane had it. */
 void sh_lane_rx(struct sh_lane *lane, struct sh_bytes bytes);
+/* The same as the stream itself would give them, so that after() ends it. */
+void sh_lane_rx_all(struct sh_lane *lane, struct sh_bytes bytes);
 
 /* Fails with connect.lost when the lane is down, else as the channel does. */
 SH_MUST_USE enum sh_cause sh_lane_send(struct sh_lane *lane, unsigned type,

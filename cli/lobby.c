@@ -1,7 +1,31 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/lobby.h"
 
+#include <stdlib.h>
+
 #include "proto/log.h"
+
+static void unlink_guest(struct sh_guest *guest)
+{
+    struct sh_lobby *lobby = guest->lobby;
+    struct sh_guest **at = &lobby->guests;
+    while (*at != guest)
+        at = &(*at)->next;
+    *at = guest->next;
+    if (lobby->last == &guest->next)
+        lobby->last = at;
+    lobby->count--;
+}
+
+static void leave(struct sh_guest *guest)
+{
+    unlink_guest(guest);
+    sh_stream_close(guest->stream);
+    sh_lane_free(guest->lane);
+    free(guest);
+}
+
+/* ---- One that speaks ---- */
 
 static enum sh_cause guest_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
                                     struct sh_secret *ret_psk, void *user)
@@ -20,7 +44,8 @@ static enum sh_cause guest_up(struct sh_lane *lane, void *user)
         SH_TRY(lobby->ops->direct(guest->kind, lane, lobby->user));
     else
         SH_TRY(lobby->ops->adopt(guest->host, guest->kind, lane, lobby->user));
-    *guest = (struct sh_guest){0};
+    unlink_guest(guest);
+    free(guest);
     return SH_OK;
 }
 
@@ -39,12 +64,6 @@ static void guest_down(struct sh_lane *lane SH_UNUSED, enum sh_cause cause, void
     guest->gone = true;
 }
 
-static void leave(struct sh_guest *guest)
-{
-    sh_lane_free(guest->lane);
-    *guest = (struct sh_guest){0};
-}
-
 static void guest_after(void *user)
 {
     struct sh_guest *guest = user;
@@ -61,41 +80,94 @@ static const struct sh_lane_ops guest_ops = {
     .after = guest_after,
 };
 
-void sh_lobby_enter(struct sh_lobby *lobby, int kind, struct sh_stream *stream, int64_t wall,
-                    sh_ms now)
+static enum sh_cause begin_channel(struct sh_guest *guest)
 {
-    struct sh_guest *guest = &lobby->guests[0];
-    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .now = wall};
-    if (kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
+    struct sh_lobby *lobby = guest->lobby;
+    struct sh_stream *stream = guest->stream;
+    struct sh_channel_config config = {.role = SH_CHANNEL_SERVER, .now = guest->wall};
+    if (guest->kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
         config.direct = true;
         config.key = lobby->identity->key;
         config.cert = lobby->identity->server_cert;
         config.ca = lobby->identity->ca_cert;
+        if (!lobby->lan)
+            SH_TRY(sh_channel_context_new(&config, true, &lobby->lan));
+        config.context = lobby->lan;
     }
-    for (size_t i = 0; i < SH_COUNT(lobby->guests) && guest->lane; i++) {
-        if (!lobby->guests[i].lane || lobby->guests[i].since < guest->since)
-            guest = &lobby->guests[i];
+    guest->stream = NULL;
+    return sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
+}
+
+/* ---- One that has said nothing ---- */
+
+static void silent_rx(struct sh_bytes bytes, void *user)
+{
+    struct sh_guest *guest = user;
+    enum sh_cause cause = begin_channel(guest);
+    if (cause == SH_OK) {
+        sh_lane_rx_all(guest->lane, bytes);
+        return;
     }
+    sh_log("lobby: connection: %s", sh_cause_info(cause)->name);
     leave(guest);
-    guest->lobby = lobby;
-    guest->kind = kind;
-    guest->since = now;
-    enum sh_cause cause = sh_lane_new(stream, &config, &guest_ops, guest, &guest->lane);
-    if (cause != SH_OK)
-        sh_log("lobby: connection: %s", sh_cause_info(cause)->name);
+}
+
+static void silent_writable(void *user SH_UNUSED) {}
+
+static void silent_closed(enum sh_cause cause SH_UNUSED, void *user)
+{
+    leave(user);
+}
+
+static const struct sh_stream_ops silent_ops = {
+    .rx = silent_rx, .writable = silent_writable, .closed = silent_closed};
+
+static void make_room(struct sh_lobby *lobby)
+{
+    struct sh_guest *oldest = lobby->guests, *silent = oldest;
+    if (lobby->count < SH_LOBBY_GUESTS || !oldest)
+        return;
+    while (silent && silent->lane)
+        silent = silent->next;
+    leave(silent ? silent : oldest);
+}
+
+void sh_lobby_enter(struct sh_lobby *lobby, int kind, struct sh_stream *stream, int64_t wall,
+                    sh_ms now)
+{
+    make_room(lobby);
+    struct sh_guest *guest = calloc(1, sizeof(*guest));
+    if (!guest) {
+        sh_stream_close(stream);
+        return;
+    }
+    *guest = (struct sh_guest){
+        .lobby = lobby, .stream = stream, .kind = kind, .wall = wall, .since = now};
+    stream->ops = &silent_ops;
+    stream->user = guest;
+    *lobby->last = guest;
+    lobby->last = &guest->next;
+    lobby->count++;
 }
 
 void sh_lobby_tick(struct sh_lobby *lobby, sh_ms now)
 {
-    for (size_t i = 0; i < SH_COUNT(lobby->guests); i++) {
-        struct sh_guest *guest = &lobby->guests[i];
-        if (guest->lane && now >= guest->since + SH_LOBBY_MS)
+    for (struct sh_guest *guest = lobby->guests, *next = NULL; guest; guest = next) {
+        next = guest->next;
+        if (now >= guest->since + (guest->lane ? SH_LOBBY_TLS_MS : SH_LOBBY_MS))
             leave(guest);
     }
 }
 
+void sh_lobby_init(struct sh_lobby *lobby)
+{
+    lobby->last = &lobby->guests;
+}
+
 void sh_lobby_clear(struct sh_lobby *lobby)
 {
-    for (size_t i = 0; i < SH_COUNT(lobby->guests); i++)
-        leave(&lobby->guests[i]);
+    while (lobby->guests)
+        leave(lobby->guests);
+    sh_channel_context_free(lobby->lan);
+    lobby->lan = NULL;
 }

@@ -7,41 +7,12 @@
 #include <time.h>
 
 #include "cli/lan_port.h"
-#include "cli/lobby.h"
+#include "cli/share_internal.h"
 #include "pairing/heard.h"
 #include "proto/log.h"
 #include "system/clock.h"
 
 #define PSM 0x80
-
-struct share;
-
-struct visitor {
-    struct share *share;
-    struct sh_session *session;              /* NULL: free */
-    struct sh_stream *stream;                /* only to know whose samples they are */
-    struct sh_heard_id stepped[SH_SENT_MAX]; /* what it may have heard, if the power was stepped */
-    struct sh_events events;
-    sh_ms since;
-    bool over, wants_group;
-};
-
-struct share {
-    const struct sh_share_config *config;
-    struct sh_edge edge;
-    struct visitor visitors[SH_SHARE_SESSIONS + SH_SHARE_SILENT];
-    struct sh_lobby lobby;
-    const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
-    unsigned accepted[SH_SESSION_KINDS];
-    enum sh_cause radio; /* why it is gone; SH_OK: it is there */
-    bool stopping, quitting, told_level;
-    unsigned done;
-    sh_ms rotated;
-    unsigned step;           /* of the transmit power, an index of `steps` */
-    struct sh_sent_ids sent; /* the identifiers that may have been heard */
-    uint8_t advertised_id[SH_ROTATING_ID_SIZE];
-    enum sh_cause end;
-};
 
 /* ---- Advertising ---- */
 
@@ -51,8 +22,8 @@ static const int steps[] = {0, -8, -SH_ADVERT_LOWER_MAX};
 static bool may_step(const struct share *share)
 {
     const struct sh_ble *ble = share->edge.ble;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        if (share->visitors[i].session)
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (!visitor->direct)
             return false;
     }
     return ble->driver->can_lower && ble->driver->can_lower(ble);
@@ -108,16 +79,6 @@ static void quit(struct share *share, enum sh_cause cause)
     sh_edge_quit(&share->edge, cause != SH_OK);
 }
 
-static unsigned running(const struct share *share)
-{
-    unsigned n = 0;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        const struct visitor *visitor = &share->visitors[i];
-        n += visitor->session && !visitor->over && sh_session_greeted(visitor->session);
-    }
-    return n;
-}
-
 /* ---- What a session tells ---- */
 
 static sh_ms on_now(void *user SH_UNUSED)
@@ -128,6 +89,7 @@ static sh_ms on_now(void *user SH_UNUSED)
 static void on_wake(void *user)
 {
     struct visitor *visitor = user;
+    visitor->due = 0;
     sh_edge_wake(&visitor->share->edge);
 }
 
@@ -253,7 +215,7 @@ static void on_ended(enum sh_cause cause, void *user)
     else if (cause != SH_OK && !share->stopping)
         sh_output_cause(share->config->out, cause);
     /* One that failed leaves it to those that go on: it may be the same device that has come again. */
-    bool last = cause == SH_OK || running(share) == 0;
+    bool last = cause == SH_OK || !sh_share_any_running(share);
     /* Nor is the one that is awaited who wanted only what we do not do. */
     bool other = cause == SH_CALIBRATE_NOT_WANTED || cause == SH_CALIBRATE_ONLY;
     if (counts && !other && last && share->config->once && !share->stopping)
@@ -279,47 +241,6 @@ static const struct sh_session_ops session_ops = {
 };
 
 /* ---- Visitors ---- */
-
-static void leave(struct visitor *visitor)
-{
-    sh_session_free(visitor->session);
-    *visitor = (struct visitor){0};
-}
-
-/* A free place; else that of the connection that has been silent for longest. NULL: all have greeted us. */
-static struct visitor *place(struct share *share)
-{
-    struct visitor *oldest = NULL;
-    unsigned silent = 0;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        struct visitor *visitor = &share->visitors[i];
-        if (!visitor->session)
-            continue;
-        if (visitor->over || sh_session_greeted(visitor->session))
-            continue;
-        silent++;
-        if (!oldest || visitor->since < oldest->since)
-            oldest = visitor;
-    }
-    if (silent >= SH_SHARE_SILENT)
-        leave(oldest);
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        if (!share->visitors[i].session)
-            return &share->visitors[i];
-    }
-    return NULL;
-}
-
-static struct visitor *new_visitor(struct share *share)
-{
-    struct visitor *visitor = share->quitting || share->stopping ? NULL : place(share);
-    if (!visitor)
-        return NULL;
-    *visitor = (struct visitor){.share = share, .since = sh_now()};
-    visitor->events =
-        (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
-    return visitor;
-}
 
 /* Seconds since 1970. Read anew for each visitor: a token ends while an anchor shares for days. */
 static int64_t wall_now(void)
@@ -360,8 +281,8 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
 {
     struct share *share = user;
     struct sh_session_config config;
-    bool full = running(share) >= SH_SHARE_SESSIONS;
-    struct visitor *visitor = new_visitor(share);
+    bool full = sh_share_running(share, false) >= SH_SHARE_SESSIONS;
+    struct visitor *visitor = sh_share_new_visitor(share, false);
     if (!visitor) {
         sh_log("share: a connection too many");
         sh_stream_close(stream);
@@ -372,9 +293,10 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
     enum sh_cause cause = sh_session_new(&config, &session_ops, visitor, stream, &visitor->session);
     if (cause != SH_OK) {
         sh_output_cause(share->config->out, cause);
-        *visitor = (struct visitor){0};
+        sh_visitor_free(visitor);
         return;
     }
+    sh_share_append(share, visitor);
     if (full) {
         sh_session_stop(visitor->session, SH_REFUSED_BUSY);
         return;
@@ -387,9 +309,8 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
 static void on_rssi(struct sh_stream *stream, int dbm, void *user)
 {
     struct share *share = user;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        struct visitor *visitor = &share->visitors[i];
-        if (visitor->session && visitor->stream == stream) {
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (visitor->stream == stream) {
             sh_session_rssi(visitor->session, dbm);
             return;
         }
@@ -401,7 +322,7 @@ static void on_radio_failed(enum sh_cause cause, void *user)
 {
     struct share *share = user;
     share->radio = cause;
-    if (running(share) == 0)
+    if (!sh_share_any_running(share))
         quit(share, cause);
     else
         sh_output_note(share->config->out, "%s", sh_cause_info(cause)->message);
@@ -422,10 +343,8 @@ static enum sh_cause on_find_psk(struct sh_bytes identity, struct sh_secret *ret
                                  const struct sh_session **ret_host, void *user)
 {
     struct share *share = user;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        struct visitor *visitor = &share->visitors[i];
-        if (visitor->session && !visitor->over &&
-            sh_session_find_psk(visitor->session, identity, ret_psk) == SH_OK) {
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (!visitor->over && sh_session_find_psk(visitor->session, identity, ret_psk) == SH_OK) {
             *ret_host = visitor->session;
             return SH_OK;
         }
@@ -438,8 +357,7 @@ static enum sh_cause on_adopt(const struct sh_session *host, int kind, struct sh
                               void *user)
 {
     struct share *share = user;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        struct visitor *visitor = &share->visitors[i];
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
         if (visitor->session == host && !visitor->over)
             return sh_session_adopt(visitor->session, kind, lane) ? SH_OK : SH_REFUSED_BUSY;
     }
@@ -450,15 +368,18 @@ static enum sh_cause on_direct(int kind, struct sh_lane *lane, void *user)
 {
     struct share *share = user;
     struct sh_session_config config;
-    enum sh_cause refusal = running(share) >= SH_SHARE_SESSIONS ? SH_REFUSED_BUSY : SH_OK;
-    struct visitor *visitor = new_visitor(share);
+    enum sh_cause refusal =
+        sh_share_running(share, true) >= share->direct_max ? SH_REFUSED_BUSY : SH_OK;
+    struct visitor *visitor = sh_share_new_visitor(share, true);
     if (!visitor)
         return SH_REFUSED_BUSY;
     fill_config(visitor, 0, &config);
     enum sh_cause cause = sh_session_new_direct(&config, &session_ops, visitor, kind, lane, refusal,
                                                 &visitor->session);
     if (cause != SH_OK)
-        *visitor = (struct visitor){0};
+        sh_visitor_free(visitor);
+    else
+        sh_share_append(share, visitor);
     return cause;
 }
 
@@ -483,9 +404,9 @@ static void on_offered(struct sh_link *link, const Simhop__LinkOffer *offer, enu
         sh_log("share: the port could not be kept: %s", sh_detail());
     if (!offer && cause != SH_OK) /* ble carries it all the same */
         sh_output_link(share->config->out, link->driver->name, "failed", cause);
-    for (size_t i = 0; offer && i < SH_COUNT(share->visitors); i++) {
-        struct visitor *visitor = &share->visitors[i];
-        if (visitor->session && !visitor->over)
+    for (const struct visitor *visitor = share->visitors; offer && visitor;
+         visitor = visitor->next) {
+        if (!visitor->over)
             sh_session_reoffer(visitor->session);
     }
 }
@@ -497,11 +418,11 @@ static const struct sh_link_ops link_ops = {.offered = on_offered, .accepted = o
 static void on_stop(enum sh_cause cause, void *user)
 {
     struct share *share = user;
-    bool cut_off = running(share) > 0;
+    bool cut_off = sh_share_any_running(share);
     share->stopping = true;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        if (share->visitors[i].session && !share->visitors[i].over)
-            sh_session_stop(share->visitors[i].session, cause);
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (!visitor->over)
+            sh_session_stop(visitor->session, cause);
     }
     quit(share, share->done > 0 && !cut_off ? SH_OK : cause);
 }
@@ -511,8 +432,8 @@ static void tend_group(struct share *share)
 {
     struct sh_link *wifi = share->edge.wifi;
     bool wanted = false;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++)
-        wanted = wanted || share->visitors[i].wants_group;
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next)
+        wanted = wanted || visitor->wants_group;
     if (wifi && !wanted)
         wifi->driver->unlisten(wifi);
 }
@@ -526,18 +447,10 @@ static sh_ms on_tick(sh_ms now, void *user)
         rotate(share, now);
     if (advertises)
         next = SH_MIN(next, rotates_at(share));
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        struct visitor *visitor = &share->visitors[i];
-        sh_ms then = SH_NEVER;
-        if (visitor->session && !visitor->over)
-            then = sh_session_tick(visitor->session);
-        next = SH_MIN(next, then);
-        if (visitor->session && visitor->over)
-            leave(visitor);
-    }
+    next = SH_MIN(next, sh_share_tick_visitors(share, now));
     sh_lobby_tick(&share->lobby, now);
     tend_group(share);
-    if (share->radio != SH_OK && running(share) == 0)
+    if (share->radio != SH_OK && !sh_share_any_running(share))
         quit(share, share->radio);
     return next;
 }
@@ -545,9 +458,8 @@ static sh_ms on_tick(sh_ms now, void *user)
 static bool is_moving(void *user)
 {
     const struct share *share = user;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        const struct visitor *visitor = &share->visitors[i];
-        if (visitor->session && sh_session_is_moving(visitor->session))
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (sh_session_is_moving(visitor->session))
             return true;
     }
     return false;
@@ -564,9 +476,9 @@ static void on_slept(sh_ms slept, void *user)
     struct share *share = user;
     if (is_moving(share))
         sh_events_slept(share->config->out, slept);
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
-        if (share->visitors[i].session && !share->visitors[i].over)
-            sh_session_slept(share->visitors[i].session, slept);
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (!visitor->over)
+            sh_session_slept(visitor->session, slept);
     }
 }
 
@@ -579,12 +491,14 @@ static const struct sh_edge_ops edge_ops = {.stop = on_stop,
 
 static enum sh_cause start(struct share *share)
 {
+    unsigned streams = sh_share_fit_descriptors(share);
     const struct sh_share_config *config = share->config;
     sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&share->edge, config->common, &edge_ops, &ble_ops, &link_ops, share));
     struct sh_link *lan = share->edge.lan;
     if (lan) {
         sh_link_lan_prefer(lan, sh_lan_port_read(config->common->state));
+        sh_link_lan_admit(lan, streams);
         enum sh_cause cause = lan->driver->listen(lan, SH_BYTES(NULL, 0));
         if (cause != SH_OK) /* ble carries it all the same */
             sh_output_link(config->out, "lan", "failed", cause);
@@ -600,13 +514,17 @@ enum sh_cause sh_share_run(const struct sh_share_config *config)
     if (!share)
         return SH_ENV_NO_MEMORY;
     share->config = config;
+    share->last = &share->visitors;
     share->lobby =
         (struct sh_lobby){.ops = &lobby_ops, .user = share, .identity = config->identity};
+    sh_lobby_init(&share->lobby);
     enum sh_cause cause = start(share);
     if (cause == SH_OK)
         cause = share->end;
-    for (size_t i = 0; i < SH_COUNT(share->visitors); i++)
-        leave(&share->visitors[i]);
+    for (struct visitor *visitor; (visitor = share->visitors) != NULL;) {
+        sh_share_take_first(share);
+        sh_visitor_free(visitor);
+    }
     sh_lobby_clear(&share->lobby);
     sh_edge_close(&share->edge);
     free(share);

@@ -10,11 +10,13 @@
 #include "cli/share.h"
 #include "cli/verb.h"
 
+#define AT_ONCE_MAX 100000
+
 struct values {
     struct sh_common common;
     const char *bundle, *consent, *kind;
     struct sh_list items;
-    int64_t code_fd;
+    int64_t code_fd, at_once;
     bool once, unlock, calibrate;
 };
 
@@ -28,6 +30,8 @@ static const struct sh_option options[] = {
     {"code-fd", 0, SH_OPTION_NUMBER, "N", "Read the answer to a question from this descriptor (0).",
      offsetof(struct values, code_fd)},
     {"once", 0, SH_OPTION_FLAG, NULL, "End after the first device.", offsetof(struct values, once)},
+    {"at-once", 0, SH_OPTION_NUMBER, "N", "Linked devices served at once over the network (1000).",
+     offsetof(struct values, at_once)},
     {"calibrate", 0, SH_OPTION_FLAG, NULL,
      "Learn the level at one metre from a linked device that runs `simhop calibrate`.",
      offsetof(struct values, calibrate)},
@@ -104,6 +108,8 @@ static enum sh_cause check_options(const struct values *v, int argc, char **argv
     if (*ret_kind < 0)
         return sh_fail(SH_USAGE_BAD_OPTION, "--kind %s: phone, tablet, laptop, watch or iot",
                        v->kind);
+    if (v->at_once == 0 || v->at_once > AT_ONCE_MAX)
+        return sh_fail(SH_USAGE_BAD_OPTION, "--at-once: 1 to %d", AT_ONCE_MAX);
     return SH_OK;
 }
 
@@ -129,6 +135,7 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     config.items = shared.items;
     config.item_count = shared.count;
     config.draft = shared.draft;
+    config.direct_max = v->at_once > 0 ? (unsigned)v->at_once : 0;
     return sh_share_run(&config);
 }
 

@@ -70,7 +70,7 @@ struct sh_shape {
 };
 typedef struct sh_shape (*sh_shape_fn)(void *user);
 
-#define SH_LAN_STREAMS 64 /* accepted at once; more are closed at once */
+#define SH_LAN_STREAMS 64 /* accepted at once, unless told otherwise; more are closed at once */
 
 /* TCP over the addresses of this machine's interfaces that are up (loopback only if there is no
  * other; no IPv6 link-local ones, which mean nothing without the other side's interface). iface
@@ -84,5 +84,7 @@ SH_MUST_USE enum sh_cause sh_link_lan_new(struct event_base *base, const char *i
 
 /* Of a LAN link, before listen: the port that it takes if that is free, so that who was there before finds it again. 0: any. */
 void sh_link_lan_prefer(struct sh_link *link, uint16_t port);
+/* So many connections are accepted at once, in place of SH_LAN_STREAMS. */
+void sh_link_lan_admit(struct sh_link *link, unsigned streams);
 
 #endif

@@ -187,3 +187,8 @@ void sh_link_lan_prefer(struct sh_link *link, uint16_t port)
 {
     ((struct lan *)link)->port = port;
 }
+
+void sh_link_lan_admit(struct sh_link *link, unsigned streams)
+{
+    ((struct lan *)link)->owner.accepted_max = streams;
+}

@@ -35,8 +35,8 @@ struct sh_tcp_owner {
     struct event_base *base;
     sh_shape_fn shape;
     void *shape_user;
-    struct sh_tcp_stream *streams; /* all that are open */
-    unsigned accepted;
+    struct sh_tcp_stream *streams;   /* all that are open */
+    unsigned accepted, accepted_max; /* 0: SH_LAN_STREAMS */
 };
 
 struct sh_shape sh_tcp_shape_now(const struct sh_tcp_owner *owner);
@@ -72,7 +72,7 @@ int sh_tcp_socket(const struct sh_tcp_local *local, bool ipv4);
 
 struct sh_tcp_listener;
 
-/* Takes connections, at most SH_LAN_STREAMS of the owner at once; the rest is closed at once. With any address it is IPv6
+/* Takes connections, at most accepted_max of the owner at once; the rest is closed at once. With any address it is IPv6
  * and IPv4, or IPv4 alone where there is no other. Fails with env.permission, link.none, env.no-memory. */
 SH_MUST_USE enum sh_cause
 sh_tcp_listener_new(struct sh_tcp_owner *owner, const struct sh_tcp_local *local,

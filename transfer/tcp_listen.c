@@ -8,9 +8,9 @@
 #include "proto/log.h"
 #include "transfer/tcp.h"
 
-#define ACCEPT_MAX   16  /* an event */
-#define ACCEPT_PAUSE 200 /* ms, when there are no descriptors: the listener stays readable */
-#define BACKLOG      128
+#define ACCEPT_MAX   16   /* an event */
+#define ACCEPT_PAUSE 200  /* ms, when there are no descriptors: the listener stays readable */
+#define BACKLOG      1024 /* who finds it full tries again after a second */
 
 struct sh_tcp_listener {
     struct sh_tcp_owner *owner;
@@ -95,7 +95,8 @@ static bool port_of(int fd, uint32_t *ret_port)
 
 static void take_connection(struct sh_tcp_listener *l, int fd)
 {
-    if (l->owner->accepted >= SH_LAN_STREAMS || sh_tcp_shape_now(l->owner).cut) {
+    unsigned most = l->owner->accepted_max ? l->owner->accepted_max : SH_LAN_STREAMS;
+    if (l->owner->accepted >= most || sh_tcp_shape_now(l->owner).cut) {
         close(fd);
         return;
     }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Many devices at one anchor: each has a code of its own, and one too many is told so.
+# Many devices at one anchor: each has a code of its own, and one too many is told so; linked ones that come over the network may be
+# many more.
 # shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
@@ -43,4 +44,69 @@ eight_at_once() {
     fails tablet2 9 session.peer-stopped
 }
 
-run_tests eight_at_once
+# linked COUNT: so many folders of state that one linked device left, and all stand too far away for a radio.
+linked() {
+    local i places=(anchor 0)
+    random_file first 1000
+    place anchor 0 tablet 0.25
+    share anchor --once --item "first=$dir/first"
+    sync tablet
+    type_code tablet anchor
+    both_done anchor tablet
+    for ((i = 1; i <= $1; i++)); do
+        cp -r "$dir/tablet.state" "$dir/copy$i.state"
+        places+=("copy$i" 50)
+    done
+    place "${places[@]}"
+}
+
+thirty_two_directly() {
+    local i
+    linked 32
+    random_file file 4000000
+    dones=32
+    # So that most of those who came first are not through when the last one comes.
+    air_is 'lan_rate 60000'
+    share anchor --item "file=$dir/file"
+    for ((i = 1; i <= 32; i++)); do
+        sync "copy$i"
+        wait_for "copy$i" '"phase":"transfer"'
+    done
+    [ "$(grep -c '"event":"done"' "$dir/anchor.out")" -le 23 ] || fail "not even nine were at once"
+    rm "$air/air"
+    for ((i = 1; i <= 32; i++)); do
+        dones=1 exits "copy$i" 0
+        same "$dir/file" "$dir/copy$i.dir/file"
+        never_says "copy$i" 'refused.busy|"event":"code-wanted"'
+        [ "$(done_number "copy$i" lan)" = 4000000 ] || fail "$(done_number "copy$i" lan) bytes over lan"
+    done
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+    [ "$(grep -c '"event":"done"' "$dir/anchor.out")" = 32 ] || fail "the anchor was done $(grep -c '"event":"done"' "$dir/anchor.out") times"
+    never_says anchor '"event":"cause"'
+}
+
+# One too many hears why, and gets what it wants when one of the others is gone.
+directly_one_too_many() {
+    local i
+    linked 3
+    random_file file 3000000
+    air_is 'lan_rate 300000'
+    dones=3
+    share anchor --at-once 2 --item "file=$dir/file"
+    for i in 1 2; do
+        sync "copy$i"
+        wait_for "copy$i" '"event":"progress".*"verified":[1-9]'
+    done
+    sync copy3
+    wait_for copy3 '"event":"link".*"state":"failed".*refused.busy'
+    rm "$air/air"
+    for i in 1 2 3; do
+        exits "copy$i" 0
+        same "$dir/file" "$dir/copy$i.dir/file"
+    done
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+}
+
+run_tests eight_at_once thirty_two_directly directly_one_too_many

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Shared by the two files of `share`: share.c (what the radio, the links and the sessions tell) and share_visitors.c (who is
+ * there, how many may be, and whose turn it is).
+ */
+#ifndef SIMHOP_CLI_SHARE_INTERNAL_H
+#define SIMHOP_CLI_SHARE_INTERNAL_H
+
+#include "cli/lobby.h"
+#include "cli/share.h"
+#include "pairing/heard.h"
+
+struct share;
+
+struct visitor {
+    struct share *share;
+    struct visitor *next;
+    struct sh_session *session;
+    struct sh_stream *stream;                /* only to know whose samples they are */
+    struct sh_heard_id stepped[SH_SENT_MAX]; /* what it may have heard, if the power was stepped */
+    struct sh_events events;
+    sh_ms since;
+    sh_ms due; /* when its session wants to be ticked */
+    bool direct, over, wants_group;
+};
+
+struct share {
+    const struct sh_share_config *config;
+    struct sh_edge edge;
+    struct visitor *visitors, **last; /* who is the next to be ticked stands first */
+    unsigned direct_max;
+    struct sh_lobby lobby;
+    const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
+    unsigned accepted[SH_SESSION_KINDS];
+    enum sh_cause radio; /* why it is gone; SH_OK: it is there */
+    bool stopping, quitting, told_level;
+    unsigned done;
+    sh_ms rotated;
+    unsigned step;           /* of the transmit power, an index of `steps` */
+    struct sh_sent_ids sent; /* the identifiers that may have been heard */
+    uint8_t advertised_id[SH_ROTATING_ID_SIZE];
+    enum sh_cause end;
+};
+
+/* In no list yet; whoever has been silent for too long made room. NULL: nobody is taken any more, or there is no memory. */
+struct visitor *sh_share_new_visitor(struct share *share, bool direct);
+/* To the end of the line. */
+void sh_share_append(struct share *share, struct visitor *visitor);
+/* Out of the line; there is one. */
+void sh_share_take_first(struct share *share);
+/* In no list any more. */
+void sh_visitor_free(struct visitor *visitor);
+
+/* Whoever has greeted us and is not over; by radio, or directly. */
+bool sh_share_any_running(const struct share *share);
+unsigned sh_share_running(const struct share *share, bool direct);
+
+/* A turn: whose session wants it is ticked, as long as the turn lasts; the others stand first then. Who is over goes. Returns when it
+ * wants to be called again at the latest. */
+sh_ms sh_share_tick_visitors(struct share *share, sh_ms now);
+
+/* How many connections there may be. Sets direct_max, and the limit of open files where that is too low. */
+unsigned sh_share_fit_descriptors(struct share *share);
+
+#endif

@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 
+import transfer_many
+
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 FRAME, SEGMENT = 1514, 1448  # a full Ethernet frame, and what of it is the stream's
 
@@ -129,7 +131,7 @@ def killed(measured):
 def targets(measured):
     """Each as (what is wanted, what was found, reached or not); only those that were measured."""
     found, median = [], measured.median
-    largest = max(measured.sizes('unshaped'))
+    largest = max(measured.sizes('unshaped'), default=0)
 
     def judge(text, value, limit, unit, less=True):
         if value is not None and limit is not None:
@@ -150,6 +152,7 @@ def targets(measured):
     if nc:
         for key, name in (('seconds', 'the whole command'), ('link_to_done_s', 'from link to done')):
             judge('4 KiB resync within nc\'s time + 30 ms, ' + name, median(key, 'unshaped', 'simhop', 4 * KIB), nc + 0.03, 's')
+    transfer_many.judge_all(measured.result, judge)
     first = [median('first_byte_s', 'unshaped', 'simhop', size) for size in measured.sizes('unshaped')]
     first = [value for value in first if value is not None]
     if len(first) > 1:
@@ -181,16 +184,14 @@ def text_of(result):
         parts.append('No shaped link: %s.' % result['unshapable'])
     if result['kills']:
         parts += ['### A killed receiver', killed(measured)]
+    if result['many']:
+        parts += ['### Many at once'] + transfer_many.tables(result, table)
     return '\n\n'.join(parts + ['### What is aimed at', targets(measured)]) + '\n'
 
 
 # ---- The plot ----------------------------------------------------------------------------------
 
-def plot(measured, path):
-    gnuplot = shutil.which('gnuplot') or shutil.which('gnuplot-nox')
-    if not gnuplot:
-        print('bench: no plot, gnuplot is not there', file=sys.stderr)
-        return
+def plot(measured, path, gnuplot, environment):
     lines = ["set terminal pngcairo size %d,520 font 'DejaVu Sans,10' noenhanced" % (620 * len(measured.links)),
              "set output '%s'" % path, 'set multiplot layout 1,%d' % len(measured.links), 'set logscale xy', 'set grid',
              'set key top left', "set xlabel 'size of the file'", "set ylabel 'seconds to completion, median'",
@@ -208,8 +209,7 @@ def plot(measured, path):
             drawn.append("$d%d with linespoints lw %d pt 7 ps 0.7 title '%s'" % (number, 3 if peer == 'simhop' else 1, title))
         lines.append('plot ' + ', '.join(drawn))
     lines.append('unset multiplot')
-    done = subprocess.run([gnuplot], input='\n'.join(lines) + '\n', capture_output=True, text=True,
-                          env={**os.environ, **unpacked_gnuplot()})
+    done = subprocess.run([gnuplot], input='\n'.join(lines) + '\n', capture_output=True, text=True, env=environment)
     if done.returncode:
         print('bench: no plot: %s' % done.stderr.strip()[-300:], file=sys.stderr)
 
@@ -220,6 +220,18 @@ def unpacked_gnuplot():
     return {'GNUPLOT_LIB': share, 'GNUPLOT_PS_DIR': share + '/PostScript'} if os.path.isdir(share) else {}
 
 
+def plots(result, folder):
+    gnuplot = shutil.which('gnuplot') or shutil.which('gnuplot-nox')
+    if not gnuplot:
+        print('bench: no plots, gnuplot is not there', file=sys.stderr)
+        return
+    environment = {**os.environ, **unpacked_gnuplot()}
+    if result['runs']:
+        plot(Measured(result), os.path.join(folder, 'bench.png'), gnuplot, environment)
+    if result['many']:
+        transfer_many.plot(result, os.path.join(folder, 'many.png'), gnuplot, environment)
+
+
 def write(result, folder, plot_too):
     text = text_of(result)
     with open(os.path.join(folder, 'bench.json'), 'w') as file:
@@ -228,4 +240,4 @@ def write(result, folder, plot_too):
         file.write(text)
     print(text)
     if plot_too:
-        plot(Measured(result), os.path.join(folder, 'bench.png'))
+        plots(result, folder)

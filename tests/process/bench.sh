@@ -31,6 +31,16 @@ for run in json.load(open(sys.argv[1]))['runs']:
 END
 }
 
+# many FILE: "secondaries, and those of them that got something" of each run.
+many() {
+    python3 - "$1" << 'END'
+import json, sys
+for run in json.load(open(sys.argv[1]))['many']:
+    if not run.get('failed') and run['octets'] > 0 and run['lost'] == 0:
+        print(run['count'], run['served'])
+END
+}
+
 quick() {
     begin_bench
     finish bench
@@ -41,6 +51,10 @@ quick() {
         fail "measured: $(runs "$dir/out/bench.json" | tr '\n' ',')"
     grep -qE '^\| nc \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out" || fail "no row of nc"
     grep -qE '^\| simhop \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out" || fail "no row of simhop"
+    if [ -x "$(dirname "$SIMHOP")/tests/bench_many" ]; then
+        [ "$(many "$dir/out/bench.json")" = $'1 1\n8 8' ] || fail "many at once: $(many "$dir/out/bench.json" | tr '\n' ',')"
+        grep -qE '^\| 8 \| [0-9]+ \| [0-9]+ % \|' "$dir/bench.out" || fail "no row of eight at once"
+    fi
     cmp -s "$dir/out/bench.md" <(sed '$d' "$dir/bench.out") || fail "the file of tables is not what was printed"
     left_behind
 }

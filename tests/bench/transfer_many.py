@@ -111,7 +111,7 @@ def judge_all(result, judge):
     judge(name + 'throughput, of a single one', median(runs, most, 'ratio'), AIMS['ratio'], 'times', less=False)
     judge(name + 'first verified byte, 99 of 100', median(runs, most, 'first_p99_s'), AIMS['first_p99_s'], 's')
     judge(name + 'memory of the anchor for each', median(runs, most, 'kib_each'), AIMS['kib_each'], 'KiB')
-    judge(name + 'Jain index', median(runs, most, 'jain'), AIMS['jain'], '', less=False)
+    judge(name + 'Jain index', median(runs, most, 'jain'), AIMS['jain'], 'of 1', less=False)
 
 
 PANELS = (('MiB/s, all together', (('mib_s', 1, 'all together'),)),

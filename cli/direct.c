@@ -38,6 +38,51 @@ struct sh_direct {
         deadline; /* of the round; between two of them when the next one begins; SH_NEVER: neither */
 };
 
+/* ---- A lane to a linked anchor ---- */
+
+static void certp(X509 **cert)
+{
+    X509_free(*cert);
+}
+
+static enum sh_cause read_certs(const struct sh_device *anchor, X509 **token, X509 **ca)
+{
+    SH_TRY(sh_cert_from_der(SH_BYTES(anchor->token, anchor->token_len), token));
+    return sh_cert_from_der(SH_BYTES(anchor->ca, anchor->ca_len), ca);
+}
+
+enum sh_cause sh_direct_lane(const struct sh_identity *identity, const struct sh_device *anchor,
+                             int64_t wall, struct sh_stream *stream, const struct sh_lane_ops *ops,
+                             void *user, struct sh_lane **ret_lane)
+{
+    SH_CLEANUP(certp) X509 *token = NULL;
+    SH_CLEANUP(certp) X509 *ca = NULL;
+    enum sh_cause cause = read_certs(anchor, &token, &ca);
+    struct sh_channel_config channel = {.role = SH_CHANNEL_CLIENT,
+                                        .key = identity->key,
+                                        .cert = token,
+                                        .ca = ca,
+                                        .direct = true,
+                                        .now = wall};
+    if (cause == SH_OK)
+        return sh_lane_new(stream, &channel, ops, user, ret_lane);
+    sh_stream_close(stream);
+    return cause;
+}
+
+enum sh_cause sh_direct_check(const struct sh_device *anchor, struct sh_lane *lane)
+{
+    X509 *cert = sh_channel_peer_cert(sh_lane_channel(lane));
+    sh_autofree uint8_t *key = NULL;
+    size_t n = 0;
+    if (!cert)
+        return SH_TLS_BAD_CERTIFICATE;
+    SH_TRY(sh_cert_public_key(cert, &key, &n));
+    if (n != anchor->public_key_len || memcmp(key, anchor->public_key, n) != 0)
+        return sh_fail(SH_TLS_BAD_CERTIFICATE, "the key is not that of the linked device");
+    return SH_OK;
+}
+
 /* ---- Calls ---- */
 
 static void drop(struct call *call)
@@ -164,28 +209,13 @@ static const struct sh_lane_ops lane_ops = {.up = lane_up,
                                             .down = lane_down,
                                             .after = lane_after};
 
-static void certp(X509 **cert)
-{
-    X509_free(*cert);
-}
-
 static enum sh_cause begin_channel(struct call *call)
 {
     const struct sh_direct_config *config = &call->direct->config;
-    const struct sh_device *anchor = call->target->anchor;
-    SH_CLEANUP(certp) X509 *token = NULL;
-    SH_CLEANUP(certp) X509 *ca = NULL;
     struct sh_stream *stream = call->stream;
-    SH_TRY(sh_cert_from_der(SH_BYTES(anchor->token, anchor->token_len), &token));
-    SH_TRY(sh_cert_from_der(SH_BYTES(anchor->ca, anchor->ca_len), &ca));
-    struct sh_channel_config channel = {.role = SH_CHANNEL_CLIENT,
-                                        .key = config->identity->key,
-                                        .cert = token,
-                                        .ca = ca,
-                                        .direct = true,
-                                        .now = config->wall};
     call->stream = NULL;
-    return sh_lane_new(stream, &channel, &lane_ops, call, &call->lane);
+    return sh_direct_lane(config->identity, call->target->anchor, config->wall, stream, &lane_ops,
+                          call, &call->lane);
 }
 
 /* Of one anchor one channel at a time: it would take each for a visitor. */

@@ -62,6 +62,16 @@ void sh_direct_refused(struct sh_direct *direct, enum sh_cause cause, sh_ms now)
 void sh_direct_dialled(struct sh_direct *direct, unsigned attempt, struct sh_stream *stream);
 void sh_direct_dial_failed(struct sh_direct *direct, unsigned attempt, enum sh_cause cause);
 
+/* A lane on this stream by which a linked anchor is reached with certificates; what comes up has to pass sh_direct_check. Takes the
+ * stream over, at failure too. Fails as sh_lane_new and sh_cert_from_der do. */
+SH_MUST_USE enum sh_cause sh_direct_lane(const struct sh_identity *identity,
+                                         const struct sh_device *anchor, int64_t wall,
+                                         struct sh_stream *stream, const struct sh_lane_ops *ops,
+                                         void *user, struct sh_lane **ret_lane);
+/* The certificate is of the anchor's CA, TLS has checked that; it has to be for the key that we know the anchor by, too. Fails with
+ * tls.bad-certificate. */
+SH_MUST_USE enum sh_cause sh_direct_check(const struct sh_device *anchor, struct sh_lane *lane);
+
 /* In a first round, or one after a refusal: somebody may answer any moment. */
 bool sh_direct_is_trying(const struct sh_direct *direct);
 /* Returns when it wants to be called again at the latest. */

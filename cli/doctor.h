@@ -16,8 +16,9 @@
 
 #define SH_DOCTOR_NM_DIR   "/etc/NetworkManager/system-connections"
 #define SH_DOCTOR_MS       12000
-#define SH_DOCTOR_ASK_MS   3000 /* a daemon that does not answer within that hangs */
-#define SH_DOCTOR_RADIO_MS 1000 /* the kernel, a controller, a control socket */
+#define SH_DOCTOR_PEER_MS  25000 /* with --peer: SH_PROBE_ALL_MS, and some */
+#define SH_DOCTOR_ASK_MS   3000  /* a daemon that does not answer within that hangs */
+#define SH_DOCTOR_RADIO_MS 1000  /* the kernel, a controller, a control socket */
 
 /* What is known of the message bus and of who is on it. */
 struct sh_doctor_bus {
@@ -51,6 +52,8 @@ struct sh_doctor_wifi {
 struct sh_doctor {
     struct sh_common common;
     const char *dir, *nm_dir;
+    bool peer;             /* other devices, not this one */
+    const char *peer_name; /* of them, only this name; NULL: all that are linked */
     struct sh_doctor_bus bus;
     struct sh_doctor_hci hci;
     struct sh_doctor_wifi wifi;
@@ -60,6 +63,15 @@ struct sh_doctor {
 
 enum sh_finding_level { SH_FINE, SH_WARNING, SH_PROBLEM, SH_LEVELS };
 
+/* What scripts want to know of another device, beside a finding. */
+struct sh_peer_facts {
+    const char *name,
+        *address; /* address NULL: the device as a whole, and of these only token_until and last_seen are known */
+    unsigned port;
+    int64_t token_until, last_seen; /* seconds since 1970 */
+    int64_t rtt;                    /* ms; -1: it did not answer */
+};
+
 /* What one check found. text is a line for a person; next NULL = that of the cause's table. */
 struct sh_finding {
     enum sh_finding_level
@@ -67,6 +79,7 @@ struct sh_finding {
     enum sh_cause cause;
     char text[256];
     const char *next;
+    const struct sh_peer_facts *peer; /* NULL: of this device */
 };
 
 SH_PRINTF(1, 2) struct sh_finding sh_doctor_fine(const char *format, ...);
@@ -84,12 +97,21 @@ struct sh_check {
 };
 /* Each ends with a row without a name. */
 extern const struct sh_check sh_doctor_state_checks[], sh_doctor_sim_checks[],
-    sh_doctor_bluetooth_checks[], sh_doctor_wifi_checks[], sh_doctor_machine_checks[];
+    sh_doctor_bluetooth_checks[], sh_doctor_wifi_checks[], sh_doctor_lan_checks[],
+    sh_doctor_machine_checks[];
 
+/* Can linked devices be reached over a network? Gives several findings, as they are known; within SH_DOCTOR_PEER_MS. */
+typedef void (*sh_doctor_say)(const char *name, const struct sh_finding *finding, void *user);
+void sh_doctor_peers(const struct sh_doctor *doctor, sh_doctor_say say, void *user);
+
+/* Is there such a file in the state folder? */
+bool sh_doctor_has_file(const struct sh_doctor *doctor, const char *name);
 /* Can this path, or where it would be made, be written? ready and absent: what to say of it then. */
 struct sh_finding sh_doctor_writable(const char *path, const char *ready, const char *absent);
 /* Is Wi-Fi Direct among the links that may be used? */
 bool sh_doctor_wants_wifi(const struct sh_doctor *doctor);
+/* The same of networks. */
+bool sh_doctor_wants_lan(const struct sh_doctor *doctor);
 /* Has this process CAP_NET_ADMIN, and can use it? */
 bool sh_doctor_has_net_admin(void);
 

@@ -113,8 +113,12 @@ static struct sh_finding check_openssl(struct sh_doctor *doctor SH_UNUSED)
     return sh_doctor_fine("%s", OpenSSL_version(OPENSSL_VERSION));
 }
 
-const struct sh_check sh_doctor_machine_checks[] = {
+const struct sh_check sh_doctor_lan_checks[] = {
     {"lan", check_lan},
+    {0},
+};
+
+const struct sh_check sh_doctor_machine_checks[] = {
     {"network-manager", check_network_manager},
     {"folder", check_folder},
     {"space", check_space},

@@ -33,8 +33,7 @@ static struct sh_finding check_state(struct sh_doctor *doctor)
     return sh_doctor_writable(path, "private and writable", "");
 }
 
-/* Is there such a file in the state folder? */
-static bool has_file(struct sh_doctor *doctor, const char *name)
+bool sh_doctor_has_file(const struct sh_doctor *doctor, const char *name)
 {
     char path[4096 + 32];
     snprintf(path, sizeof(path), "%s/%s", doctor->common.state, name);
@@ -46,7 +45,7 @@ static struct sh_finding check_registry(struct sh_doctor *doctor)
     SH_CLEANUP(sh_registry_closep) struct sh_registry *registry = NULL;
     sh_autofree struct sh_device *devices = NULL;
     size_t count = 0;
-    if (!has_file(doctor, "registry.db"))
+    if (!sh_doctor_has_file(doctor, "registry.db"))
         return sh_doctor_fine("none yet; no device is linked");
     enum sh_cause cause = sh_registry_open(doctor->common.state, &registry);
     if (cause == SH_OK)
@@ -60,7 +59,7 @@ static struct sh_finding check_keys(struct sh_doctor *doctor)
 {
     SH_CLEANUP(sh_identity_freep) struct sh_identity *identity = NULL;
     char id[2 * SH_DEVICE_ID_SIZE + 1];
-    if (!has_file(doctor, "device.key"))
+    if (!sh_doctor_has_file(doctor, "device.key"))
         return sh_doctor_fine("none yet; will be made at the first share or sync");
     enum sh_cause cause = sh_identity_load(doctor->common.state, &identity);
     if (cause != SH_OK)

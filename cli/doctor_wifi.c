@@ -22,11 +22,21 @@ static bool in_list(const char *list, const char *name)
     return false;
 }
 
-bool sh_doctor_wants_wifi(const struct sh_doctor *doctor)
+static bool wants(const struct sh_doctor *doctor, const char *link)
 {
     const struct sh_common *common = &doctor->common;
     return !(common->wifi && strcmp(common->wifi, "none") == 0) &&
-           (!common->links || in_list(common->links, "wifi-direct"));
+           (!common->links || in_list(common->links, link));
+}
+
+bool sh_doctor_wants_wifi(const struct sh_doctor *doctor)
+{
+    return wants(doctor, "wifi-direct");
+}
+
+bool sh_doctor_wants_lan(const struct sh_doctor *doctor)
+{
+    return wants(doctor, "lan");
 }
 
 static const struct sh_doctor_wifi *look(struct sh_doctor *doctor)

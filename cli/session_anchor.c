@@ -350,6 +350,8 @@ enum sh_cause sh_session_on_enrol_request(struct sh_session *s, struct slot *slo
     if (request->transcript.len != 32 ||
         !sh_equal(request->transcript.data, s->result.transcript, 32))
         return SH_CONFIRM_WRONG_TRANSCRIPT;
+    if (s->direct)
+        s->ops->phase(SH_PHASE_ENROL, s->result.peer_name[0] ? s->result.peer_name : NULL, s->user);
     SH_TRY(fill_anchor(s, &anchor));
     if (!s->result.reconnect) {
         SH_TRY(enrol(s, request, &issued));

@@ -7,35 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/direct.h"
 #include "cli/session_internal.h"
 #include "proto/log.h"
-
-/* The certificate is of the anchor's CA, TLS has checked that; it has to be for the key that we know the anchor by, too. */
-static enum sh_cause check_pinned(const struct sh_session *s, struct sh_lane *lane)
-{
-    const struct sh_device *anchor = &s->reconnect_to;
-    X509 *cert = sh_channel_peer_cert(sh_lane_channel(lane));
-    sh_autofree uint8_t *key = NULL;
-    size_t n = 0;
-    if (!cert)
-        return SH_TLS_BAD_CERTIFICATE;
-    SH_TRY(sh_cert_public_key(cert, &key, &n));
-    if (n != anchor->public_key_len || memcmp(key, anchor->public_key, n) != 0)
-        return sh_fail(SH_TLS_BAD_CERTIFICATE, "the key is not that of the linked device");
-    return SH_OK;
-}
 
 static enum sh_cause begin(struct sh_session *s, struct sh_lane *lane)
 {
     bool anchor = s->config.role == SH_ANCHOR;
     SH_TRY(sh_channel_export_direct(sh_lane_channel(lane), s->result.transcript));
-    SH_TRY(anchor ? sh_session_check_returning(s, lane) : check_pinned(s, lane));
+    SH_TRY(anchor ? sh_session_check_returning(s, lane) : sh_direct_check(&s->reconnect_to, lane));
     if (s->config.policy == SH_POLICY_STRICT)
         return sh_fail(SH_NEAR_DEMANDED, "%s: a session without nearness", s->result.peer_name);
     if (s->config.shares_nothing)
         return SH_CALIBRATE_ONLY;
+    if (anchor) /* the phase begins when something is asked for: it may be a doctor who only looks whether we can be reached */
+        return SH_OK;
     s->ops->phase(SH_PHASE_ENROL, s->result.peer_name[0] ? s->result.peer_name : NULL, s->user);
-    return anchor ? SH_OK : sh_session_ask_enrolment(s, lane);
+    return sh_session_ask_enrolment(s, lane);
 }
 
 enum sh_cause sh_session_new_direct(const struct sh_session_config *config,

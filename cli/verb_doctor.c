@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * `simhop doctor`: looks at what a sync needs on this device, before there is a peer. It changes nothing: a state folder
- * that is not there yet is not made. The checks stand in cli/doctor_*.c.
+ * `simhop doctor`: looks at what a sync needs on this device, before there is a peer; with --peer whether linked devices can be
+ * reached. It changes nothing: a state folder that is not there yet is not made. The checks stand in cli/doctor_*.c.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +12,22 @@
 #include "cli/doctor.h"
 #include "cli/output_form.h"
 #include "cli/verb.h"
+
+static void peer_json(cJSON *event, const struct sh_peer_facts *peer)
+{
+    sh_json_text(event, "peer", peer->name);
+    if (!peer->address) {
+        sh_json_int(event, "token_until", peer->token_until);
+        sh_json_int(event, "last_seen", peer->last_seen);
+        return;
+    }
+    sh_json_text(event, "address", peer->address);
+    sh_json_uint(event, "port", peer->port);
+    if (peer->rtt >= 0)
+        sh_json_int(event, "rtt_ms", peer->rtt);
+    else
+        sh_json_text(event, "rtt_ms", NULL);
+}
 
 static void say(struct sh_output *out, const char *name, const struct sh_finding *f)
 {
@@ -25,6 +41,8 @@ static void say(struct sh_output *out, const char *name, const struct sh_finding
         sh_json_text(event, "text", f->text);
         sh_json_text(event, "cause", f->cause == SH_OK ? NULL : info->name);
         sh_json_text(event, "next", next);
+        if (f->peer)
+            peer_json(event, f->peer);
         sh_json_emit(out, event);
         return;
     }
@@ -58,34 +76,65 @@ static void set_limit(unsigned ms)
 }
 
 struct tally {
+    struct sh_output *out;
     unsigned warnings, problems;
     struct sh_finding worst; /* the first problem */
 };
 
-static void run_checks(struct sh_doctor *doctor, const struct sh_check *checks,
-                       struct sh_output *out, struct tally *tally)
+static void take(const char *name, const struct sh_finding *f, void *user)
+{
+    struct tally *tally = user;
+    say(tally->out, name, f);
+    tally->warnings += f->level == SH_WARNING;
+    tally->problems += f->level == SH_PROBLEM;
+    if (f->level == SH_PROBLEM && tally->worst.cause == SH_OK) {
+        tally->worst = *f;
+        tally->worst.peer = NULL; /* lives for this call only */
+    }
+}
+
+static void run_checks(struct sh_doctor *doctor, const struct sh_check *checks, struct tally *tally)
 {
     for (; checks->name; checks++) {
         now_at = checks->name;
         sh_detail_clear();
         struct sh_finding f = checks->run(doctor);
-        if (f.level == SH_LEVELS)
-            continue;
-        say(out, checks->name, &f);
-        tally->warnings += f.level == SH_WARNING;
-        tally->problems += f.level == SH_PROBLEM;
-        if (f.level == SH_PROBLEM && tally->worst.cause == SH_OK)
-            tally->worst = f;
+        if (f.level != SH_LEVELS)
+            take(checks->name, &f, tally);
     }
 }
 
-static void sum_up(struct sh_output *out, const struct tally *tally)
+static void check_device(struct sh_doctor *doctor, struct tally *tally)
 {
+    const char *radio = doctor->common.radio;
+    bool sim = radio && strcmp(radio, "bluez") != 0;
+    run_checks(doctor, sh_doctor_state_checks, tally);
+    run_checks(doctor, sim ? sh_doctor_sim_checks : sh_doctor_bluetooth_checks, tally);
+    if (!sim && sh_doctor_wants_wifi(doctor))
+        run_checks(doctor, sh_doctor_wifi_checks, tally);
+    run_checks(doctor, sh_doctor_lan_checks, tally);
+    run_checks(doctor, sh_doctor_machine_checks, tally);
+}
+
+static void check_peers(struct sh_doctor *doctor, struct tally *tally)
+{
+    run_checks(doctor, sh_doctor_lan_checks, tally);
+    now_at = "peer";
+    sh_doctor_peers(doctor, take, tally);
+}
+
+static void sum_up(const struct sh_doctor *doctor, const struct tally *tally)
+{
+    struct sh_output *out = tally->out;
     if (sh_output_is_json(out)) {
         cJSON *event = sh_json_event(out, "doctor");
         sh_json_uint(event, "problems", tally->problems);
         sh_json_uint(event, "warnings", tally->warnings);
         sh_json_emit(out, event);
+    } else if (doctor->peer) {
+        sh_output_note(out, tally->problems ? "Not all that was asked for can be reached over a "
+                                              "network; see the problems."
+                                            : "It can be reached over a network.");
     } else {
         sh_output_note(out, tally->problems   ? "A sync cannot work here yet."
                             : tally->warnings ? "A sync can work; see the warnings."
@@ -96,22 +145,21 @@ static void sum_up(struct sh_output *out, const struct tally *tally)
 static enum sh_cause run(void *values, struct sh_output *out, int argc, char **argv)
 {
     struct sh_doctor *doctor = values;
-    struct tally tally = {.worst = {.cause = SH_OK}};
+    struct tally tally = {.out = out, .worst = {.cause = SH_OK}};
     const char *radio = doctor->common.radio;
-    if (argc > 0)
-        return sh_fail(SH_USAGE_BAD_OPTION, "%s: doctor takes options only", argv[0]);
+    if (argc > 1 || (argc > 0 && !doctor->peer))
+        return sh_fail(SH_USAGE_BAD_OPTION, "%s: doctor takes options only", argv[argc - 1]);
     if (radio && strncmp(radio, "sim:", 4) != 0 && strcmp(radio, "bluez") != 0)
         return sh_fail(SH_USAGE_BAD_OPTION, "--radio %s: bluez or sim:DIR", radio);
-    bool sim = radio && strcmp(radio, "bluez") != 0;
-    set_limit(SH_DOCTOR_MS);
-    run_checks(doctor, sh_doctor_state_checks, out, &tally);
-    run_checks(doctor, sim ? sh_doctor_sim_checks : sh_doctor_bluetooth_checks, out, &tally);
-    if (!sim && sh_doctor_wants_wifi(doctor))
-        run_checks(doctor, sh_doctor_wifi_checks, out, &tally);
-    run_checks(doctor, sh_doctor_machine_checks, out, &tally);
+    doctor->peer_name = argc > 0 ? argv[0] : NULL;
+    set_limit(doctor->peer ? SH_DOCTOR_PEER_MS : SH_DOCTOR_MS);
+    if (doctor->peer)
+        check_peers(doctor, &tally);
+    else
+        check_device(doctor, &tally);
     set_limit(0);
     sh_doctor_bus_clear(&doctor->bus);
-    sum_up(out, &tally);
+    sum_up(doctor, &tally);
     const struct sh_finding *worst = &tally.worst;
     return worst->cause == SH_OK ? SH_OK : sh_fail(worst->cause, "%s", worst->text);
 }
@@ -122,17 +170,23 @@ static const struct sh_option options[] = {
     {"nm-dir", 0, SH_OPTION_TEXT, "DIR",
      "Folder of NetworkManager's keyfiles (" SH_DOCTOR_NM_DIR ").",
      offsetof(struct sh_doctor, nm_dir)},
+    {"peer", 0, SH_OPTION_FLAG, NULL,
+     "Is a linked device, or that of NAME, reached over a network?",
+     offsetof(struct sh_doctor, peer)},
     {0},
 };
 
 const struct sh_verb sh_verb_doctor = {
     .name = "doctor",
-    .usage = "[options]",
+    .usage = "[--peer [NAME]] [options]",
     .summary = "Says what is missing on this device for a sync to work",
     .text =
         "Looks and changes nothing, within some ten seconds. Each line is ok, a warning (a sync\n"
         "works without it) or a problem, with its cause and the next step. Exit status 8 while\n"
-        "there is a problem.\n",
+        "there is a problem. With --peer linked devices are looked at instead: each address that "
+        "is\n"
+        "known of one is dialled, and what is in the way is named; that device takes no notice.\n"
+        "The exit status is then that of the problem's cause.\n",
     .options = options,
     .values_size = sizeof(struct sh_doctor),
     .run = run,

@@ -36,7 +36,7 @@ static void msg_freep(struct nl_msg **msg)
 #define AUTO_MSG SH_CLEANUP(msg_freep) struct nl_msg
 #define AUTO_NL  SH_CLEANUP(nl80211_close) struct nl80211
 
-static enum sh_cause cause_of(int error, const char *what)
+enum sh_cause sh_wifi_nl_cause(int error, const char *what)
 {
     const char *why = nl_geterror(error);
     switch (-error) {
@@ -66,7 +66,7 @@ static enum sh_cause nl80211_open(struct nl80211 *nl)
         return SH_ENV_NO_MEMORY;
     int error = genl_connect(nl->sock);
     if (error < 0)
-        return cause_of(error, "generic netlink");
+        return sh_wifi_nl_cause(error, "generic netlink");
     int fd = nl_socket_get_fd(nl->sock);
     nl_socket_set_msg_buf_size(nl->sock, BUFFER_SIZE);
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0)
@@ -193,7 +193,7 @@ enum sh_cause sh_wifi_nl_read(struct sh_wifi_radio *ret_radio)
         error = read_all(&nl, ret_radio);
     if (error < 0) {
         *ret_radio = (struct sh_wifi_radio){.phy_count = 0};
-        return cause_of(error, "nl80211");
+        return sh_wifi_nl_cause(error, "nl80211");
     }
     read_flags(ret_radio);
     return SH_OK;
@@ -215,7 +215,7 @@ enum sh_cause sh_wifi_nl_add_station(uint32_t phy, const char *name, const uint8
         return SH_ENV_NO_MEMORY;
     int error = exchange(&nl, msg, &request);
     if (error < 0)
-        return cause_of(error, "a second station interface");
+        return sh_wifi_nl_cause(error, "a second station interface");
     unsigned ifindex = if_nametoindex(name);
     if (ifindex == 0)
         return sh_fail(SH_WIFI_ABSENT, "%s: made, but not there", name);
@@ -232,5 +232,6 @@ enum sh_cause sh_wifi_nl_remove(uint32_t ifindex)
     if (!msg || nla_put_u32(msg, NL80211_ATTR_IFINDEX, ifindex) < 0)
         return SH_ENV_NO_MEMORY;
     int error = exchange(&nl, msg, &request);
-    return error < 0 && error != -NLE_NODEV ? cause_of(error, "removing an interface") : SH_OK;
+    return error < 0 && error != -NLE_NODEV ? sh_wifi_nl_cause(error, "removing an interface")
+                                            : SH_OK;
 }

@@ -13,6 +13,9 @@
 /* Fails with wifi.absent (a kernel without nl80211), env.radio-failed, env.no-memory. No radios at all is an empty snapshot. */
 SH_MUST_USE enum sh_cause sh_wifi_nl_read(struct sh_wifi_radio *ret_radio);
 
+/* What an error of libnl means; what: was asked for. */
+enum sh_cause sh_wifi_nl_cause(int error, const char *what);
+
 /* A station interface more on this phy, with an address of its own, not up yet. Fails with wifi.permission, wifi.no-p2p (the driver does
  * not), wifi.owned (the name is taken), wifi.absent, env.radio-failed, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_wifi_nl_add_station(uint32_t phy, const char *name,

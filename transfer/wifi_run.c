@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,16 @@ static void end(struct sh_wifi_run *run, enum sh_cause cause)
     event_active(run->tell, EV_TIMEOUT, 1);
 }
 
+/* Whoever told what first: with the machine's own interface everything went. */
+static enum sh_cause over_cause(const struct sh_wifi_run *run)
+{
+    const struct sh_wifi_iface *station = &run->config.station;
+    char name[IF_NAMESIZE];
+    if (station->ifindex > 0 && !if_indextoname(station->ifindex, name) && errno == ENXIO)
+        return sh_fail(SH_WIFI_GONE, "%s", station->name);
+    return sh_fail(run->cause, "%s", run->detail);
+}
+
 /* From the top of the loop: the callee may free all. */
 static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
@@ -65,7 +76,7 @@ static void on_tell(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
         run->news = NOTHING;
         run->ops->up(&run->up, run->user);
     } else if (news == IS_OVER) {
-        run->ops->ended(sh_fail(run->cause, "%s", run->detail), run->user);
+        run->ops->ended(over_cause(run), run->user);
     }
 }
 

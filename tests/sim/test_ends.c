@@ -410,6 +410,18 @@ static void samples_out_of_turn(void **state SH_UNUSED)
     }
 }
 
+/* Its samples are right, and then it does nothing more. */
+static void a_peer_that_does_not_enrol(void **state SH_UNUSED)
+{
+    struct peer peer;
+    for (int role = 0; role < 2; role++) {
+        meet(&peer, role, HONEST, 11000);
+        assert_true(peer.raw.over);
+        assert_cause(peer.raw.cause, SH_ENROL_TIMEOUT);
+        part(&peer);
+    }
+}
+
 /* The peer learns the reason, not just a broken line. */
 static void the_liar_is_told(void **state SH_UNUSED)
 {
@@ -430,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup(a_peer_that_keeps_its_word, forget),
         cmocka_unit_test_setup(a_peer_that_does_not, forget),
         cmocka_unit_test_setup(samples_out_of_turn, forget),
+        cmocka_unit_test_setup(a_peer_that_does_not_enrol, forget),
         cmocka_unit_test_setup(the_liar_is_told, forget),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

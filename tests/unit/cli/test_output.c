@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "cli/events.h"
 #include "cli/output_form.h"
 #include "cli/safe.h"
 
@@ -521,6 +522,26 @@ static void hundred_percent_is_the_end_only(void **state)
     close_screen(s);
 }
 
+/* A sleep ends nothing, so it is a note; its cause is there for scripts. */
+static void a_sleep_has_its_cause(void **state)
+{
+    (void)state;
+    struct screen *s = open_screen(true, false, 0);
+    sh_events_slept(s->out, 61000);
+    cJSON *object = line(s, 0);
+    assert_string_equal(text_of(object, "event"), "note");
+    assert_string_equal(text_of(object, "cause"), "session.suspended");
+    assert_string_equal(text_of(object, "text"),
+                        "This machine was asleep. For 61 s; the transfer goes on.");
+    cJSON_Delete(object);
+    sh_events_slept(s->out, 0); /* not known for how long */
+    object = line(s, 1);
+    assert_string_equal(text_of(object, "text"), "This machine was asleep. The transfer goes on.");
+    cJSON_Delete(object);
+    assert_string_equal(errors(s), "");
+    close_screen(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +562,7 @@ int main(void)
         cmocka_unit_test(the_bar_keeps_within_the_terminal),
         cmocka_unit_test(without_a_terminal_each_tenth_is_a_line),
         cmocka_unit_test(hundred_percent_is_the_end_only),
+        cmocka_unit_test(a_sleep_has_its_cause),
     };
     return cmocka_run_group_tests_name("output", tests, NULL, NULL);
 }

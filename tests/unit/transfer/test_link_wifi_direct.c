@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The Wi-Fi Direct link: a group is made, joined, used, lost and named. */
+#include "transfer/netif.h"
 #include "unit/transfer/wifi_pair.h"
 
 static void test_whole(void **state SH_UNUSED)
@@ -60,6 +61,69 @@ static void test_interface_gone(void **state SH_UNUSED)
     assert_int_equal(system("ip link del p2p-a-0"), 0);
     until(losses == 1 && closed == 2); /* at once, long before TCP would notice */
     assert_cause(loss_cause, SH_WIFI_GROUP_LOST);
+}
+
+/* A stick that is pulled takes the group with it, and is what is said. */
+static void test_station_gone(void **state SH_UNUSED)
+{
+    need_air();
+    /* The group's interface is younger than the station's. */
+    assert_int_equal(system("ip link del p2p-a-0 && ip link add w-0 type veth peer name w-1 && "
+                            "ip link add p2p-a-0 type veth peer name p2p-b-0 && "
+                            "ip link set p2p-a-0 up && ip link set p2p-b-0 up"),
+                     0);
+    station_ifindex = if_nametoindex("w-0");
+    listen_up();
+    assert_int_equal(offers, 1);
+    assert_int_equal(system("ip link del w-0 && ip link del p2p-a-0"), 0);
+    until(losses == 1);
+    assert_cause(loss_cause, SH_WIFI_GONE);
+    assert_string_equal(sh_detail(), "wlan0");
+}
+
+/* The group's interface takes none of the two kinds of addresses: here because it went in between. */
+static void test_no_address(void **state SH_UNUSED)
+{
+    struct sh_tcp_address addresses[2];
+    enum sh_cause cause = SH_OK;
+    need_air();
+    assert_int_equal(sh_netif_add_addresses("p2p-z-0", 9999, addresses, &cause), 0);
+    assert_cause(cause, SH_WIFI_NO_ADDRESS);
+    assert_string_equal(sh_detail(), "net.ipv6.conf.p2p-z-0.disable_ipv6, and no IPv4");
+}
+
+static void test_iwd(void **state SH_UNUSED)
+{
+    struct sh_wifi *wifi = (struct sh_wifi *)anchor;
+    need_air();
+    fake_free(&wa);
+    wifi->asked = wifi->iwd = true; /* as the message bus says where it holds the radio */
+    listen_up();
+    assert_cause(loss_cause, SH_WIFI_IWD);
+}
+
+static bool may_take(void *user SH_UNUSED)
+{
+    return true;
+}
+
+/* The one way in that is left would take the interface from its network. */
+static void test_not_taken_unasked(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    is_station_only = true;
+    dial();
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_WIFI_NO_P2P);
+    assert_int_equal(fake_count(&wb, "ADD_NETWORK"), 0);
+    ((struct sh_wifi *)secondary)->may_take_station = may_take;
+    failed = 0;
+    dial();
+    assert_int_equal(fake_count(&wb, "ADD_NETWORK"), 1);
+    until(fake_count(&wb, "REMOVE_NETWORK 4") >
+          0); /* the last word, also of one that came to nothing */
+    settle();
 }
 
 static void test_refused(void **state SH_UNUSED)
@@ -154,10 +218,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),     TEST(test_same_seed),    TEST(test_interface_gone),
-        TEST(test_refused),   TEST(test_driver_fails), TEST(test_wrong_key),
-        TEST(test_full),      TEST(test_terminated),   TEST(test_no_supplicant),
-        TEST(test_cancelled), TEST(test_no_event),
+        TEST(test_whole),      TEST(test_same_seed),    TEST(test_interface_gone),
+        TEST(test_refused),    TEST(test_driver_fails), TEST(test_wrong_key),
+        TEST(test_full),       TEST(test_terminated),   TEST(test_no_supplicant),
+        TEST(test_cancelled),  TEST(test_no_event),     TEST(test_station_gone),
+        TEST(test_no_address), TEST(test_iwd),          TEST(test_not_taken_unasked),
     };
     return run_pair(tests, SH_COUNT(tests));
 }

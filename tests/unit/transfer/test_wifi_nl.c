@@ -2,6 +2,7 @@
 /* Messages as the kernel sends them, attribute by attribute. */
 #include <linux/nl80211.h>
 #include <netlink/attr.h>
+#include <netlink/errno.h>
 #include <netlink/msg.h>
 
 #include "transfer/wifi_nl.h"
@@ -228,6 +229,18 @@ static void test_this_machine(void **state SH_UNUSED)
         assert_cause(cause, SH_WIFI_ABSENT);
 }
 
+/* What the kernel says becomes a cause that a person can use; another program that holds the interface above all. */
+static void test_errors(void **state SH_UNUSED)
+{
+    assert_cause(sh_wifi_nl_cause(-NLE_BUSY, "an interface"), SH_WIFI_OWNED);
+    assert_non_null(strstr(sh_detail(), "an interface: "));
+    assert_cause(sh_wifi_nl_cause(-NLE_EXIST, "an interface"), SH_WIFI_OWNED);
+    assert_cause(sh_wifi_nl_cause(-NLE_PERM, "an interface"), SH_WIFI_PERMISSION);
+    assert_cause(sh_wifi_nl_cause(-NLE_NODEV, "an interface"), SH_WIFI_ABSENT);
+    assert_cause(sh_wifi_nl_cause(-NLE_OPNOTSUPP, "an interface"), SH_WIFI_NO_P2P);
+    assert_cause(sh_wifi_nl_cause(-NLE_RANGE, "an interface"), SH_ENV_RADIO_FAILED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +249,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_country, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_this_machine, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,11 @@ static unsigned notes;
 static struct sh_wifi_iface shown;
 static bool is_shown;
 
+/* The station's interface; 1 is the loopback's, which is always there. */
+static uint32_t station_ifindex;
+/* The radio has no more than its station. */
+static bool is_station_only;
+
 static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
 {
     uint32_t p2p = SH_WIFI_BIT(SH_WIFI_P2P_CLIENT) | SH_WIFI_BIT(SH_WIFI_P2P_GO);
@@ -49,8 +54,14 @@ static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
                                     .total = 2,
                                     .channels = 1}},
                   .combination_count = 1}},
-        .ifaces = {{.ifindex = 1, .name = "wlan0", .type = SH_WIFI_STATION, .up = true}},
+        .ifaces =
+            {{.ifindex = station_ifindex, .name = "wlan0", .type = SH_WIFI_STATION, .up = true}},
         .iface_count = 1};
+    if (is_station_only) {
+        radio->phys[0].types = SH_WIFI_BIT(SH_WIFI_STATION);
+        radio->phys[0].combinations[0].limit_count = 1;
+        radio->phys[0].combinations[0].total = 1;
+    }
     if (is_shown)
         radio->ifaces[radio->iface_count++] = shown;
     return SH_OK;
@@ -206,7 +217,8 @@ static inline int setup(void **state SH_UNUSED)
     run_dir[strlen(run_dir) - 1] = '\0';
     offers = losses = accepted = dialled = failed = received = closed = notes = 0;
     streams[0] = streams[1] = NULL;
-    is_shown = false;
+    is_shown = is_station_only = false;
+    station_ifindex = 1;
     return 0;
 }
 

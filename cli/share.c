@@ -310,11 +310,27 @@ static struct visitor *place(struct share *share)
     return NULL;
 }
 
+/* A file that changed is shared as it is now, once nobody gets it as it was. */
+static void renew_items(const struct share *share)
+{
+    const struct sh_share_config *config = share->config;
+    for (size_t i = 0; i < SH_COUNT(share->visitors); i++) {
+        if (share->visitors[i].session)
+            return;
+    }
+    for (size_t i = 0; i < config->item_count; i++) {
+        if (sh_item_renew(config->items[i], config->identity->id) != SH_OK)
+            sh_log("share: %s", sh_detail());
+    }
+    sh_detail_clear();
+}
+
 static struct visitor *new_visitor(struct share *share)
 {
     struct visitor *visitor = share->quitting || share->stopping ? NULL : place(share);
     if (!visitor)
         return NULL;
+    renew_items(share);
     *visitor = (struct visitor){.share = share, .since = sh_now()};
     visitor->events =
         (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};

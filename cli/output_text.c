@@ -326,7 +326,8 @@ static void done(struct sh_output *out, const struct sh_out_done *done)
                 sh_amount(done->links[i].bytes, done->links[i].bytes, true).text);
     }
     if (done->resumed)
-        say(out, "  there before: %s", sh_amount(done->resumed, done->resumed, true).text);
+        say(out, "  %s of %s were here already", sh_amount(done->resumed, total, false).text,
+            sh_amount(total, total, true).text);
 }
 
 const struct sh_output_form sh_output_form_text = {

@@ -118,8 +118,9 @@ struct sh_session_ops {
     void (*cancel)(unsigned attempt, void *user);
     void (*link)(int kind, const char *state, enum sh_cause cause, void *user);
     void (*progress)(const struct sh_session_progress *progress, void *user);
-    /* Secondary: this file is another one than the one of that name that came before, which it is going to replace. May be NULL. */
-    void (*changed)(const char *item, void *user);
+    /* Secondary: this file is another one than the one of that name that came before, which it is going to replace; or
+     * than the one that was cut off before. May be NULL. */
+    void (*changed)(const char *item, bool replaces, void *user);
     /* A session that calibrates: the anchor has kept this level, which is its own of that peer (the secondary is told). May be
      * NULL. */
     void (*calibrated)(const char *peer, const struct sh_calibrated *level, void *user);

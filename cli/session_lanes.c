@@ -100,6 +100,8 @@ void sh_session_send_abort(struct sh_session *s, enum sh_cause cause)
     if (!sh_strcopy(name, sizeof(name), sh_cause_info(cause)->name))
         return;
     abort.cause = name;
+    if (cause == SH_TRANSFER_SOURCE_CHANGED && s->server)
+        abort.item = sh_server_changed(s->server);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         if (usable(&s->slots[i]) &&
             sh_lane_send(s->slots[i].lane, SH_MSG_ABORT, &abort.base) != SH_OK)
@@ -305,8 +307,12 @@ static enum sh_cause on_abort(struct sh_session *s, struct slot *slot SH_UNUSED,
     SH_TRY(sh_msg_unpack(SH_MSG_ABORT, payload, &message));
     const Simhop__Abort *abort = (const Simhop__Abort *)message;
     enum sh_cause cause = sh_cause_from_peer(abort->cause);
+    const struct sh_puller_item *item =
+        s->puller && abort->item > 0 ? sh_puller_item(s->puller, abort->item - 1) : NULL;
     /* With the receipt here all is done, whatever becomes of the other device now. */
-    s->end_cause = s->stage == STAGE_LINGER ? SH_OK : sh_fail(cause, "said by the other device");
+    s->end_cause = s->stage == STAGE_LINGER ? SH_OK
+                   : item ? sh_fail(cause, "%s, said by the other device", item->name)
+                          : sh_fail(cause, "said by the other device");
     sh_session_go(s, STAGE_OVER, SH_NEVER);
     return SH_OK;
 }

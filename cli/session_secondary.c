@@ -8,6 +8,7 @@
 
 #include "cli/session_internal.h"
 #include "proto/log.h"
+#include "transfer/store_list.h"
 
 static int64_t mtime_ns(const struct stat *st)
 {
@@ -167,9 +168,34 @@ static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_s
     }
     bool earlier = !bundle && is_earlier(s, item);
     if (earlier && s->ops->changed)
-        s->ops->changed(item->name, s->user);
+        s->ops->changed(item->name, true, s->user);
     *ret_store = *store;
     *ret_replace = bundle || earlier;
+    return SH_OK;
+}
+
+/* The earlier one that is to be replaced, and pieces of another state of the source that was cut off. */
+static enum sh_cause puller_older(const struct sh_puller_item *item, char *paths[SH_STORE_OLDER],
+                                  void *user)
+{
+    const struct sh_session *s = user;
+    sh_autofree struct sh_transfer *begun = malloc(sizeof(*begun));
+    char want[4096];
+    size_t n = 0;
+    if (!begun)
+        return SH_ENV_NO_MEMORY;
+    if (is_earlier(s, item) && target_of(s, item, want, sizeof(want))) {
+        paths[n++] = strdup(want);
+        if (!paths[0])
+            return SH_ENV_NO_MEMORY;
+    }
+    if (item->kind != SIMHOP__ITEM_KIND__ITEM_KIND_FILE ||
+        sh_registry_find_transfer(s->config.registry, s->peer.id, item->name, s->config.dir,
+                                  item->id, begun) != SH_OK)
+        return SH_OK;
+    SH_TRY(sh_store_part_path(begun->dir, begun->item_id, &paths[n]));
+    if (n == 0 && s->ops->changed)
+        s->ops->changed(item->name, false, s->user);
     return SH_OK;
 }
 
@@ -268,6 +294,7 @@ static const struct sh_puller_ops puller_ops = {
     .drop_link = puller_drop_link,
     .have = puller_have,
     .store = puller_store,
+    .older = puller_older,
     .progress = puller_progress,
     .finishing = puller_finishing,
     .finished = puller_finished,

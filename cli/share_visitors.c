@@ -86,11 +86,25 @@ static void make_room(struct share *share, bool direct)
         send_away(share, oldest);
 }
 
+/* A file that changed is shared as it is now, once nobody gets it as it was. */
+static void renew_items(const struct share *share)
+{
+    const struct sh_share_config *config = share->config;
+    if (share->visitors)
+        return;
+    for (size_t i = 0; i < config->item_count; i++) {
+        if (sh_item_renew(config->items[i], config->identity->id) != SH_OK)
+            sh_log("share: %s", sh_detail());
+    }
+    sh_detail_clear();
+}
+
 struct visitor *sh_share_new_visitor(struct share *share, bool direct)
 {
     if (share->quitting || share->stopping)
         return NULL;
     make_room(share, direct);
+    renew_items(share);
     struct visitor *visitor = calloc(1, sizeof(*visitor));
     if (!visitor)
         return NULL;

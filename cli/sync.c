@@ -133,11 +133,12 @@ static void on_progress(const struct sh_session_progress *progress, void *user)
     sh_events_progress(&sync->events, progress, sh_now());
 }
 
-static void on_changed(const char *item, void *user)
+static void on_changed(const char *item, bool replaces, void *user)
 {
     struct sync *sync = user;
-    sh_output_note(sync->config->out,
-                   "%s changed on the other device; it replaces the one that came before.", item);
+    sh_output_note(sync->config->out, "%s changed on the other device; %s.", item,
+                   replaces ? "it replaces the one that came before"
+                            : "what was kept of it is used where it is still the same");
 }
 
 static void on_done(const struct sh_session_summary *summary, void *user)

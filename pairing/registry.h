@@ -218,6 +218,13 @@ SH_MUST_USE enum sh_cause sh_registry_remove_transfer(struct sh_registry *regist
 SH_MUST_USE enum sh_cause sh_registry_get_transfer(struct sh_registry *registry,
                                                    const uint8_t item_id[16], const char *dir,
                                                    struct sh_transfer *ret_transfer);
+/* The one of that name, folder and anchor that was touched last, other than item_id. Fails with linked.unknown if there is
+ * none. */
+SH_MUST_USE enum sh_cause sh_registry_find_transfer(struct sh_registry *registry,
+                                                    const uint8_t anchor_id[SH_DEVICE_ID_SIZE],
+                                                    const char *name, const char *dir,
+                                                    const uint8_t item_id[16],
+                                                    struct sh_transfer *ret_transfer);
 /* *ret_transfers is malloc'ed, last touched first; at most SH_TRANSFERS_MAX. */
 SH_MUST_USE enum sh_cause sh_registry_list_transfers(struct sh_registry *registry,
                                                      struct sh_transfer **ret_transfers,

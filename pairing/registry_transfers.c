@@ -69,24 +69,47 @@ static enum sh_cause read_row(struct sh_registry *registry, sqlite3_stmt *stmt,
     return SH_OK;
 }
 
-enum sh_cause sh_registry_get_transfer(struct sh_registry *registry, const uint8_t item_id[16],
-                                       const char *dir, struct sh_transfer *ret_transfer)
+static enum sh_cause read_one(struct sh_registry *registry, sqlite3_stmt *stmt,
+                              struct sh_transfer *ret_transfer)
 {
-    sh_autostmt sqlite3_stmt *stmt = NULL;
     sh_autofree struct sh_transfer *transfer = malloc(sizeof(*transfer));
     bool row = false;
     if (!transfer)
         return SH_ENV_NO_MEMORY;
-    SH_TRY(sh_db_prepare(registry,
-                         "SELECT " COLUMNS " FROM transfers WHERE item_id = ? AND dir = ?", &stmt));
-    sh_db_bind_blob(stmt, 1, item_id, 16);
-    bind_dir(stmt, 2, dir);
     SH_TRY(sh_db_step(registry, stmt, &row));
     if (!row)
         return SH_LINKED_UNKNOWN;
     SH_TRY(read_row(registry, stmt, transfer));
     *ret_transfer = *transfer;
     return SH_OK;
+}
+
+enum sh_cause sh_registry_find_transfer(struct sh_registry *registry,
+                                        const uint8_t anchor_id[SH_DEVICE_ID_SIZE],
+                                        const char *name, const char *dir,
+                                        const uint8_t item_id[16], struct sh_transfer *ret_transfer)
+{
+    sh_autostmt sqlite3_stmt *stmt = NULL;
+    SH_TRY(sh_db_prepare(registry,
+                         "SELECT " COLUMNS " FROM transfers WHERE anchor_id = ? AND name = ? AND"
+                         " dir = ? AND item_id <> ? ORDER BY touched DESC, begun DESC LIMIT 1",
+                         &stmt));
+    sh_db_bind_blob(stmt, 1, anchor_id, SH_DEVICE_ID_SIZE);
+    sh_db_bind_text(stmt, 2, name, SH_TRANSFER_NAME_MAX);
+    bind_dir(stmt, 3, dir);
+    sh_db_bind_blob(stmt, 4, item_id, 16);
+    return read_one(registry, stmt, ret_transfer);
+}
+
+enum sh_cause sh_registry_get_transfer(struct sh_registry *registry, const uint8_t item_id[16],
+                                       const char *dir, struct sh_transfer *ret_transfer)
+{
+    sh_autostmt sqlite3_stmt *stmt = NULL;
+    SH_TRY(sh_db_prepare(registry,
+                         "SELECT " COLUMNS " FROM transfers WHERE item_id = ? AND dir = ?", &stmt));
+    sh_db_bind_blob(stmt, 1, item_id, 16);
+    bind_dir(stmt, 2, dir);
+    return read_one(registry, stmt, ret_transfer);
 }
 
 enum sh_cause sh_registry_list_transfers(struct sh_registry *registry,

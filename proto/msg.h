@@ -52,6 +52,8 @@ enum sh_msg_type {
     SH_MSG_PROGRESS = 38,
     SH_MSG_RECEIPT = 39,
     SH_MSG_RECEIPT_ACK = 40,
+    SH_MSG_LEAF_HASHES_REQUEST = 41,
+    SH_MSG_LEAF_HASHES = 42,
 };
 
 struct sh_msg_info {

@@ -159,6 +159,27 @@ enum sh_cause sh_item_open_file(const char *name, const char *path, const uint8_
     return SH_OK;
 }
 
+enum sh_cause sh_item_renew(struct sh_item *item, const uint8_t anchor_id[16])
+{
+    struct source source;
+    int fd = -1;
+    if (item->bytes)
+        return SH_OK;
+    SH_TRY(open_regular(item->path, &fd, &source));
+    close(fd);
+    if (source_equal(&source, &item->source))
+        return SH_OK;
+    if (source.size > SH_ITEM_SIZE_MAX)
+        return unreadable(item->path, "too large");
+    sh_item_rest(item);
+    item->source = source;
+    item->size = source.size;
+    sh_hashtree_init(&item->tree);
+    sh_digest_reset(&item->digest);
+    SH_TRY(derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source))));
+    return end_seal(item);
+}
+
 enum sh_cause sh_item_open_memory(const char *name, int kind, struct sh_bytes bytes,
                                   const uint8_t anchor_id[16], struct sh_item **ret_item)
 {

@@ -32,6 +32,9 @@ SH_MUST_USE enum sh_cause sh_item_open_file(const char *name, const char *path,
 SH_MUST_USE enum sh_cause sh_item_open_memory(const char *name, int kind, struct sh_bytes bytes,
                                               const uint8_t anchor_id[16],
                                               struct sh_item **ret_item);
+/* Is the file another one now, or in another state? Then the item becomes that, with another id. Nobody may be using it. What
+ * is not there or cannot be read leaves it as it is. Fails as opening does. */
+SH_MUST_USE enum sh_cause sh_item_renew(struct sh_item *item, const uint8_t anchor_id[16]);
 void sh_item_free(struct sh_item *item);
 void sh_item_freep(struct sh_item **item);
 

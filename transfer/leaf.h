@@ -10,6 +10,8 @@
 #include "crypto/hashtree.h"
 #include "proto/msg.h"
 
+#define SH_LEAF_HASHES_MAX 512 /* in a LeafHashes: 32 MiB of an item */
+
 struct sh_leaf {
     uint32_t item;
     uint64_t index;

@@ -30,6 +30,7 @@ enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms n
 static void close_stores(struct sh_puller *puller)
 {
     for (size_t i = 0; puller->items && i < puller->count; i++) {
+        sh_puller_older_end(&puller->items[i]);
         sh_store_item_close(puller->items[i].store);
         puller->items[i].store = NULL;
     }
@@ -109,6 +110,13 @@ static void orphan_ask(struct sh_pull_ask *ask, sh_link_id link)
         ask->link = 0;
 }
 
+static void orphan_item(struct sh_pull_item *item, sh_link_id link)
+{
+    orphan_ask(&item->root_ask, link);
+    if (item->older)
+        orphan_ask(&item->older->ask, link);
+}
+
 static void forget_link(struct sh_puller *puller, sh_link_id id, sh_ms now)
 {
     struct sh_pull_link *link = sh_puller_link(puller, id);
@@ -119,7 +127,7 @@ static void forget_link(struct sh_puller *puller, sh_link_id id, sh_ms now)
     orphan_ask(&puller->manifest_ask, id);
     orphan_ask(&puller->receipt_ask, id);
     for (size_t i = 0; i < puller->count; i++)
-        orphan_ask(&puller->items[i].root_ask, id);
+        orphan_item(&puller->items[i], id);
     if (!sh_puller_best_link(puller))
         puller->no_link = now;
 }
@@ -283,6 +291,8 @@ void sh_puller_rx(struct sh_puller *puller, sh_link_id id, unsigned type, struct
         cause = sh_puller_rx_leaf(puller, link, payload, clock);
     else if (type == SH_MSG_MANIFEST)
         cause = sh_puller_rx_manifest(puller, payload, clock);
+    else if (type == SH_MSG_LEAF_HASHES)
+        cause = sh_puller_rx_leaf_hashes(puller, payload, clock);
     else if (type == SH_MSG_ROOT)
         cause = sh_puller_rx_root(puller, payload, clock);
     else if (type == SH_MSG_RECEIPT_ACK)
@@ -326,6 +336,17 @@ static void check_end(struct sh_puller *puller, sh_ms now)
                                   alone ? "no link is up" : "the links that are up gave nothing"));
 }
 
+static bool take_over(struct sh_puller *puller, sh_ms now)
+{
+    bool more = false;
+    if (puller->over || !puller->items)
+        return false;
+    enum sh_cause cause = sh_puller_take_over(puller, now, &more);
+    if (cause != SH_OK)
+        sh_puller_end(puller, cause);
+    return more;
+}
+
 sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now)
 {
     sh_ms clock = clock_of(puller, now);
@@ -334,10 +355,11 @@ sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now)
     puller->inside = true;
     drop_stalled(puller, clock);
     check_end(puller, clock);
+    bool more = take_over(puller, clock);
     pump(puller, clock);
     if (puller->over)
         return SH_NEVER;
-    if (puller->more_work)
+    if (more || puller->more_work)
         return now;
     if (puller->disk != SH_NEVER)
         return now + DISK_LOOK_MS;
@@ -363,7 +385,9 @@ uint64_t sh_puller_left(const struct sh_puller *puller)
 {
     uint64_t left = 0;
     for (size_t i = 0; puller->items && i < puller->count; i++)
-        left += puller->items[i].info.size - puller->items[i].info.verified;
+        left += puller->items[i].older
+                    ? 0
+                    : puller->items[i].info.size - puller->items[i].info.verified;
     return left;
 }
 

@@ -9,6 +9,10 @@
  * SH_IDLE_MS (and one second for each 64 MiB that the anchor may have to hash for a root), the
  * transfer is over.
  *
+ * Of an item that changed since an older copy came, the anchor is asked for the hashes of all leaves first. Once they have
+ * the item's root, what the copy has with these hashes is taken over, and only the rest is asked for. An anchor that does not
+ * know how (its manifest says so), or does not answer, is asked for everything.
+ *
  * Items are taken in the manifest's order, in which the anchor puts the bundle first. All are
  * opened in the store, and so have their space, before the first leaf is asked for; only the next
  * few keep descriptors (see sh_store_item_rest).
@@ -61,6 +65,10 @@ struct sh_puller_ops {
      * replace (bundles). */
     enum sh_cause (*store)(const struct sh_puller_item *item, struct sh_store **ret_store,
                            bool *ret_replace, void *user);
+    /* Where older copies of the item may be, of which what did not change is taken over: malloc'ed paths, the likelier one
+     * first, NULL behind the last. May be NULL. Fails with env.no-memory. */
+    enum sh_cause (*older)(const struct sh_puller_item *item, char *paths[SH_STORE_OLDER],
+                           void *user);
     /* At most each SH_PROGRESS_MS, and at the end of an item. link = the one it mostly comes
      * over. */
     void (*progress)(uint32_t index, const struct sh_puller_item *item, sh_link_id link,
@@ -95,7 +103,7 @@ void sh_puller_link_down(struct sh_puller *puller, sh_link_id link, sh_ms now);
  * before. */
 void sh_puller_links_expected(struct sh_puller *puller, sh_ms until);
 
-/* One message from a link (Manifest, Leaf, Root, ReceiptAck). What is wrong with it is given to
+/* One message from a link (Manifest, Leaf, LeafHashes, Root, ReceiptAck). What is wrong with it is given to
  * done, not returned: the puller is then over. Messages after the end, and of links that are not
  * up, are ignored. */
 void sh_puller_rx(struct sh_puller *puller, sh_link_id link, unsigned type, struct sh_bytes payload,
@@ -109,9 +117,10 @@ bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link);
 
 size_t sh_puller_item_count(const struct sh_puller *puller);
 const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index);
-/* Octets that are still to be verified; 0 until the list of items is here. */
+/* Octets that are still to be verified; 0 until the list of items is here, and what is still compared with an older copy does
+ * not count. */
 uint64_t sh_puller_left(const struct sh_puller *puller);
-/* Octets newly verified over links of a kind; octets that were there before this session. */
+/* Octets newly verified over links of a kind; octets that were there before this session, in pieces or in an older copy. */
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind);
 uint64_t sh_puller_resumed(const struct sh_puller *puller);
 

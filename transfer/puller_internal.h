@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Private to the puller's files: puller.c (links, deadlines, what is called from outside),
- * puller_manifest.c (checks the list and opens the items), puller_pull.c (asks for leaves and takes
- * them), puller_end.c (roots, finished items, the receipt).
+ * puller_manifest.c (checks the list and opens the items), puller_older.c (what older copies
+ * have of an item that changed), puller_pull.c (asks for leaves and takes them), puller_end.c (roots, finished items, the receipt).
  *
  * A leaf is in one of three states: missing and not yet asked for (at or behind the item's cursor),
  * in a flight, or verified. A flight whose link is 0 lost its link and is asked for again before
@@ -53,10 +53,22 @@ struct sh_pull_ask {
     sh_ms asked;
 };
 
+/* What older copies have of an item (puller_older.c). */
+struct sh_pull_older {
+    char *paths[SH_STORE_OLDER];
+    struct sh_store_older copies;
+    bool opened;
+    struct sh_hashtree tree; /* over the hashes that are here */
+    struct sh_pull_ask ask;
+    bool agreed; /* they have the root */
+};
+
 struct sh_pull_item {
     struct sh_puller_item info;
     struct sh_store_item *store; /* NULL: had before, or finished */
     uint64_t leaves, cursor;
+    struct sh_pull_older *older; /* NULL: there is nothing to compare with, or that was done */
+    bool asked_hashes;
     struct sh_pull_ask root_ask;
     bool has_root, finished;
     bool resumed; /* the anchor has to read what it does not send to know the root */
@@ -79,6 +91,7 @@ struct sh_puller {
 
     struct sh_pull_ask manifest_ask;
     uint8_t transfer_id[16];
+    bool leaf_hashes;           /* the anchor answers when it is asked for them */
     struct sh_pull_item *items; /* NULL until the manifest is here */
     size_t count;
     size_t first;   /* the first that is not finished */
@@ -120,7 +133,24 @@ void sh_puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, 
 SH_MUST_USE enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct sh_bytes payload,
                                                 sh_ms now);
 
+/* puller_older.c */
+/* The item is opened: are there older copies, and is it worth to look at them? */
+SH_MUST_USE enum sh_cause sh_puller_older_begin(struct sh_puller *puller,
+                                                struct sh_pull_item *item);
+void sh_puller_older_end(struct sh_pull_item *item);
+/* Asks for hashes, and looks whether they have the root that came. */
+SH_MUST_USE enum sh_cause sh_puller_older(struct sh_puller *puller, sh_ms now);
+SH_MUST_USE enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller,
+                                                   struct sh_bytes payload, sh_ms now);
+/* A little of what is the same. */
+SH_MUST_USE enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more);
+/* What is missing below this leaf has to be pulled. */
+uint64_t sh_puller_settled(const struct sh_pull_item *item);
+bool sh_puller_older_wants_root(const struct sh_pull_item *item);
+
 /* puller_pull.c */
+/* At rest another process may have gone on with it. Counts what is there and was not counted as having been here before. */
+SH_MUST_USE enum sh_cause sh_puller_wake(struct sh_puller *puller, struct sh_pull_item *item);
 SH_MUST_USE enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *link,
                                             struct sh_bytes payload, sh_ms now);
 SH_MUST_USE enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now);

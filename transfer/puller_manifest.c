@@ -87,6 +87,7 @@ static enum sh_cause open_item(struct sh_puller *puller, struct sh_pull_item *it
     item->info.verified = sh_store_item_verified(item->store);
     item->resumed = item->info.verified > 0;
     puller->resumed += item->info.verified;
+    SH_TRY(sh_puller_older_begin(puller, item));
     if (!keep_open)
         sh_store_item_rest(item->store);
     return SH_OK;
@@ -124,6 +125,7 @@ enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct sh_bytes pa
     const Simhop__Manifest *manifest = (const Simhop__Manifest *)message;
     SH_TRY(check_manifest(manifest));
     memcpy(puller->transfer_id, manifest->transfer_id.data, sizeof(puller->transfer_id));
+    puller->leaf_hashes = manifest->leaf_hashes;
     SH_TRY(open_items(puller, manifest));
     sh_puller_moved(puller, now);
     sh_log("puller: manifest of %zu items, %" PRIu64 " octets are here already", puller->count,

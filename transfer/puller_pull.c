@@ -179,8 +179,7 @@ static bool ask_orphan(struct sh_puller *puller, struct sh_pull_link *link, unsi
     return true;
 }
 
-/* At rest another process may have gone on with it. */
-static enum sh_cause wake(struct sh_puller *puller, struct sh_pull_item *item)
+enum sh_cause sh_puller_wake(struct sh_puller *puller, struct sh_pull_item *item)
 {
     SH_TRY(sh_store_item_wake(item->store));
     uint64_t verified = sh_store_item_verified(item->store);
@@ -198,12 +197,13 @@ static enum sh_cause ask_new(struct sh_puller *puller, struct sh_pull_link *link
     *ret_asked = false;
     for (size_t i = puller->first; flight && i < end; i++) {
         struct sh_pull_item *item = &puller->items[i];
-        if (!item->store || item->cursor == item->leaves)
+        uint64_t settled = sh_puller_settled(item);
+        if (!item->store || item->cursor >= settled)
             continue;
-        SH_TRY(wake(puller, item));
-        uint64_t first = sh_store_item_next_missing(item->store, item->cursor);
+        SH_TRY(sh_puller_wake(puller, item));
+        uint64_t first = SH_MIN(sh_store_item_next_missing(item->store, item->cursor), settled);
         unsigned count = 0;
-        while (count < most && first + count < item->leaves &&
+        while (count < most && first + count < settled &&
                !sh_store_item_has(item->store, first + count))
             count++;
         item->cursor = first + count;

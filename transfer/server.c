@@ -6,6 +6,7 @@
 
 #include "proto/log.h"
 #include "proto/stream.h"
+#include "transfer/hashing.h"
 
 #define SEAL_STEP  16 /* leaves hashed a call of work */
 #define OPEN_ITEMS 16 /* descriptors of sources */
@@ -21,6 +22,7 @@ struct server_link {
     bool up;
     struct pull pulls[SH_SERVER_PULLS]; /* a ring */
     unsigned first, count;
+    struct sh_hashing hashing;
     uint8_t roots[WANT_BYTES]; /* asked for, not yet answered */
     uint64_t sent;
 };
@@ -34,10 +36,12 @@ struct sh_server {
     struct server_link links[SH_SERVER_LINKS];
     uint8_t seal[WANT_BYTES];  /* items that work() seals */
     size_t sealing;            /* where it looks first */
+    size_t hashing;            /* the link whose turn it is */
     uint32_t open[OPEN_ITEMS]; /* item + 1, the latest first: the others are at rest */
     Simhop__Receipt *receipt;  /* waits for sealing */
     sh_link_id receipt_link;
     bool receipt_kept;
+    uint32_t changed; /* item + 1 whose source changed */
 };
 
 /* One for all: nothing of a leaf is kept once it is given to its link. */
@@ -92,6 +96,7 @@ static enum sh_cause manifest_make(struct sh_server *server, struct manifest *ma
     manifest->message.leaf_size = SH_LEAF_SIZE;
     manifest->message.items = manifest->list;
     manifest->message.n_items = server->count;
+    manifest->message.leaf_hashes = true;
     return SH_OK;
 }
 
@@ -143,6 +148,8 @@ void sh_server_free(struct sh_server *server)
         if (server->open[i] != 0)
             sh_item_rest(server->items[server->open[i] - 1]);
     }
+    for (size_t i = 0; i < SH_COUNT(server->links); i++)
+        sh_hashing_end(&server->links[i].hashing);
     if (server->receipt)
         sh_msg_free(&server->receipt->base);
     free(server);
@@ -180,11 +187,13 @@ void sh_server_link_up(struct sh_server *server, sh_link_id id)
         sh_log("server: link %u is one too many, not served", id);
         return;
     }
+    sh_hashing_end(&link->hashing);
     *link = (struct server_link){.id = id, .up = true, .sent = sent};
 }
 
 static void link_forget(struct server_link *link)
 {
+    sh_hashing_end(&link->hashing);
     *link = (struct server_link){.id = link->id, .sent = link->sent};
 }
 
@@ -226,6 +235,18 @@ static void touch(struct sh_server *server, uint32_t index)
     server->open[0] = index + 1;
 }
 
+static enum sh_cause note_changed(struct sh_server *server, size_t index, enum sh_cause cause)
+{
+    if (cause == SH_TRANSFER_SOURCE_CHANGED)
+        server->changed = (uint32_t)index + 1;
+    return cause;
+}
+
+uint32_t sh_server_changed(const struct sh_server *server)
+{
+    return server->changed;
+}
+
 static enum sh_cause serve_leaf(struct sh_server *server, struct server_link *link)
 {
     struct pull *pull = &link->pulls[link->first];
@@ -233,7 +254,7 @@ static enum sh_cause serve_leaf(struct sh_server *server, struct server_link *li
     struct sh_leaf leaf = {.item = pull->item, .index = pull->next};
     uint32_t length = 0;
     touch(server, pull->item);
-    SH_TRY(sh_item_read_leaf(item, leaf.index, buffer, &length));
+    SH_TRY(note_changed(server, pull->item, sh_item_read_leaf(item, leaf.index, buffer, &length)));
     leaf.data = SH_BYTES(buffer, length);
     SH_TRY(sh_leaf_hash(leaf.data, leaf.hash));
     SH_TRY(sh_item_seal_feed(item, leaf.index, leaf.hash, leaf.data));
@@ -272,20 +293,35 @@ static enum sh_cause rx_manifest_request(struct sh_server *server, struct server
     return SH_OK;
 }
 
+static enum sh_cause check_range(const struct sh_server *server, uint32_t item, uint64_t first,
+                                 uint32_t count, uint32_t most)
+{
+    if (item >= server->count || count == 0 || count > most)
+        return sh_fail(SH_PROTO_MALFORMED, "%u leaves of item %u", count, item);
+    uint64_t leaves = sh_leaf_count(sh_item_size(server->items[item]));
+    if (first >= leaves || count > leaves - first)
+        return sh_fail(SH_PROTO_MALFORMED, "leaves behind the end of item %u", item);
+    return SH_OK;
+}
+
 static enum sh_cause rx_pull(struct sh_server *server, struct server_link *link,
                              const ProtobufCMessage *message)
 {
     const Simhop__Pull *in = (const Simhop__Pull *)message;
-    if (in->item >= server->count || in->count == 0 || in->count > SH_PULL_MAX)
-        return sh_fail(SH_PROTO_MALFORMED, "a pull of %u leaves of item %u", in->count, in->item);
-    uint64_t leaves = sh_leaf_count(sh_item_size(server->items[in->item]));
-    if (in->first >= leaves || in->count > leaves - in->first)
-        return sh_fail(SH_PROTO_MALFORMED, "a pull behind the end of item %u", in->item);
+    SH_TRY(check_range(server, in->item, in->first, in->count, SH_PULL_MAX));
     if (link->count == SH_SERVER_PULLS)
         return sh_fail(SH_PROTO_WRONG_STATE, "more than %d pulls at once", SH_SERVER_PULLS);
     link->pulls[(link->first + link->count++) % SH_SERVER_PULLS] =
         (struct pull){.item = in->item, .next = in->first, .end = in->first + in->count};
     return SH_OK;
+}
+
+static enum sh_cause rx_leaf_hashes_request(struct sh_server *server, struct server_link *link,
+                                            const ProtobufCMessage *message)
+{
+    const Simhop__LeafHashesRequest *in = (const Simhop__LeafHashesRequest *)message;
+    SH_TRY(check_range(server, in->item, in->first, in->count, SH_LEAF_HASHES_MAX));
+    return sh_hashing_begin(&link->hashing, in->item, in->first, in->count);
 }
 
 static enum sh_cause send_root(struct sh_server *server, struct server_link *link, uint32_t index)
@@ -429,6 +465,7 @@ enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id id, unsigned typ
     } handlers[] = {
         {SH_MSG_MANIFEST_REQUEST, rx_manifest_request},
         {SH_MSG_PULL, rx_pull},
+        {SH_MSG_LEAF_HASHES_REQUEST, rx_leaf_hashes_request},
         {SH_MSG_ROOT_REQUEST, rx_root_request},
         {SH_MSG_PROGRESS, rx_progress},
         {SH_MSG_PING, rx_ping},
@@ -468,6 +505,39 @@ static enum sh_cause answer_roots(struct sh_server *server, uint32_t index)
     return SH_OK;
 }
 
+static void send_hashes(struct sh_server *server, struct server_link *link)
+{
+    struct sh_hashing hashing = link->hashing;
+    Simhop__LeafHashes message = SIMHOP__LEAF_HASHES__INIT;
+    message.item = hashing.item;
+    message.first = hashing.first;
+    message.hashes.data = hashing.hashes;
+    message.hashes.len = (size_t)hashing.count * SH_HASH_SIZE;
+    link->hashing = (struct sh_hashing){.hashes = NULL};
+    send_to(server, link, SH_MSG_LEAF_HASHES, &message.base);
+    sh_hashing_end(&hashing);
+}
+
+/* Links take turns here too. */
+static enum sh_cause hash_some(struct sh_server *server)
+{
+    for (size_t n = 0; n < SH_COUNT(server->links); n++) {
+        size_t i = (server->hashing + n) % SH_COUNT(server->links);
+        struct server_link *link = &server->links[i];
+        if (!link->hashing.hashes)
+            continue;
+        server->hashing = i + 1;
+        touch(server, link->hashing.item);
+        SH_TRY(note_changed(
+            server, link->hashing.item,
+            sh_hashing_work(&link->hashing, server->items[link->hashing.item], buffer)));
+        if (link->hashing.done == link->hashing.count)
+            send_hashes(server, link);
+        break;
+    }
+    return SH_OK;
+}
+
 /* Goes round, so that one large item does not keep the roots of small ones waiting. */
 static enum sh_cause seal_some(struct sh_server *server)
 {
@@ -477,7 +547,7 @@ static enum sh_cause seal_some(struct sh_server *server)
         if (!wants_sealing(server, i))
             continue;
         touch(server, (uint32_t)i);
-        SH_TRY(sh_item_seal_work(server->items[i], SEAL_STEP, &done));
+        SH_TRY(note_changed(server, i, sh_item_seal_work(server->items[i], SEAL_STEP, &done)));
         server->sealing = i + 1;
         break;
     }
@@ -491,7 +561,7 @@ static bool more_to_do(struct sh_server *server)
             return true;
     }
     for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        if (has_room(server, &server->links[i]))
+        if (server->links[i].hashing.hashes || has_room(server, &server->links[i]))
             return true;
     }
     return false;
@@ -501,6 +571,7 @@ enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more)
 {
     for (size_t i = 0; i < SH_COUNT(server->links); i++)
         SH_TRY(serve(server, &server->links[i]));
+    SH_TRY(hash_some(server));
     SH_TRY(seal_some(server));
     /* Serving seals too, so look at all: a root may wait for an item that nobody worked on here. */
     for (uint32_t i = 0; i < server->count; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The anchor's side of a transfer, an engine: answers ManifestRequest, Pull, RootRequest, Ping and
- * Receipt, on whatever link they come, and keeps nothing that a kill could lose. Leaves are read
+ * The anchor's side of a transfer, an engine: answers ManifestRequest, Pull, LeafHashesRequest, RootRequest,
+ * Ping and Receipt, on whatever link they come, and keeps nothing that a kill could lose. Leaves are read
  * when the link has room for them, so memory does not grow with the item or with what a peer asks
  * for. Only sh_server_work serves, SH_SERVER_BURST leaves a link at most, so that links take turns, and so can
  * those who are served by other servers: after rx, and when a link has room again, call it until it says that there is no more.
@@ -45,15 +45,18 @@ void sh_server_link_up(struct sh_server *server, sh_link_id link);
 void sh_server_link_down(struct sh_server *server, sh_link_id link);
 
 /* One message from a link. Fails with proto.wrong-state (not a message for an anchor, too many
- * pulls), proto.malformed (item or leaf out of range, count 0 or over SH_PULL_MAX, a receipt of
- * other length or transfer), transfer.root-mismatch (a receipt for other roots),
+ * pulls), proto.malformed (item or leaf out of range, count 0 or over SH_PULL_MAX or SH_LEAF_HASHES_MAX, a receipt
+ * of other length or transfer), transfer.root-mismatch (a receipt for other roots),
  * transfer.source-changed, source.unreadable, what receipt gave, env.no-memory. After a cause
  * the session ends. A message of a link that is not up (any more) is ignored. */
 SH_MUST_USE enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id link, unsigned type,
                                        struct sh_bytes payload);
-/* Some serving on links that have room, and some hashing for roots that are asked for, for items that the secondary says
+/* Some serving on links that have room, and some hashing for leaf hashes and roots that are asked for, for items that the secondary says
  * it has, and for a receipt; *ret_more: call again when idle. Same causes. */
 SH_MUST_USE enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more);
+
+/* After transfer.source-changed: which item it was, from 1; else 0. */
+uint32_t sh_server_changed(const struct sh_server *server);
 
 /* Octets of leaf data given to this link so far, also after it went down. */
 uint64_t sh_server_sent(const struct sh_server *server, sh_link_id link);

@@ -63,6 +63,26 @@ SH_MUST_USE enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t
                                             struct sh_bytes data, const uint8_t hash[32],
                                             bool *ret_new);
 
+/* Older copies of an item, other files that are only read: of the same name, or of the same name once and cut off. What did
+ * not change since stands at the same place in them. One that cannot be opened or read is of no use, and no failure. */
+#define SH_STORE_OLDER 2
+struct sh_store_older {
+    int fd[SH_STORE_OLDER]; /* -1: none */
+    uint64_t next;          /* leaves before it were looked at */
+};
+void sh_store_older_open(char *const paths[SH_STORE_OLDER], struct sh_store_older *ret_older);
+void sh_store_older_close(struct sh_store_older *older);
+
+/* The anchor says that these are the hashes of `count` leaves from `first` on. Fails with store.*, internal.bug (behind the
+ * end, or at rest). */
+SH_MUST_USE enum sh_cause sh_store_item_expect(struct sh_store_item *item, uint64_t first,
+                                               const uint8_t *hashes, unsigned count);
+/* Looks at up to `leaves` more of those that are missing: one that stands in an older copy with the hash that is expected is
+ * put. What is compared is what was just read, and that is what is written. Fails with store.*, env.*, internal.bug (at
+ * rest). */
+SH_MUST_USE enum sh_cause sh_store_item_take_over(struct sh_store_item *item,
+                                                  struct sh_store_older *older, unsigned leaves);
+
 /* Makes what was put so far durable in the background, at most each SH_STORE_MARK_OCTETS or SH_STORE_MARK_MS, and notes in the
  * journal how far that is; also takes the result of the last one. To be called now and then. Does nothing on an item at
  * rest or without sh_store_in_background. Fails with store.* (a sync failed). */

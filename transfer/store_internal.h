@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Private to the store's files: store.c (the folder, an item's beginning, its leaves), store_end.c (marks of what is synced, the
- * look at what an earlier session left, the end).
+ * look at what an earlier session left, the end), store_older.c (what is taken over from older copies).
  */
 #ifndef SIMHOP_TRANSFER_STORE_INTERNAL_H
 #define SIMHOP_TRANSFER_STORE_INTERNAL_H

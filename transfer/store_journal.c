@@ -13,6 +13,8 @@
 
 #define HEADER    64
 #define RECORD    33
+#define THERE     1 /* the first octet of a record */
+#define EXPECTED  2
 #define MAGIC     "simhop1 leaves\n"
 #define SIZE_AT   16
 #define BOOT_AT   24
@@ -193,7 +195,7 @@ static enum sh_cause load_records(struct sh_journal *journal, int part_fd, uint6
         SH_TRY(sh_read_at(journal->fd, records, count * RECORD, HEADER + first * RECORD));
         for (size_t i = 0; i < count; i++) {
             const uint8_t *record = records + i * RECORD;
-            bool has = record[0] == 1;
+            bool has = record[0] == THERE;
             if (has && first + i >= trusted)
                 SH_TRY(check_record(journal, part_fd, first + i, record + 1, buffer, &has));
             if (has)
@@ -262,7 +264,7 @@ uint64_t sh_journal_next_missing(const struct sh_journal *journal, uint64_t from
 enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t leaf,
                                 const uint8_t hash[SH_HASH_SIZE])
 {
-    uint8_t record[RECORD] = {1};
+    uint8_t record[RECORD] = {THERE};
     memcpy(record + 1, hash, SH_HASH_SIZE);
     SH_TRY(sh_write_at(journal->fd, record, RECORD, HEADER + leaf * RECORD));
     mark(journal, leaf);
@@ -274,6 +276,35 @@ enum sh_cause sh_journal_hash(const struct sh_journal *journal, uint64_t leaf,
                               uint8_t out[SH_HASH_SIZE])
 {
     return sh_read_at(journal->fd, out, SH_HASH_SIZE, HEADER + leaf * RECORD + 1);
+}
+
+enum sh_cause sh_journal_expect(struct sh_journal *journal, uint64_t first, const uint8_t *hashes,
+                                unsigned count)
+{
+    size_t n = (size_t)count * RECORD;
+    uint64_t offset = HEADER + first * RECORD;
+    sh_autofree uint8_t *records = malloc(n + 1);
+    if (!records)
+        return SH_ENV_NO_MEMORY;
+    SH_TRY(sh_read_at(journal->fd, records, n, offset));
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *record = records + (size_t)i * RECORD;
+        if (sh_journal_has(journal, first + i))
+            continue;
+        record[0] = EXPECTED;
+        memcpy(record + 1, hashes + (size_t)i * SH_HASH_SIZE, SH_HASH_SIZE);
+    }
+    return sh_write_at(journal->fd, records, n, offset);
+}
+
+enum sh_cause sh_journal_expected(const struct sh_journal *journal, uint64_t leaf,
+                                  uint8_t out[SH_HASH_SIZE], bool *ret_known)
+{
+    uint8_t record[RECORD];
+    SH_TRY(sh_read_at(journal->fd, record, RECORD, HEADER + leaf * RECORD));
+    memcpy(out, record + 1, SH_HASH_SIZE);
+    *ret_known = record[0] == EXPECTED;
+    return SH_OK;
 }
 
 enum sh_cause sh_journal_clear(struct sh_journal *journal, uint64_t leaf)

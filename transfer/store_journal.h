@@ -4,7 +4,7 @@
  * what their hashes are.
  *     "simhop1 leaves\n\0" (16) | item size (8, big endian) | boot id (16)
  *     | leading leaves that are synced (8, big endian) | SHA-256 over these 48, its first 16,
- *     then for each leaf 1 | hash, or 33 zeros
+ *     then for each leaf 1 | hash, or 33 zeros, or 2 | the hash that the anchor says, of one that is not there
  * The file has its full length from the start, so that a full disk cannot meet it later. A record
  * is written after its data, which is enough when the process is killed: the kernel keeps both.
  * After a power cut the order on the disk is not known, so records of another boot that lie behind the
@@ -48,6 +48,12 @@ SH_MUST_USE enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t
 /* The hash that was recorded for a leaf that is there. */
 SH_MUST_USE enum sh_cause sh_journal_hash(const struct sh_journal *journal, uint64_t leaf,
                                           uint8_t out[SH_HASH_SIZE]);
+/* What the anchor says the hashes of `count` leaves from `first` on are: kept for those that are not there. */
+SH_MUST_USE enum sh_cause sh_journal_expect(struct sh_journal *journal, uint64_t first,
+                                            const uint8_t *hashes, unsigned count);
+/* That of a leaf that is not there; *ret_known = false: none was kept. */
+SH_MUST_USE enum sh_cause sh_journal_expected(const struct sh_journal *journal, uint64_t leaf,
+                                              uint8_t out[SH_HASH_SIZE], bool *ret_known);
 /* The data is not what the record says: the leaf is not there any more. */
 SH_MUST_USE enum sh_cause sh_journal_clear(struct sh_journal *journal, uint64_t leaf);
 /* So many leading leaves, data and records, are on the disk now. */

@@ -125,6 +125,19 @@ enum sh_cause sh_store_look(const char *dir, const uint8_t id[SH_ITEM_ID_SIZE], 
     return SH_OK;
 }
 
+enum sh_cause sh_store_part_path(const char *dir, const uint8_t id[SH_ITEM_ID_SIZE],
+                                 char **ret_path)
+{
+    struct names names = names_of(id);
+    size_t n = strlen(dir) + sizeof("/" WORK "/") + sizeof(names.part);
+    char *path = malloc(n);
+    if (!path)
+        return SH_ENV_NO_MEMORY;
+    snprintf(path, n, "%s/" WORK "/%s", dir, names.part);
+    *ret_path = path;
+    return SH_OK;
+}
+
 /* ---- giving up ---- */
 
 static enum sh_cause remove_file(int work, const char *name)

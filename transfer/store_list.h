@@ -21,6 +21,10 @@ struct sh_store_look {
 SH_MUST_USE enum sh_cause sh_store_look(const char *dir, const uint8_t id[SH_ITEM_ID_SIZE],
                                         uint64_t size, struct sh_store_look *ret_look);
 
+/* Where the data of the pieces is, whether there are any or not. *ret_path is malloc'ed. Fails with env.no-memory. */
+SH_MUST_USE enum sh_cause sh_store_part_path(const char *dir, const uint8_t id[SH_ITEM_ID_SIZE],
+                                             char **ret_path);
+
 /* Removes the pieces, and .simhop if nothing else is in there; nothing there is fine. Fails with store.busy (a session
  * works on it), store.damaged (something that is not a plain file of ours), store.*, env.permission. */
 SH_MUST_USE enum sh_cause sh_store_drop(const char *dir, const uint8_t id[SH_ITEM_ID_SIZE],

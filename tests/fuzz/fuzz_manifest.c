@@ -4,6 +4,7 @@
  * big endian), payload. Type 0 lets `length` ms pass, types 254 and 255 take a link down and up.
  * Nothing unverified gets a name, nothing is counted twice, the end comes once.
  */
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,11 @@
 #include "fuzz/fuzz.h"
 #include "transfer/puller.h"
 
+#define OLDER_SIZE (4 * SH_LEAF_SIZE)
+
 struct world {
     struct sh_store *store;
+    char older[64];
     unsigned done, finished;
     bool in_done;
 };
@@ -53,6 +57,14 @@ static enum sh_cause on_store(const struct sh_puller_item *item, struct sh_store
     *ret_store = ((const struct world *)user)->store;
     *ret_replace = item->kind == SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE;
     return SH_OK;
+}
+
+/* Of each item: a file of zeros. */
+static enum sh_cause on_older(const struct sh_puller_item *item SH_UNUSED,
+                              char *paths[SH_STORE_OLDER], void *user)
+{
+    paths[0] = strdup(((const struct world *)user)->older);
+    return paths[0] ? SH_OK : SH_ENV_NO_MEMORY;
 }
 
 static void on_progress(uint32_t index SH_UNUSED, const struct sh_puller_item *item,
@@ -135,14 +147,25 @@ static void play(struct sh_puller *puller, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct sh_puller_ops ops = {on_send,     on_drop,     on_have,
-                                             on_store,    on_progress, on_finishing,
-                                             on_finished, on_sign,     on_done};
+    static const struct sh_puller_ops ops = {.send = on_send,
+                                             .drop_link = on_drop,
+                                             .have = on_have,
+                                             .store = on_store,
+                                             .older = on_older,
+                                             .progress = on_progress,
+                                             .finishing = on_finishing,
+                                             .finished = on_finished,
+                                             .sign = on_sign,
+                                             .done = on_done};
     struct world world = {.store = NULL};
     struct sh_puller *puller = NULL;
     char folder[] = "/tmp/simhop-fuzz-XXXXXX";
     limit_sizes();
     fuzz_assert(mkdtemp(folder) != NULL);
+    snprintf(world.older, sizeof(world.older), "%s/.older", folder);
+    int fd = open(world.older, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    fuzz_assert(fd >= 0 && ftruncate(fd, OLDER_SIZE) == 0);
+    close(fd);
     fuzz_assert(sh_store_open(folder, &world.store) == SH_OK);
     fuzz_assert(sh_puller_new(&ops, &world, 1000, &puller) == SH_OK);
     play(puller, data, size);

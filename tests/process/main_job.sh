@@ -252,4 +252,74 @@ a_changed_file_takes_the_place_of_the_earlier() {
     nothing_left tablet
 }
 
-run_tests a_changed_file_takes_the_place_of_the_earlier bundle_and_file sizes over_ble_alone over_lan_alone lines_for_a_person two_devices_and_term
+# octet FILE OFFSET: becomes another one.
+octet() {
+    local old
+    old=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\x$(printf %x $(((old + 1) % 256)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# Of 20 MiB one octet changes: two pieces at most are sent, one of them to see whether a fresh link carries. Then some are appended;
+# then it is cut, and nothing is sent.
+only_what_differs_is_sent() {
+    local size=20971520
+    random_file file $size
+    place anchor 0 tablet 0.2
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    both_done anchor tablet
+    octet "$dir/file" 12345678
+    send_again $((size - 65536)) $((2 * 65536))
+    says tablet '"event":"note".*file changed on the other device'
+    head -c 100000 /dev/urandom >> "$dir/file"
+    send_again $size $((4 * 65536))
+    truncate -s 10000001 "$dir/file"
+    send_again 10000001 0
+}
+
+# send_again RESUMED MOST: so much was here, and at most so much is sent.
+send_again() {
+    local link octets sent=0
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    check_bytes tablet
+    [ "$(done_number tablet resumed)" = "$1" ] || fail "$(done_number tablet resumed) octets were here, not $1"
+    for link in lan ble; do
+        octets=$(done_number anchor "$link")
+        sent=$((sent + ${octets:-0}))
+    done
+    [ "$sent" -le "$2" ] || fail "the anchor sent $sent octets"
+    nothing_left tablet
+}
+
+# The source changes while it is sent: both say which one; and from the same anchor, which goes on, the next sync gets what
+# differs.
+changes_while_it_is_sent() {
+    local size=6000000
+    random_file file $size
+    place anchor 0 tablet 0.2
+    air_is 'lan_rate 2000000' 'ble_rate 300000'
+    share anchor --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    wait_for tablet '"event":"progress".*"verified":[1-9][0-9]{6}' || return
+    octet "$dir/file" 5
+    fails tablet 6 transfer.source-changed
+    says tablet '"cause":"transfer.source-changed".*"detail":"file, said by the other device"'
+    wait_for anchor "\"cause\":\"transfer.source-changed\".*$dir/file"
+    [ ! -e "$dir/tablet.dir/file" ] || fail "a file is there"
+    rm "$air/air"
+    sync tablet
+    exits tablet 0
+    says tablet '"event":"note".*file changed on the other device; what was kept of it is used'
+    same "$dir/file" "$dir/tablet.dir/file"
+    check_bytes tablet
+    [ "$(done_number tablet resumed)" -ge 900000 ] || fail "$(done_number tablet resumed) octets were here"
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+}
+
+run_tests only_what_differs_is_sent changes_while_it_is_sent a_changed_file_takes_the_place_of_the_earlier bundle_and_file sizes over_ble_alone over_lan_alone lines_for_a_person two_devices_and_term

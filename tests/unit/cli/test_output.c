@@ -295,6 +295,22 @@ static void done_has_items_links_and_exact_sizes(void **state)
     close_screen(s);
 }
 
+static void done_tells_a_person_what_was_here(void **state)
+{
+    (void)state;
+    struct screen *s = open_screen(false, false, 0);
+    const struct sh_out_item items[] = {{.name = "big", .size = 20971520, .path = "/o/big"}};
+    sh_output_done(s->out, &(struct sh_out_done){.items = items,
+                                                 .item_count = 1,
+                                                 .links = {{"lan", 1048576}},
+                                                 .link_count = 1,
+                                                 .resumed = 19922944,
+                                                 .seconds = 1.5});
+    assert_non_null(
+        strstr(shown(s), "\n  over lan: 1.0 MiB\n  19.0 of 20.0 MiB were here already\n"));
+    close_screen(s);
+}
+
 static void foreign_names_stay_json_and_reach_no_terminal(void **state)
 {
     (void)state;
@@ -550,6 +566,7 @@ int main(void)
         cmocka_unit_test(levels_at_one_metre),
         cmocka_unit_test(a_cause_goes_to_both_places),
         cmocka_unit_test(done_has_items_links_and_exact_sizes),
+        cmocka_unit_test(done_tells_a_person_what_was_here),
         cmocka_unit_test(foreign_names_stay_json_and_reach_no_terminal),
         cmocka_unit_test(progress_is_at_most_five_a_second_and_the_last),
         cmocka_unit_test(items_are_limited_one_by_one_and_nothing_held_back_is_lost),

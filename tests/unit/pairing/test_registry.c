@@ -391,6 +391,33 @@ static void transfers(void **state SH_UNUSED)
     sh_registry_close(registry);
 }
 
+/* Of the same name, folder and anchor, another item, the one that was touched last. */
+static void transfers_of_a_name(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_transfer put, got;
+    for (unsigned n = 1; n <= 6; n++) {
+        put = begun(n, n == 4 ? "/b" : "/a");
+        strcpy(put.name, n == 5 ? "another" : "name");
+        put.anchor_id[0] = n == 6 ? 8 : 9;
+        put.touched = n == 2 ? 201 : 200 + (n > 3);
+        assert_int_equal(sh_registry_put_transfer(registry, &put), SH_OK);
+    }
+    put = begun(1, "/a");
+    assert_int_equal(
+        sh_registry_find_transfer(registry, put.anchor_id, "name", "/a", put.item_id, &got), SH_OK);
+    assert_int_equal(got.item_id[0], 2);
+    put = begun(2, "/a");
+    assert_int_equal(
+        sh_registry_find_transfer(registry, put.anchor_id, "name", "/a", put.item_id, &got), SH_OK);
+    assert_int_equal(got.item_id[0], 3); /* began later than 1 */
+    put = begun(4, "/b");
+    assert_int_equal(
+        sh_registry_find_transfer(registry, put.anchor_id, "name", "/b", put.item_id, &got),
+        SH_LINKED_UNKNOWN);
+    sh_registry_close(registry);
+}
+
 static void transfers_in_a_batch(void **state SH_UNUSED)
 {
     struct sh_registry *registry = open_it();
@@ -454,6 +481,7 @@ int main(void)
         IN_FOLDER(receipts),
         IN_FOLDER(levels),
         IN_FOLDER(transfers),
+        IN_FOLDER(transfers_of_a_name),
         IN_FOLDER(transfers_in_a_batch),
         cmocka_unit_test(damaged_transfers),
     };

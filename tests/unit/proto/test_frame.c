@@ -85,7 +85,7 @@ static void test_caps(void **state SH_UNUSED)
         assert_int_equal(used, SH_FRAME_HEADER);
         assert_int_equal(taken.frames, 1);
     }
-    assert_int_equal(types, 31);
+    assert_int_equal(types, 33);
 }
 
 /* Three frames, one of them empty, cut at every octet. */

@@ -136,7 +136,7 @@ static void test_round_trip(void **state SH_UNUSED)
         assert_int_equal(again_n, n);
         assert_memory_equal(again, frame, n);
     }
-    assert_int_equal(types, 30);
+    assert_int_equal(types, 32);
 }
 
 /* Names and numbers are on the wire and in fault files. */
@@ -149,10 +149,11 @@ static void test_names(void **state SH_UNUSED)
     assert_int_equal(sh_msg_by_name("hello"), 1);
     assert_int_equal(sh_msg_by_name("leaf"), 35);
     assert_int_equal(sh_msg_by_name("receipt-ack"), 40);
+    assert_int_equal(sh_msg_by_name("leaf-hashes"), 42);
     assert_int_equal(sh_msg_by_name("nonsense"), 0);
     assert_int_equal(sh_msg_by_name(""), 0);
     assert_null(sh_msg_info(0));
-    assert_null(sh_msg_info(41));
+    assert_null(sh_msg_info(43));
     assert_null(sh_msg_info(UINT32_MAX));
 }
 

@@ -66,7 +66,11 @@ struct pair {
     unsigned finished, dropped, receipts, progress;
     uint64_t told; /* to the anchor: verified octets of the last progress */
     bool over;
-    bool have; /* items with "had" in their names */
+    bool stop;                                 /* pair_run returns */
+    bool have;                                 /* items with "had" in their names */
+    bool replace;                              /* what stands under an item's name */
+    bool knows_not;                            /* the anchor: to answer for leaf hashes */
+    char older[SH_STORE_OLDER][2 * PATH_SIZE]; /* copies of any item */
     enum sh_cause refuse, refuse_finishing;
     enum sh_cause result;
 };
@@ -205,6 +209,12 @@ SH_UNUSED static void pair_link_silence(struct pair *pair, sh_link_id id, bool s
 static enum sh_cause anchor_send(sh_link_id link, unsigned type, const ProtobufCMessage *message,
                                  void *user)
 {
+    const struct pair *pair = user;
+    if (type == SH_MSG_MANIFEST && pair->knows_not) {
+        Simhop__Manifest manifest = *(const Simhop__Manifest *)message;
+        manifest.leaf_hashes = false;
+        return air_send_message(user, TO_SECONDARY, link, type, &manifest.base);
+    }
     return air_send_message(user, TO_SECONDARY, link, type, message);
 }
 
@@ -217,6 +227,8 @@ static enum sh_cause anchor_send_leaf(sh_link_id link, const struct sh_leaf *lea
                     SH_BYTES(payload, SH_LEAF_OVERHEAD + leaf->data.n));
 }
 
+#define CARRIER ((size_t)1024 * 1024) /* octets that it takes itself, as a socket does */
+
 static size_t anchor_pending(sh_link_id link, void *user)
 {
     const struct pair *pair = user;
@@ -225,7 +237,7 @@ static size_t anchor_pending(sh_link_id link, void *user)
         if (m->link == link && m->to == TO_SECONDARY && m->sent > pair->now)
             n += m->n + SH_FRAME_HEADER;
     }
-    return n;
+    return n > CARRIER ? n - CARRIER : 0;
 }
 
 static void anchor_progress(uint32_t item, uint64_t verified, uint64_t total, void *user)
@@ -289,7 +301,16 @@ static enum sh_cause secondary_store(const struct sh_puller_item *item, struct s
 {
     struct pair *pair = user;
     *ret_store = pair->store;
-    *ret_replace = item->kind == SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE;
+    *ret_replace = item->kind == SIMHOP__ITEM_KIND__ITEM_KIND_BUNDLE || pair->replace;
+    return SH_OK;
+}
+
+static enum sh_cause secondary_older(const struct sh_puller_item *item SH_UNUSED,
+                                     char *paths[SH_STORE_OLDER], void *user)
+{
+    const struct pair *pair = user;
+    for (size_t i = 0; i < SH_STORE_OLDER && pair->older[i][0]; i++)
+        paths[i] = strdup(pair->older[i]);
     return SH_OK;
 }
 
@@ -310,7 +331,7 @@ static enum sh_cause secondary_finishing(uint32_t index, const struct sh_puller_
     const struct pair *pair = user;
     assert_int_equal(index, pair->finished);
     assert_int_not_equal(item->mtime_ns, 0);
-    assert_int_equal(access(item->path, F_OK), -1);
+    assert_true(pair->replace || access(item->path, F_OK) == -1);
     return pair->refuse_finishing;
 }
 
@@ -352,6 +373,7 @@ static const struct sh_puller_ops puller_ops = {.send = secondary_send,
                                                 .drop_link = secondary_drop,
                                                 .have = secondary_have,
                                                 .store = secondary_store,
+                                                .older = secondary_older,
                                                 .progress = secondary_progress,
                                                 .finishing = secondary_finishing,
                                                 .finished = secondary_finished,
@@ -368,14 +390,21 @@ static void pair_begin(struct pair *pair)
         make_folder(pair->folder);
 }
 
-SH_UNUSED static void pair_item_named(struct pair *pair, const char *name, uint64_t size)
+/* Takes the bytes over. */
+SH_UNUSED static void pair_item_of(struct pair *pair, const char *name, uint8_t *bytes,
+                                   uint64_t size)
 {
     static const uint8_t anchor[16] = {1};
     size_t i = pair->count++;
     pair->sizes[i] = size;
-    pair->contents[i] = content((unsigned)i, size);
+    pair->contents[i] = bytes;
     assert_ok(sh_item_open_memory(name, SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
                                   SH_BYTES(pair->contents[i], size), anchor, &pair->items[i]));
+}
+
+SH_UNUSED static void pair_item_named(struct pair *pair, const char *name, uint64_t size)
+{
+    pair_item_of(pair, name, content((unsigned)pair->count, size), size);
 }
 
 SH_UNUSED static void pair_item(struct pair *pair, uint64_t size)
@@ -389,7 +418,7 @@ SH_UNUSED static void pair_item(struct pair *pair, uint64_t size)
 static void pair_start(struct pair *pair)
 {
     static const uint8_t transfer_id[16] = "transfer id 123";
-    pair->over = false;
+    pair->over = pair->stop = false;
     pair->finished = pair->link_count = pair->dropped = pair->receipts = 0;
     memset(pair->seen, 0, sizeof(pair->seen));
     pair->tick = pair->now;
@@ -411,15 +440,21 @@ static void pair_stop(struct pair *pair)
         queue_drop_link(pair, id);
 }
 
-static void pair_end(struct pair *pair)
+/* The anchor shares nothing any more. */
+static void pair_drop_items(struct pair *pair)
 {
-    if (pair->puller)
-        pair_stop(pair);
     for (size_t i = 0; i < pair->count; i++) {
         sh_item_free(pair->items[i]);
         free(pair->contents[i]);
     }
     pair->count = 0;
+}
+
+static void pair_end(struct pair *pair)
+{
+    if (pair->puller)
+        pair_stop(pair);
+    pair_drop_items(pair);
     remove_tree(pair->folder);
 }
 
@@ -446,11 +481,11 @@ static void pair_deliver(struct pair *pair, struct message *message)
     }
 }
 
-/* Runs until the puller is over or the time is up; false: the time is up. */
+/* Runs until the puller is over, it is told to stop or the time is up; false: the time is up. */
 static bool pair_run(struct pair *pair, sh_ms limit)
 {
     sh_ms end = pair->now + limit;
-    while (!pair->over) {
+    while (!pair->over && !pair->stop) {
         sh_ms next = SH_MIN(pair->tick, pair->queue ? pair->queue->due : SH_NEVER);
         if (next > end) {
             pair->now = end;

@@ -271,6 +271,38 @@ static void test_id(void **state SH_UNUSED)
         sh_item_free(items[i]);
 }
 
+static void test_renew(void **state SH_UNUSED)
+{
+    const char *path = in_folder(folder, "renewed");
+    uint8_t before[SH_ITEM_ID_SIZE], root[32], expected[32], *bytes = content(3, 200000);
+    bool done = false;
+    write_file(path, bytes, 200000);
+    struct sh_item *item = open_file(path);
+    memcpy(before, sh_item_id(item), sizeof(before));
+    assert_ok(sh_item_renew(item, anchor));
+    assert_memory_equal(sh_item_id(item), before, sizeof(before));
+    assert_ok(sh_item_seal_work(item, 2, &done));
+    write_file(path, bytes, 150000);
+    shift_mtime(path);
+    assert_ok(sh_item_renew(item, anchor));
+    assert_memory_not_equal(sh_item_id(item), before, sizeof(before));
+    assert_int_equal(sh_item_size(item), 150000);
+    assert_ok(sh_item_seal_work(item, 9, &done));
+    assert_true(done);
+    assert_ok(sh_item_root(item, root));
+    reference_root(bytes, 150000, expected);
+    assert_memory_equal(root, expected, 32);
+    memcpy(before, sh_item_id(item), sizeof(before));
+    assert_int_equal(unlink(path), 0);
+    assert_cause(sh_item_renew(item, anchor), SH_SOURCE_UNREADABLE);
+    assert_memory_equal(sh_item_id(item), before, sizeof(before));
+    write_file(path, "", 0); /* nothing is to be read of it: it is sealed */
+    assert_ok(sh_item_renew(item, anchor));
+    assert_true(sh_item_sealed(item));
+    sh_item_free(item);
+    free(bytes);
+}
+
 static void test_descriptors(void **state SH_UNUSED)
 {
     struct rlimit old, few = {.rlim_cur = 24};
@@ -301,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descriptors, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,16 @@ static enum sh_cause on_store(const struct sh_puller_item *item SH_UNUSED,
     return SH_OK;
 }
 
+static char older[2 * PATH_SIZE]; /* of any item; empty: there is none */
+
+static enum sh_cause on_older(const struct sh_puller_item *item SH_UNUSED,
+                              char *paths[SH_STORE_OLDER], void *user SH_UNUSED)
+{
+    if (older[0])
+        paths[0] = strdup(older);
+    return SH_OK;
+}
+
 static void on_progress(uint32_t index SH_UNUSED, const struct sh_puller_item *item SH_UNUSED,
                         sh_link_id link SH_UNUSED, void *user SH_UNUSED)
 {
@@ -71,6 +81,7 @@ static const struct sh_puller_ops ops = {.send = on_send,
                                          .drop_link = on_drop,
                                          .have = on_have,
                                          .store = on_store,
+                                         .older = on_older,
                                          .progress = on_progress,
                                          .finishing = on_finishing,
                                          .finished = on_finished,
@@ -510,6 +521,116 @@ static void test_other_root(void **state SH_UNUSED)
     end();
 }
 
+static void hashes(uint32_t item, uint64_t first, size_t octets)
+{
+    static uint8_t bytes[(SH_LEAF_HASHES_MAX + 1) * SH_HASH_SIZE];
+    Simhop__LeafHashes message = SIMHOP__LEAF_HASHES__INIT;
+    message.item = item;
+    message.first = first;
+    message.hashes = (ProtobufCBinaryData){.data = bytes, .len = octets};
+    give_message(SH_MSG_LEAF_HASHES, &message.base);
+}
+
+static void say_hashes(void)
+{
+    hashes(0, 0, 512 * 32);
+}
+static void say_hashes_twice(void)
+{
+    hashes(0, 0, 512 * 32);
+    hashes(0, 0, 512 * 32);
+    hashes(0, 511, 32);
+}
+static void say_hashes_of_other_item(void)
+{
+    hashes(1, 0, 32);
+}
+static void say_hashes_elsewhere(void)
+{
+    hashes(UINT32_MAX, 0, 32);
+}
+static void say_no_hashes(void)
+{
+    hashes(0, 0, 0);
+}
+static void say_half_a_hash(void)
+{
+    hashes(0, 0, 32 + 16);
+}
+static void say_too_many_hashes(void)
+{
+    hashes(0, 0, 513 * 32);
+}
+static void say_hashes_too_early(void)
+{
+    hashes(0, 1, 32);
+}
+static void say_hashes_behind_the_end(void)
+{
+    hashes(0, 600, 32);
+}
+static void say_hashes_over_the_end(void)
+{
+    hashes(0, 599, 64);
+}
+static void say_hashes_far_away(void)
+{
+    hashes(0, UINT64_MAX, 32);
+}
+static void say_garbage_hashes(void)
+{
+    give(SH_MSG_LEAF_HASHES, "\xff\xff\xff", 3);
+}
+static void say_request(void)
+{
+    give(SH_MSG_LEAF_HASHES_REQUEST, NULL, 0);
+}
+
+/* Item 0 has 600 leaves and an older copy, so that its hashes are asked for. */
+static void test_hashes(void **state SH_UNUSED)
+{
+    static const struct {
+        void (*say)(void);
+        enum sh_cause cause;
+        bool unasked;
+    } table[] = {
+        {say_hashes, SH_OK, false},
+        {say_hashes_twice, SH_OK, false},
+        {say_hashes_of_other_item, SH_PROTO_WRONG_STATE, false},
+        {say_hashes_elsewhere, SH_PROTO_WRONG_STATE, false},
+        {say_no_hashes, SH_PROTO_MALFORMED, false},
+        {say_half_a_hash, SH_PROTO_MALFORMED, false},
+        {say_too_many_hashes, SH_PROTO_MALFORMED, false},
+        {say_hashes_too_early, SH_PROTO_WRONG_STATE, false},
+        {say_hashes_behind_the_end, SH_PROTO_MALFORMED, false},
+        {say_hashes_over_the_end, SH_PROTO_MALFORMED, false},
+        {say_hashes_far_away, SH_PROTO_MALFORMED, false},
+        {say_garbage_hashes, SH_PROTO_MALFORMED, false},
+        {say_request, SH_PROTO_WRONG_STATE, false},
+        {say_root_unasked, SH_PROTO_WRONG_STATE, false},
+        {say_hashes, SH_PROTO_WRONG_STATE, true},
+    };
+    for (size_t i = 0; i < SH_COUNT(table); i++) {
+        begin();
+        snprintf(older, sizeof(older), "%s/older", folder);
+        make_manifest();
+        r.items[0].size = 600 * SH_LEAF_SIZE;
+        r.message.leaf_hashes = !table[i].unasked;
+        sh_puller_link_up(puller, 1, LAN, 0, 0);
+        give_message(SH_MSG_MANIFEST, &r.message.base);
+        assert_int_equal(sent[SH_MSG_LEAF_HASHES_REQUEST], !table[i].unasked);
+        assert_int_equal(done_count, 0);
+        table[i].say();
+        assert_int_equal(done_count, table[i].cause != SH_OK);
+        if (done_count > 0)
+            assert_cause(result, table[i].cause);
+        else
+            assert_int_equal(sent[SH_MSG_LEAF_HASHES_REQUEST], 2); /* the next ones */
+        older[0] = '\0';
+        end();
+    }
+}
+
 static void test_signed_part(void **state SH_UNUSED)
 {
     const uint8_t *id = (const uint8_t *)"0123456789abcdef";
@@ -531,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_manifests),   cmocka_unit_test(test_nul_in_name),
         cmocka_unit_test(test_out_of_turn), cmocka_unit_test(test_twice),
         cmocka_unit_test(test_other_root),  cmocka_unit_test(test_signed_part),
+        cmocka_unit_test(test_hashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

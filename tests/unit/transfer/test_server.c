@@ -18,6 +18,9 @@ static struct {
     size_t pending[4]; /* what the links say */
     uint64_t last_index;
     uint8_t root[32];
+    uint8_t hashes[64 * 32]; /* the last that came, */
+    uint64_t hashes_first;
+    size_t hashes_count;
     Simhop__Manifest *manifest;
     bool gone, swallows; /* the links; for good */
     enum sh_cause receipt_cause;
@@ -31,6 +34,13 @@ static enum sh_cause on_send(sh_link_id link SH_UNUSED, unsigned type,
     seen.sent[type]++;
     if (type == SH_MSG_ROOT)
         memcpy(seen.root, ((const Simhop__Root *)message)->root.data, 32);
+    if (type == SH_MSG_LEAF_HASHES) {
+        const Simhop__LeafHashes *in = (const Simhop__LeafHashes *)message;
+        assert_true(in->hashes.len <= sizeof(seen.hashes));
+        memcpy(seen.hashes, in->hashes.data, in->hashes.len);
+        seen.hashes_first = in->first;
+        seen.hashes_count = in->hashes.len / 32;
+    }
     if (type == SH_MSG_MANIFEST) {
         uint8_t *frame = NULL;
         size_t n = 0;
@@ -138,6 +148,15 @@ static enum sh_cause ask_root(sh_link_id link, uint32_t item)
     return say(link, SH_MSG_ROOT_REQUEST, &message.base);
 }
 
+static enum sh_cause ask_hashes(sh_link_id link, uint32_t item, uint64_t first, uint32_t count)
+{
+    Simhop__LeafHashesRequest message = SIMHOP__LEAF_HASHES_REQUEST__INIT;
+    message.item = item;
+    message.first = first;
+    message.count = count;
+    return say(link, SH_MSG_LEAF_HASHES_REQUEST, &message.base);
+}
+
 static enum sh_cause work(void)
 {
     bool more = true;
@@ -153,6 +172,7 @@ static void test_manifest(void **state SH_UNUSED)
     assert_ok(say(1, SH_MSG_MANIFEST_REQUEST, &request.base));
     assert_non_null(seen.manifest);
     assert_int_equal(seen.manifest->leaf_size, 65536);
+    assert_true(seen.manifest->leaf_hashes);
     assert_int_equal(seen.manifest->n_items, 3);
     assert_memory_equal(seen.manifest->transfer_id.data, transfer_id, 16);
     for (size_t i = 0; i < 3; i++) {
@@ -195,6 +215,95 @@ static void test_turns(void **state SH_UNUSED)
     }
     assert_int_equal(seen.leaves[1], 41);
     assert_int_equal(seen.leaves[2], 41);
+}
+
+static void check_hashes(uint64_t first, size_t count)
+{
+    assert_int_equal(seen.hashes_first, first);
+    assert_int_equal(seen.hashes_count, count);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t hash[32];
+        uint64_t leaf = first + i;
+        assert_ok(sh_leaf_hash(SH_BYTES(bytes[0] + leaf * SH_LEAF_SIZE, sh_leaf_length(SIZE, leaf)),
+                               hash));
+        assert_memory_equal(hash, seen.hashes + i * 32, 32);
+    }
+}
+
+/* A little at a time; and when all were asked for in order, the root is known without reading again. */
+static void test_hashes(void **state SH_UNUSED)
+{
+    bool more = false;
+    assert_ok(ask_hashes(1, 0, 0, 20));
+    assert_ok(sh_server_work(server, &more));
+    assert_true(more);
+    assert_int_equal(seen.sent[SH_MSG_LEAF_HASHES], 0);
+    assert_ok(ask_hashes(1, 0, 0, 20)); /* again: it is on its way */
+    assert_ok(sh_server_work(server, &more));
+    assert_int_equal(seen.sent[SH_MSG_LEAF_HASHES], 1);
+    check_hashes(0, 20);
+    assert_false(sh_item_sealed(items[0]));
+    assert_ok(ask_hashes(1, 0, 20, 21));
+    assert_ok(work());
+    check_hashes(20, 21);
+    assert_true(sh_item_sealed(items[0]));
+    assert_ok(ask_hashes(1, 0, 7, 1)); /* also of one that is sealed */
+    assert_ok(work());
+    check_hashes(7, 1);
+    assert_int_equal(seen.sent[SH_MSG_LEAF_HASHES], 3);
+    assert_int_equal(sh_server_sent(server, 1), 0);
+}
+
+/* One range a link: who asks for another one gets that one. Links take turns; one that goes takes its own along. */
+static void test_hashes_of_links(void **state SH_UNUSED)
+{
+    sh_server_link_up(server, 2);
+    assert_ok(ask_hashes(1, 0, 0, 40));
+    assert_ok(ask_hashes(1, 0, 5, 30));
+    assert_ok(ask_hashes(2, 0, 0, 41));
+    sh_server_link_down(server, 2);
+    assert_ok(work());
+    assert_int_equal(seen.sent[SH_MSG_LEAF_HASHES], 1);
+    check_hashes(5, 30);
+    assert_ok(ask_hashes(1, 0, 0, 40));
+    sh_server_link_up(server, 1); /* anew */
+    assert_ok(ask_hashes(1, 0, 0, 1));
+    assert_ok(work());
+    assert_int_equal(seen.sent[SH_MSG_LEAF_HASHES], 2);
+    check_hashes(0, 1);
+}
+
+static void test_bad_hashes(void **state SH_UNUSED)
+{
+    assert_cause(ask_hashes(1, 0, 0, 0), SH_PROTO_MALFORMED);
+    assert_cause(ask_hashes(1, 0, 0, 42), SH_PROTO_MALFORMED);
+    assert_cause(ask_hashes(1, 0, 41, 1), SH_PROTO_MALFORMED);
+    assert_cause(ask_hashes(1, 0, UINT64_MAX, 2), SH_PROTO_MALFORMED);
+    assert_cause(ask_hashes(1, 1, 0, 1), SH_PROTO_MALFORMED); /* it has none */
+    assert_cause(ask_hashes(1, 3, 0, 1), SH_PROTO_MALFORMED);
+    assert_ok(work());
+    assert_int_equal(seen.sent[SH_MSG_LEAF_HASHES], 0);
+}
+
+/* No more than fit into an answer, though the item has more. */
+static void test_most_hashes(void **state SH_UNUSED)
+{
+    char folder[PATH_SIZE];
+    struct sh_item *item = NULL;
+    struct sh_server *usual = server;
+    make_folder(folder);
+    const char *path = in_folder(folder, "large");
+    write_file(path, "", 0);
+    assert_int_equal(truncate(path, 600 * SH_LEAF_SIZE), 0);
+    assert_ok(sh_item_open_file(NULL, path, anchor_id, &item));
+    assert_ok(sh_server_new(&item, 1, transfer_id, &ops, NULL, &server));
+    sh_server_link_up(server, 1);
+    assert_ok(ask_hashes(1, 0, 88, SH_LEAF_HASHES_MAX));
+    assert_cause(ask_hashes(1, 0, 0, SH_LEAF_HASHES_MAX + 1), SH_PROTO_MALFORMED);
+    sh_server_free(server);
+    server = usual;
+    sh_item_free(item);
+    remove_tree(folder);
 }
 
 static void test_bad_pulls(void **state SH_UNUSED)
@@ -351,9 +460,9 @@ static void test_progress(void **state SH_UNUSED)
 
 static void test_not_for_us(void **state SH_UNUSED)
 {
-    static const unsigned types[] = {SH_MSG_HELLO, SH_MSG_MANIFEST,    SH_MSG_LEAF, SH_MSG_ROOT,
-                                     SH_MSG_PONG,  SH_MSG_RECEIPT_ACK, 0,           41,
-                                     255};
+    static const unsigned types[] = {
+        SH_MSG_HELLO,       SH_MSG_MANIFEST,    SH_MSG_LEAF, SH_MSG_ROOT, SH_MSG_PONG,
+        SH_MSG_RECEIPT_ACK, SH_MSG_LEAF_HASHES, 0,           43,          255};
     for (size_t i = 0; i < SH_COUNT(types); i++)
         assert_cause(sh_server_rx(server, 1, types[i], SH_BYTES(NULL, 0)), SH_PROTO_WRONG_STATE);
     assert_cause(sh_server_rx(server, 1, SH_MSG_PULL, SH_BYTES("\xff", 1)), SH_PROTO_MALFORMED);
@@ -453,7 +562,9 @@ static void test_files(void **state SH_UNUSED)
     assert_int_equal(seen.sent[SH_MSG_ROOT], 1000);
     write_file(in_folder(folder, "f7"), "changed", 7);
     assert_ok(pull(1, 7, 0, 1));
+    assert_int_equal(sh_server_changed(server), 0);
     assert_cause(sh_server_work(server, &more), SH_TRANSFER_SOURCE_CHANGED);
+    assert_int_equal(sh_server_changed(server), 8);
     sh_server_free(server);
     server = other;
     for (size_t i = 0; i < SH_COUNT(files); i++)
@@ -469,6 +580,10 @@ int main(void)
         TEST(test_manifest),
         TEST(test_room),
         TEST(test_turns),
+        TEST(test_hashes),
+        TEST(test_hashes_of_links),
+        TEST(test_bad_hashes),
+        TEST(test_most_hashes),
         TEST(test_bad_pulls),
         TEST(test_too_many_pulls),
         TEST(test_no_reader),

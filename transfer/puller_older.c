@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An item that changed, or whose source did while it was cut off: the hashes of its leaves are asked for in order, and then its
+ * root, which has to be theirs; then what an older copy has with these hashes is taken over, a little at a time, and only what
+ * differs is pulled, while that goes on.
+ */
+#include "transfer/puller_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/log.h"
+
+#define WORTH   4  /* missing leaves; with fewer of them asking costs more time than it saves */
+#define TAKE    32 /* leaves that are looked at a call: some ten ms */
+#define RETRIES 3  /* of a range of hashes */
+
+void sh_puller_older_end(struct sh_pull_item *item)
+{
+    struct sh_pull_older *older = item->older;
+    if (!older)
+        return;
+    if (older->opened)
+        sh_store_older_close(&older->copies);
+    for (size_t i = 0; i < SH_STORE_OLDER; i++)
+        free(older->paths[i]);
+    free(older);
+    item->older = NULL;
+}
+
+enum sh_cause sh_puller_older_begin(struct sh_puller *puller, struct sh_pull_item *item)
+{
+    uint64_t missing = (item->info.size - item->info.verified) / SH_LEAF_SIZE;
+    if (!puller->leaf_hashes || !puller->ops->older || missing < WORTH)
+        return SH_OK;
+    item->older = calloc(1, sizeof(*item->older));
+    if (!item->older)
+        return SH_ENV_NO_MEMORY;
+    sh_hashtree_init(&item->older->tree);
+    SH_TRY(puller->ops->older(&item->info, item->older->paths, puller->user));
+    if (!item->older->paths[0])
+        sh_puller_older_end(item);
+    else
+        item->resumed = true;
+    return SH_OK;
+}
+
+uint64_t sh_puller_settled(const struct sh_pull_item *item)
+{
+    if (!item->older)
+        return item->leaves;
+    return item->older->agreed ? item->older->copies.next : 0;
+}
+
+bool sh_puller_older_wants_root(const struct sh_pull_item *item)
+{
+    return item->older && item->older->tree.leaves == item->leaves;
+}
+
+/* ---- hashes ---- */
+
+static void ask_hashes(struct sh_puller *puller, uint32_t index, sh_ms now)
+{
+    struct sh_pull_item *item = &puller->items[index];
+    struct sh_pull_older *older = item->older;
+    Simhop__LeafHashesRequest message = SIMHOP__LEAF_HASHES_REQUEST__INIT;
+    sh_link_id link = 0;
+    if (!sh_puller_ask_due(puller, &older->ask, SH_MANIFEST_MS, now, &link))
+        return;
+    if (sh_puller_ask_spent(puller, &older->ask, RETRIES)) {
+        sh_log("puller: no hashes of item %u came, all of it is pulled", index);
+        sh_puller_older_end(item);
+        return;
+    }
+    message.item = index;
+    message.first = older->tree.leaves;
+    message.count = (uint32_t)SH_MIN(item->leaves - older->tree.leaves, SH_LEAF_HASHES_MAX);
+    item->asked_hashes = true;
+    if (sh_puller_send(puller, link, SH_MSG_LEAF_HASHES_REQUEST, &message.base))
+        sh_puller_asked(puller, &older->ask, link, now);
+}
+
+static enum sh_cause take_hashes(struct sh_puller *puller, struct sh_pull_item *item,
+                                 const Simhop__LeafHashes *in)
+{
+    struct sh_pull_older *older = item->older;
+    unsigned count = (unsigned)(in->hashes.len / SH_HASH_SIZE);
+    SH_TRY(sh_puller_wake(puller, item));
+    SH_TRY(sh_store_item_expect(item->store, in->first, in->hashes.data, count));
+    for (unsigned i = 0; i < count; i++)
+        SH_TRY(sh_hashtree_append(&older->tree, in->hashes.data + (size_t)i * SH_HASH_SIZE));
+    older->ask = (struct sh_pull_ask){.asks = 0};
+    return SH_OK;
+}
+
+enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_LEAF_HASHES, payload, &message));
+    const Simhop__LeafHashes *in = (const Simhop__LeafHashes *)message;
+    if (in->item >= puller->count || !puller->items[in->item].asked_hashes)
+        return sh_fail(SH_PROTO_WRONG_STATE, "hashes of item %u were not asked for", in->item);
+    struct sh_pull_item *item = &puller->items[in->item];
+    uint64_t count = in->hashes.len / SH_HASH_SIZE;
+    if (count == 0 || count > SH_LEAF_HASHES_MAX || in->hashes.len % SH_HASH_SIZE != 0 ||
+        in->first > item->leaves || count > item->leaves - in->first)
+        return sh_fail(SH_PROTO_MALFORMED, "%zu octets of hashes of %s", in->hashes.len,
+                       item->info.name);
+    if (!item->older || in->first < item->older->tree.leaves)
+        return SH_OK; /* they were asked for again, and both answers came */
+    if (in->first > item->older->tree.leaves)
+        return sh_fail(SH_PROTO_WRONG_STATE, "hashes of %s from %" PRIu64 " on", item->info.name,
+                       in->first);
+    SH_TRY(take_hashes(puller, item, in));
+    sh_puller_moved(puller, now);
+    return SH_OK;
+}
+
+static enum sh_cause check_root(struct sh_pull_item *item)
+{
+    uint8_t root[SH_HASH_SIZE];
+    SH_TRY(sh_hashtree_root(&item->older->tree, root));
+    if (memcmp(root, item->info.root, sizeof(root)) != 0)
+        return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "the hashes of %s", item->info.name);
+    sh_store_older_open(item->older->paths, &item->older->copies);
+    item->older->opened = item->older->agreed = true;
+    return SH_OK;
+}
+
+enum sh_cause sh_puller_older(struct sh_puller *puller, sh_ms now)
+{
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
+    for (size_t i = puller->first; i < end; i++) {
+        struct sh_pull_item *item = &puller->items[i];
+        if (!item->older || item->older->agreed)
+            continue;
+        if (item->older->tree.leaves < item->leaves) {
+            ask_hashes(puller, (uint32_t)i, now);
+            break; /* of one item at a time, in order, as the anchor reads them */
+        }
+        if (item->has_root)
+            SH_TRY(check_root(item));
+    }
+    return SH_OK;
+}
+
+/* ---- what is the same ---- */
+
+enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more)
+{
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
+    *ret_more = false;
+    for (size_t i = puller->first; i < end; i++) {
+        struct sh_pull_item *item = &puller->items[i];
+        if (!item->older || !item->older->agreed)
+            continue;
+        SH_TRY(sh_puller_wake(puller, item));
+        SH_TRY(sh_store_item_take_over(item->store, &item->older->copies, TAKE));
+        SH_TRY(sh_puller_wake(puller, item)); /* what was taken over was here */
+        sh_puller_moved(puller, now);
+        sh_puller_progress(puller, (uint32_t)i, false, now);
+        if (item->older->copies.next == item->leaves) {
+            sh_log("puller: %" PRIu64 " of %" PRIu64 " octets of item %zu were here",
+                   item->info.verified, item->info.size, i);
+            sh_puller_older_end(item);
+        }
+        *ret_more = true;
+        break;
+    }
+    return SH_OK;
+}

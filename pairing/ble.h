@@ -66,7 +66,7 @@ struct sh_ble_driver {
     enum sh_cause (*state)(struct sh_ble *ble);
     /* The address of the adapter that is used, "" while none is. NULL: there is only one, of the driver's name. */
     const char *(*adapter)(const struct sh_ble *ble);
-    /* Are there streams, in use or saying their last words? */
+    /* Are there streams, in use or saying their last words, or does the radio do anything else that whoever leaves cuts off? */
     bool (*busy)(const struct sh_ble *ble);
     /* Closes all, streams too; what a closed one still has is sent as far as it goes at once. The
      * object is gone; may be called from its own callbacks. */

@@ -506,11 +506,6 @@ enum sh_cause sh_l2cap_new(struct event_base *base, const struct sh_l2cap_ops *o
     return SH_OK;
 }
 
-bool sh_l2cap_busy(const struct sh_l2cap *l2cap)
-{
-    return l2cap->channels != NULL;
-}
-
 void sh_l2cap_free(struct sh_l2cap *l2cap)
 {
     if (!l2cap)

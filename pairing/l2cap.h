@@ -36,8 +36,6 @@ SH_MUST_USE enum sh_cause sh_l2cap_new(struct event_base *base, const struct sh_
 /* Closes all; what a closed stream still has is sent as far as it goes at once. NULL is fine; also from its
  * own callbacks. */
 void sh_l2cap_free(struct sh_l2cap *l2cap);
-/* Are there channels, in use or saying their last words? */
-bool sh_l2cap_busy(const struct sh_l2cap *l2cap);
 
 /* Takes connections from a listening socket, which the set owns from here on, also on failure; a former one is
  * closed. At most limit incoming streams are up at once, more are closed at once. Fails with

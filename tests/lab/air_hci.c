@@ -240,6 +240,8 @@ void air_hci_from_controller(struct air_hci *air, unsigned c, struct sh_bytes pa
     uint8_t kind = take_u8(&in);
     uint8_t code = take_u8(&in);
     take_u8(&in);
+    if (kind == H4_ACL)
+        air_links_arrived(air, c, copy, packet.n);
     if (kind == H4_EVENT && !in.bad) {
         switch (code) {
         case EVENT_COMMAND_COMPLETE:
@@ -257,7 +259,7 @@ void air_hci_from_controller(struct air_hci *air, unsigned c, struct sh_bytes pa
             if (sub == LE_REPORT || sub == LE_REPORT_EXTENDED)
                 return; /* the air makes its own */
             if (sub == LE_CONNECTED || sub == LE_CONNECTED_ENHANCED)
-                air_links_connected(air, c, in);
+                air_links_connected(air, c, in, copy);
             break;
         }
         default:

@@ -8,6 +8,7 @@
  *   it has then and the address that its own commands say, by everyone who scans and is in range.
  * - A connection that is asked for is made when the advertiser is heard, or never.
  * - Read RSSI and the reports get their level from the caller.
+ * - Each end of a connection has its own handle, also where the emulation tells it the other's.
  * - ACL data goes at the rate of the settings; what is out of range waits, and after 2 s the
  *   connection ends with "connection timeout" on both sides.
  *
@@ -18,7 +19,7 @@
 
 #include "proto/base.h"
 
-#define AIR_HCI_CONTROLLERS 8
+#define AIR_HCI_CONTROLLERS 4 /* as many senders as two bits can tell */
 #define AIR_HCI_PACKET_MAX  (5 + 1024)
 #define AIR_HCI_SUPERVISION 2000 /* ms */
 

@@ -51,6 +51,7 @@ enum { ADV_IND, ADV_DIRECT, ADV_SCAN_IND, ADV_NONCONN, ADV_DIRECT_LOW, SCAN_RESP
 #define LE_BUFFERS          8 /* what the kernel is told of, so that data can flow as on real ones */
 #define LE_BUFFER_SIZE      251
 #define CREATE_CONNECTION_N 25
+#define CONNECTED_HANDLE    5 /* where LE Connection Complete has it */
 #define NOBODY              AIR_HCI_CONTROLLERS
 
 /* ---- a bounded cursor: what lies beyond the end reads as 0 and makes it bad ---- */
@@ -103,8 +104,8 @@ struct held {
 
 struct hci_link {
     bool used, incoming, orphan, ending;
-    uint16_t handle;
-    unsigned peer; /* NOBODY if its address is not known */
+    uint16_t handle, far_handle; /* at the other end; 0: not known (yet) */
+    unsigned peer;               /* NOBODY if its address is not known */
     uint64_t samples;
     sh_ms far_since;
     uint64_t busy_until_us;
@@ -161,7 +162,10 @@ bool air_links_command(struct air_hci *air, unsigned c, uint16_t op, struct sh_b
 bool air_links_data(struct air_hci *air, unsigned c, struct sh_bytes packet, sh_ms now);
 /* The advertiser was heard by c. */
 void air_links_heard(struct air_hci *air, unsigned c, unsigned advertiser);
-void air_links_connected(struct air_hci *air, unsigned c, struct cursor in);
+/* in: the event from its status on; packet: all of it, to be written to. */
+void air_links_connected(struct air_hci *air, unsigned c, struct cursor in, uint8_t *packet);
+/* ACL data for c gets the handle that it has there. */
+void air_links_arrived(struct air_hci *air, unsigned c, uint8_t *packet, size_t n);
 void air_links_disconnected(struct air_hci *air, unsigned c, struct cursor in);
 void air_links_reset(struct air_hci *air, unsigned c);
 struct hci_link *air_links_find(struct air_hci *air, unsigned c, uint16_t handle);

@@ -8,6 +8,13 @@
     15 /* between two connection events, in which what has gathered is sent (vol 6 part B section 4.5.1) */
 #define BURST_US 20000 /* what a link may be ahead of its rate */
 #define HANDLE   0x0fff
+/* Of ACL data, vol 4 part E section 5.4.2, in the second octet of the handle: where a packet is of a message, and a broadcast's kind,
+ * which no LE link has. */
+#define BOUNDARY      0x30
+#define FIRST         0x00 /* from a host */
+#define FIRST_TO_HOST 0x20
+#define SENDER_SHIFT  6
+#define FIRST_HANDLE  0x2a /* that the emulation gives */
 
 struct hci_link *air_links_find(struct air_hci *air, unsigned c, uint16_t handle)
 {
@@ -103,8 +110,33 @@ static unsigned owner(const struct air_hci *air, unsigned but, const struct addr
     return NOBODY;
 }
 
+/* The emulation tells who was called the handle of who called, and keeps for it the first that is free: with other connections at either
+ * end these differ, and what is sent with the wrong one goes nowhere. */
+static uint16_t handle_of_called(struct air_hci *air, unsigned c)
+{
+    uint16_t handle = FIRST_HANDLE;
+    const struct hci_link *link = NULL;
+    while ((link = air_links_find(air, c, handle)) && !link->orphan)
+        handle++;
+    return handle;
+}
+
+/* The two ends of a connection, as soon as both are known. */
+static void join_ends(struct air_hci *air, unsigned c, struct hci_link *link)
+{
+    for (unsigned i = 0; link->peer != NOBODY && i < LINKS_MAX; i++) {
+        struct hci_link *other = &air->controller[link->peer].link[i];
+        if (!other->used || other->peer != c || other->incoming == link->incoming ||
+            other->far_handle != 0)
+            continue;
+        other->far_handle = link->handle;
+        link->far_handle = other->handle;
+        return;
+    }
+}
+
 /* LE Connection Complete, section 7.7.65.1 (and its enhanced form, whose first fields are the same). */
-void air_links_connected(struct air_hci *air, unsigned c, struct cursor in)
+void air_links_connected(struct air_hci *air, unsigned c, struct cursor in, uint8_t *packet)
 {
     uint8_t status = take_u8(&in);
     uint16_t handle = take_u16(&in) & HANDLE;
@@ -112,6 +144,11 @@ void air_links_connected(struct air_hci *air, unsigned c, struct cursor in)
     struct address peer = take_address(&in);
     if (in.bad || status != STATUS_OK)
         return;
+    if (role == 1) {
+        handle = handle_of_called(air, c);
+        packet[CONNECTED_HANDLE] = (uint8_t)handle;
+        packet[CONNECTED_HANDLE + 1] = (uint8_t)(handle >> 8);
+    }
     /* Advertising ends with the connection that it led to (vol 6 part B section 4.4.2.3). */
     air->controller[c].adv.on = false;
     struct hci_link *link = air_links_find(air, c, handle);
@@ -126,6 +163,7 @@ void air_links_connected(struct air_hci *air, unsigned c, struct cursor in)
     link->handle = handle;
     link->incoming = role == 1;
     link->peer = owner(air, c, &peer);
+    join_ends(air, c, link);
 }
 
 /* ---- ending ---- */
@@ -193,9 +231,14 @@ static bool may_send(const struct air_hci *air, unsigned c, const struct hci_lin
            link->busy_until_us <= now * 1000;
 }
 
-static void send(struct air_hci *air, unsigned c, struct hci_link *link, const uint8_t *octets,
-                 size_t n, sh_ms now)
+/* The emulation hands data on with its sender's handle. Which sender that is goes with it, where it looks at nothing. */
+static void send(struct air_hci *air, unsigned c, struct hci_link *link, uint8_t *octets, size_t n,
+                 sh_ms now)
 {
+    uint8_t boundary = octets[2] & BOUNDARY;
+    if (boundary == FIRST)
+        boundary = FIRST_TO_HOST;
+    octets[2] = (uint8_t)((octets[2] & HANDLE >> 8) | boundary | c << SENDER_SHIFT);
     uint64_t earliest = now * 1000 > BURST_US ? now * 1000 - BURST_US : 0;
     if (air->settings.rate > 0)
         link->busy_until_us =
@@ -220,6 +263,23 @@ bool air_links_data(struct air_hci *air, unsigned c, struct sh_bytes packet, sh_
     held->n = packet.n;
     link->held_n++;
     return true;
+}
+
+void air_links_arrived(struct air_hci *air, unsigned c, uint8_t *packet, size_t n)
+{
+    if (n < 3)
+        return;
+    unsigned sender = packet[2] >> SENDER_SHIFT;
+    uint16_t handle = (uint16_t)(packet[1] | packet[2] << 8) & HANDLE;
+    packet[2] = packet[2] & (uint8_t)(BOUNDARY | HANDLE >> 8);
+    for (unsigned i = 0; i < LINKS_MAX; i++) {
+        const struct hci_link *link = &air->controller[c].link[i];
+        if (!link->used || link->peer != sender || link->far_handle != handle)
+            continue;
+        packet[1] = (uint8_t)link->handle;
+        packet[2] = (uint8_t)((packet[2] & BOUNDARY) | link->handle >> 8);
+        return;
+    }
 }
 
 static void send_held(struct air_hci *air, unsigned c, struct hci_link *link, sh_ms now)

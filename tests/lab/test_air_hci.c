@@ -388,6 +388,40 @@ static void data_goes_in_connection_events(void **state)
     assert_int_equal(w->controller[1].n, 9);
 }
 
+/* The second calls the third too: 0x2b there, and 0x2a, the first that is free, at the third. */
+static void each_end_has_its_own_handle(void **state)
+{
+    struct world *w = *state;
+    connect(w);
+    COMMAND(w, 2, 0x05, 0x20, 7, 7, 7, 7, 7, 0x47);
+    forget(w);
+    CONTROLLER(w, 2, 1300, 4, 0x3e, 19, 1, 0, 0x2b, 0, 1, 0, 0x42, 0, 1, 1, 0xaa, 0, 0x28, 0, 0, 0,
+               0x2a, 0, 0);
+    CONTROLLER(w, 1, 1300, 4, 0x3e, 19, 1, 0, 0x2b, 0, 0, 1, 7, 7, 7, 7, 7, 0x47, 0x28, 0, 0, 0,
+               0x2a, 0, 0);
+    assert_int_equal(w->host[2].packet[0].octets[5], 0x2a);
+    assert_int_equal(w->host[1].packet[0].octets[5], 0x2b);
+    for (unsigned c = 0; c < 3; c++)
+        HOST(w, c, 2000, DATA); /* from the second to the first */
+    HOST(w, 1, 2000, 2, 0x2b, 0x10, 1, 0, 9);
+    forget(w);
+    tick(w, 2000, 2020);
+    /* As the emulation does: with the sender's handle, to the other end. */
+    feed(w, false, 1, w->controller[0].packet[0].octets, 9, 2020);
+    feed(w, false, 1, w->controller[2].packet[0].octets, 9, 2020);
+    feed(w, false, 0, w->controller[1].packet[0].octets, 9, 2020);
+    feed(w, false, 2, w->controller[1].packet[1].octets, 6, 2020);
+    static const struct {
+        unsigned host, packet;
+        uint8_t low, high;
+    } wanted[] = {{1, 0, 0x2a, 0x20}, {1, 1, 0x2b, 0x20}, {0, 0, 0x2a, 0x20}, {2, 0, 0x2a, 0x10}};
+    for (size_t i = 0; i < SH_COUNT(wanted); i++) {
+        const uint8_t *octets = w->host[wanted[i].host].packet[wanted[i].packet].octets;
+        assert_int_equal(octets[1], wanted[i].low);
+        assert_int_equal(octets[2], wanted[i].high);
+    }
+}
+
 static void what_is_far_ends_after_a_while(void **state)
 {
     struct world *w = *state;
@@ -522,6 +556,7 @@ int main(void)
         TEST(a_reply_to_read_rssi_is_of_the_model),
         TEST(data_goes_at_its_rate),
         TEST(data_goes_in_connection_events),
+        TEST(each_end_has_its_own_handle),
         TEST(what_is_far_ends_after_a_while),
         TEST(what_comes_back_in_time_goes_on),
         TEST(the_other_end_of_one_that_was_reset_hears_of_it),

@@ -46,8 +46,10 @@ struct sh_tcp_stream *sh_tcp_stream_new(struct sh_tcp_owner *owner, int fd, bool
 struct sh_stream *sh_tcp_stream_base(struct sh_tcp_stream *stream);
 /* The owner goes: streams in use stay and work on, those that flush end. */
 void sh_tcp_streams_detach(struct sh_tcp_owner *owner);
-/* The interface under them goes: each that is open is lost now, and says so from the loop. */
-void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause);
+/* The interface under them goes: each that is open is lost now, and says so from the loop. quiet: nobody here ended them, and what
+ * still gets through would say at the other end that we did; so it is not told for a second, in which it sees from its own
+ * interface what happened. */
+void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause, bool quiet);
 
 /* TCP_NODELAY, time-outs; before connect and after accept. */
 void sh_tcp_socket_options(int fd);

@@ -17,6 +17,7 @@
 #define WRITE_NOW                                                                                  \
     65536 /* do not wait for the loop: it may be long until others have had their turn */
 #define FLUSH_MS   1000
+#define QUIET_MS   1000 /* by then the other end knows from its own interface */
 #define PACE_MS    10
 #define DELAYS_MAX 256
 
@@ -40,6 +41,7 @@ struct sh_tcp_stream {
     bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
     bool closing; /* the user is gone */
     bool dead;
+    bool quiet; /* the other end is not told yet */
     enum sh_cause cause;
     int error;   /* errno that ended it */
     bool closed; /* by the other end */
@@ -149,9 +151,11 @@ static void on_later(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
         stream_free(s);
         return;
     }
-    sh_closep(&s->fd); /* the other side sees it now, whenever the user closes */
-    s->fd = -1;
-    unlink_stream(s);
+    if (!s->quiet) {
+        sh_closep(&s->fd); /* the other side sees it now, whenever the user closes */
+        s->fd = -1;
+        unlink_stream(s);
+    }
     const struct sh_stream_ops *ops = s->stream.ops;
     s->stream.ops = NULL;
     if (ops)
@@ -360,7 +364,10 @@ static void stream_close(struct sh_stream *stream)
     s->closing = true;
     s->stream.ops = NULL;
     if (s->dead) {
-        event_active(s->later, EV_TIMEOUT, 1);
+        if (s->quiet)
+            arm(s->linger, QUIET_MS);
+        else
+            event_active(s->later, EV_TIMEOUT, 1);
         return;
     }
     if (evbuffer_get_length(s->out) > 0)
@@ -376,7 +383,11 @@ static void stream_close(struct sh_stream *stream)
 
 static void on_linger(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
-    stream_die(user, SH_CONNECT_LOST);
+    struct sh_tcp_stream *s = user;
+    if (s->quiet)
+        stream_free(s);
+    else
+        stream_die(s, SH_CONNECT_LOST);
 }
 
 static bool is_shaped(const struct sh_shape *shape)
@@ -476,10 +487,12 @@ struct sh_shape sh_tcp_shape_now(const struct sh_tcp_owner *owner)
     return owner->shape ? owner->shape(owner->shape_user) : (struct sh_shape){0};
 }
 
-void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause)
+void sh_tcp_streams_cut(struct sh_tcp_owner *owner, enum sh_cause cause, bool quiet)
 {
-    for (struct sh_tcp_stream *s = owner->streams; s; s = s->next)
+    for (struct sh_tcp_stream *s = owner->streams; s; s = s->next) {
+        s->quiet = s->quiet || (quiet && !s->dead && !s->closing);
         stream_die(s, cause);
+    }
 }
 
 void sh_tcp_streams_detach(struct sh_tcp_owner *owner)

@@ -55,11 +55,11 @@ static enum sh_cause derive(struct sh_wifi_group *group, struct sh_bytes seed)
     return SH_OK;
 }
 
-static void take_down(struct sh_wifi_anchor *a, enum sh_cause cause)
+static void take_down(struct sh_wifi_anchor *a, enum sh_cause cause, bool lost)
 {
     sh_tcp_listener_free(a->listener);
     a->listener = NULL;
-    sh_tcp_streams_cut(&a->wifi->owner, cause);
+    sh_tcp_streams_cut(&a->wifi->owner, cause, lost);
     if (!sh_wifi_run_free(a->run))
         a->wifi->swept = false;
     a->run = NULL;
@@ -119,7 +119,7 @@ static void on_up(const struct sh_wifi_up *up, void *user)
     enum sh_cause cause =
         sh_tcp_listener_new(&a->wifi->owner, &local, on_accepted, a, &a->listener);
     if (cause != SH_OK) {
-        take_down(a, cause);
+        take_down(a, cause, false);
         fail(a, cause);
         return;
     }
@@ -134,7 +134,7 @@ static void on_up(const struct sh_wifi_up *up, void *user)
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct sh_wifi_anchor *a = user;
-    take_down(a, cause);
+    take_down(a, cause, true);
     fail(a, cause);
 }
 
@@ -211,7 +211,7 @@ void sh_wifi_anchor_free(struct sh_wifi_anchor *a)
 {
     if (!a)
         return;
-    take_down(a, SH_CONNECT_LOST);
+    take_down(a, SH_CONNECT_LOST, false);
     event_free(a->again);
     sh_wipe(&a->group, sizeof(a->group));
     free(a);

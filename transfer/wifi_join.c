@@ -34,9 +34,9 @@ static void schedule(struct sh_wifi_join *j)
     event_active(j->next, EV_TIMEOUT, 1);
 }
 
-static void leave(struct sh_wifi_join *j, enum sh_cause cause)
+static void leave(struct sh_wifi_join *j, enum sh_cause cause, bool lost)
 {
-    sh_tcp_streams_cut(&j->wifi->owner, cause);
+    sh_tcp_streams_cut(&j->wifi->owner, cause, lost);
     if (!sh_wifi_run_free(j->run))
         j->wifi->swept = false;
     j->run = NULL;
@@ -142,7 +142,7 @@ static void on_ended(enum sh_cause cause, void *user)
     bool was_up = j->state == JOINED;
     if (!was_up)
         remember(j, cause, true);
-    leave(j, cause);
+    leave(j, cause, true);
     if (was_up) {
         fail_dials(j, cause);
         fail_all(j, cause);
@@ -244,7 +244,7 @@ enum sh_cause sh_wifi_join_dial(struct sh_wifi_join *j, const struct sh_attempt 
     if (j->count == SH_LADDER_ATTEMPTS)
         return SH_ENV_NO_MEMORY;
     if (!same) { /* the anchor began anew: what we are in is of no use */
-        leave(j, SH_WIFI_GROUP_LOST);
+        leave(j, SH_WIFI_GROUP_LOST, false);
         j->group = attempt->group;
         j->state = WAITING;
         j->started = sh_now();
@@ -263,7 +263,7 @@ void sh_wifi_join_cancel(struct sh_wifi_join *j, unsigned attempt)
         break;
     }
     if (j->count == 0 && j->state != JOINED)
-        leave(j, SH_WIFI_JOIN_TIMEOUT);
+        leave(j, SH_WIFI_JOIN_TIMEOUT, false);
 }
 
 void sh_wifi_join_rest(struct sh_wifi_join *j)
@@ -271,7 +271,7 @@ void sh_wifi_join_rest(struct sh_wifi_join *j)
     sh_tcp_dials_clear(&j->dials);
     sh_wipe(j->attempts, sizeof(j->attempts));
     j->count = 0;
-    leave(j, SH_CONNECT_LOST);
+    leave(j, SH_CONNECT_LOST, false);
 }
 
 enum sh_cause sh_wifi_join_new(struct sh_wifi *wifi, struct sh_wifi_join **ret_join)

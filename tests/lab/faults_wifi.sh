@@ -112,7 +112,7 @@ row switch-anchor wifi 'done .*anchor: wifi\.group-lost wifi\.rfkill-soft'
 row supplicant-anchor wifi 'done .*tablet: wifi\.group-lost, anchor: wifi\.group-lost wifi\.no-supplicant'
 row supplicant-tablet wifi 'done ble:[0-9]*,wifi-direct:[0-9]*$'
 row child-killed wifi 'done .*wifi-direct:.*tablet: wifi\.'
-row group-removed wifi 'done .*wifi-direct:.*tablet: (wifi\.group-lost|connect\.lost|link\.peer-gone).*anchor: wifi\.group-lost' always
+row group-removed wifi 'done .*wifi-direct:.*tablet: (wifi\.group-lost|connect\.lost).*anchor: wifi\.group-lost' always
 row group-deleted wifi 'done .*wifi-direct:.*anchor: wifi\.group-lost'
 row joined-deleted wifi 'done .*wifi-direct:.*tablet: wifi\.group-lost'
 row port-dropped wifi 'done .*tablet: link\.stalled'

@@ -63,6 +63,22 @@ static void test_interface_gone(void **state SH_UNUSED)
     assert_cause(loss_cause, SH_WIFI_GROUP_LOST);
 }
 
+/* Its daemon says so while the interface is still there: the other end is not to hear that we ended the connection. */
+static void test_group_removed(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    dial();
+    until(accepted > 0);
+    fake_tell(&wa, "p2p-dev-wlan0", "<3>P2P-GROUP-REMOVED p2p-a-0 GO reason=UNAVAILABLE");
+    until(losses == 1 && closed > 0);
+    sh_stream_close(streams[0]);
+    streams[0] = NULL;
+    run_for(300);
+    assert_int_equal(closed, 1);
+    until(closed == 2); /* but it does not wait for ever where its own interface says nothing */
+}
+
 /* A stick that is pulled takes the group with it, and is what is said. */
 static void test_station_gone(void **state SH_UNUSED)
 {
@@ -218,11 +234,22 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),      TEST(test_same_seed),    TEST(test_interface_gone),
-        TEST(test_refused),    TEST(test_driver_fails), TEST(test_wrong_key),
-        TEST(test_full),       TEST(test_terminated),   TEST(test_no_supplicant),
-        TEST(test_cancelled),  TEST(test_no_event),     TEST(test_station_gone),
-        TEST(test_no_address), TEST(test_iwd),          TEST(test_not_taken_unasked),
+        TEST(test_whole),
+        TEST(test_same_seed),
+        TEST(test_interface_gone),
+        TEST(test_refused),
+        TEST(test_driver_fails),
+        TEST(test_wrong_key),
+        TEST(test_full),
+        TEST(test_terminated),
+        TEST(test_no_supplicant),
+        TEST(test_cancelled),
+        TEST(test_no_event),
+        TEST(test_station_gone),
+        TEST(test_group_removed),
+        TEST(test_no_address),
+        TEST(test_iwd),
+        TEST(test_not_taken_unasked),
     };
     return run_pair(tests, SH_COUNT(tests));
 }

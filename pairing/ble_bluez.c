@@ -512,8 +512,8 @@ static void radio_close(struct sh_bluez_radio *radio)
     }
 }
 
-/* What the daemon and the controller have still to do of what ended is not seen here; and whoever leaves before that finds the next
- * connection without an answer. */
+/* What bluetoothd, and wpa_supplicant beside it, still do of what they were told last is not seen here; whoever starts anew at once would
+ * meet it half done. */
 static bool bluez_busy(const struct sh_ble *ble SH_UNUSED)
 {
     return true;

@@ -251,6 +251,26 @@ the_nearer_of_two_is_meant() {
     told 'anchors at 0.4 and 1.2 m' "linked with the nearer one, $(grep -c 'about as near' "$dir/tablet.out") times unsure"
 }
 
+# The second comes while the first one's file is on its way: two connections at one adapter.
+two_at_one_anchor() {
+    fast
+    place anchor 0 tablet 0.25 phone -0.25
+    random_file file 1000000
+    share anchor --links ble --item "file=$dir/file"
+    sync tablet --links ble
+    type_code tablet anchor || return
+    wait_for tablet '"event":"progress"' 30 || return
+    sync phone --links ble
+    wait_for phone '"event":"code-wanted"' 45 && wait_for anchor '"event":"code"' "$limit" 2 || return
+    type_line phone "$(shown_code anchor)"
+    wait_for phone '"event":"progress"' 30 || return
+    never_says tablet '"event":"done"'
+    exits tablet 0 90
+    exits phone 0 90
+    same "$dir/file" "$dir/tablet.dir/file"
+    same "$dir/file" "$dir/phone.dir/file"
+}
+
 # Side by side with both; then, as it is asked for, close to the one that is meant.
 between_two_as_near_it_is_asked() {
     local from
@@ -269,4 +289,4 @@ between_two_as_near_it_is_asked() {
 run_tests walking_up_with_the_intervals_of_a_fresh_installation both_measure_and_refuse_at_three_metres \
     alone_it_does_not_even_connect walking_up_is_accepted_and_syncs walking_away_ends_both_while_the_code_is_awaited \
     the_connection_is_sampled_often who_passes_by_is_not_linked what_lies_next_door_is_told_what_to_do the_nearer_of_two_is_meant \
-    between_two_as_near_it_is_asked
+    between_two_as_near_it_is_asked two_at_one_anchor

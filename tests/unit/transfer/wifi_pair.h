@@ -222,13 +222,21 @@ static inline int setup(void **state SH_UNUSED)
     return 0;
 }
 
+static inline void close_streams(void)
+{
+    for (size_t i = 0; i < SH_COUNT(streams); i++) {
+        sh_stream_close(streams[i]);
+        streams[i] = NULL;
+    }
+}
+
 static inline int teardown(void **state SH_UNUSED)
 {
     if (!have_air)
         return 0;
-    sh_stream_close(streams[0]);
-    sh_stream_close(streams[1]);
+    close_streams();
     event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* dead ones are freed from it */
+    close_streams(); /* one that was dialled and only now accepted */
     anchor->driver->free(anchor);
     secondary->driver->free(secondary);
     fake_free(&wa);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/waiting.h"
 #include "proto/log.h"
 
 /* An anchor that may answer. */
@@ -139,23 +140,6 @@ static void failed(struct sh_direct *direct, struct target *target, enum sh_caus
     look(direct);
 }
 
-/* ---- Streams that wait ---- */
-
-static void waiting_rx(struct sh_bytes bytes SH_UNUSED, void *user)
-{
-    ((struct call *)user)->gone = true; /* a server that speaks first is none of ours */
-}
-
-static void waiting_writable(void *user SH_UNUSED) {}
-
-static void waiting_closed(enum sh_cause cause SH_UNUSED, void *user)
-{
-    ((struct call *)user)->gone = true;
-}
-
-static const struct sh_stream_ops waiting_ops = {
-    .rx = waiting_rx, .writable = waiting_writable, .closed = waiting_closed};
-
 /* ---- Channels ---- */
 
 static enum sh_cause lane_up(struct sh_lane *lane, void *user)
@@ -257,8 +241,7 @@ void sh_direct_dialled(struct sh_direct *direct, unsigned attempt, struct sh_str
     }
     struct target *target = call->target;
     call->stream = stream;
-    stream->ops = &waiting_ops;
-    stream->user = call;
+    sh_stream_waits(stream, &call->gone);
     call_next(direct, target);
     if (!has_calls(direct, target))
         failed(direct, target, target->cause);

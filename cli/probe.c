@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/waiting.h"
 #include "pairing/handshake.h"
 #include "proto/log.h"
 
@@ -146,23 +147,6 @@ static void look(struct sh_probe *probe)
     probe->over = true;
     probe->ops->over(probe->user);
 }
-
-/* ---- Streams that wait ---- */
-
-static void waiting_rx(struct sh_bytes bytes SH_UNUSED, void *user)
-{
-    ((struct call *)user)->gone = true; /* a server that speaks first is none of ours */
-}
-
-static void waiting_writable(void *user SH_UNUSED) {}
-
-static void waiting_closed(enum sh_cause cause SH_UNUSED, void *user)
-{
-    ((struct call *)user)->gone = true;
-}
-
-static const struct sh_stream_ops waiting_ops = {
-    .rx = waiting_rx, .writable = waiting_writable, .closed = waiting_closed};
 
 /* ---- Channels ---- */
 
@@ -317,8 +301,7 @@ void sh_probe_dialled(struct sh_probe *probe, unsigned attempt, struct sh_stream
     call->state = WAITS;
     call->deadline = SH_NEVER;
     call->stream = stream;
-    stream->ops = &waiting_ops;
-    stream->user = call;
+    sh_stream_waits(stream, &call->gone);
     look(probe);
 }
 

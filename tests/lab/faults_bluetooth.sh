@@ -72,7 +72,7 @@ row daemon-restarted confirm 'done .*ble'
 row daemon-restarted ble 'done .*ble'
 row daemon-restarted wifi 'done .*wifi-direct'
 row gone-far discover 'looks on'
-row gone-far measure 'connect\.lost'
+row gone-far measure '(connect\.lost|near\.(peer-)?too-far)' # by what is first
 row gone-far confirm 'connect\.lost'
 row gone-far ble 'transfer\.stalled'
 row gone-far wifi 'done .*wifi-direct'

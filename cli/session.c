@@ -232,6 +232,7 @@ struct sh_session *sh_session_make(const struct sh_session_config *config,
     s->config = *config;
     s->ops = ops;
     s->user = user;
+    s->paths = (struct sh_paths){.ops = &sh_session_paths_ops, .user = s};
     s->started = s->heard = sh_session_now(s);
     s->usual_dbm = config->level.dbm;
     s->deadline = SH_NEVER; /* the handshake's own count first */

@@ -17,10 +17,11 @@
 #include "pairing/registry.h"
 #include "profile/bundle.h"
 #include "transfer/ladder.h"
+#include "transfer/paths.h"
 #include "transfer/puller.h"
 #include "transfer/server.h"
 
-#define SH_SESSION_KINDS 4 /* values of Simhop__LinkKind */
+#define SH_SESSION_KINDS SH_PATHS_KINDS
 
 struct sh_session_config {
     enum sh_role role;

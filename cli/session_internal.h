@@ -58,16 +58,6 @@ struct slot {
     enum sh_cause gone_cause;
 };
 
-/* What is known of the ways of a kind of link since it was up last. */
-struct link_path {
-    struct sh_path_facts facts; /* of the most telling attempt */
-    enum sh_cause cause;        /* what that failed with */
-    sh_ms asked;                /* for the anchor's view; 0: never */
-    bool awaited, pending; /* the answer; and with it the verdict on a kind that was given up */
-    sh_ms until;           /* the verdict waits no longer */
-    enum sh_cause given_up;
-};
-
 struct sh_session {
     struct sh_session_config config;
     struct sh_device reconnect_to;
@@ -115,9 +105,7 @@ struct sh_session {
     struct sh_store *store, *incoming;
     sh_ms alone; /* Bluetooth has been the only link since then; 0: it is not */
     uint64_t alone_bytes;
-    struct link_path paths[SH_SESSION_KINDS];
-    enum sh_cause verdict; /* the last on a link that did not come up again */
-    int verdict_kind;
+    struct sh_paths paths;
     struct sh_session_held held;
     uint8_t *waiting; /* offers, until the first lane is gone */
     size_t waiting_n;
@@ -212,15 +200,8 @@ enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct 
                                    enum sh_cause cause);
 enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot *slot,
                                         enum sh_cause cause);
-/* A link of the kind is up: what was seen before is over. */
-void sh_session_path_up(struct sh_session *s, int kind);
-/* It is this that ends the session, if nothing else comes up. */
-void sh_session_path_keep(struct sh_session *s, int kind, enum sh_cause cause);
-/* Tells that a kind failed, at once or when the anchor's view is here. */
-void sh_session_path_given_up(struct sh_session *s, int kind, enum sh_cause cause);
+extern const struct sh_paths_ops sh_session_paths_ops;
 void sh_session_path_tick(struct sh_session *s);
-/* The cause that the session ends with. */
-enum sh_cause sh_session_path_end(struct sh_session *s, enum sh_cause cause);
 enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
                                        struct sh_bytes payload);
 enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,

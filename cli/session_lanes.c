@@ -345,7 +345,7 @@ static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
         return send_ping(slot, 2, PROBE_PADDING);
     }
     sh_ladder_up(s->ladder, slot->attempt, sh_session_now(s));
-    sh_session_path_up(s, slot->kind);
+    sh_paths_up(&s->paths, slot->kind);
     sh_session_give(s, slot);
     return SH_OK;
 }
@@ -562,7 +562,7 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
     if (was.first && s->waiting)
         sh_session_release_offers(s);
     if (was.given && s->puller) {
-        sh_session_path_keep(s, was.kind, verdict);
+        sh_paths_keep(&s->paths, was.kind, verdict);
         s->ops->link(was.kind, "down", verdict, s->user);
         sh_session_tell_link(s, was.kind, false, verdict);
         sh_puller_link_down(s->puller, was.id, sh_session_now(s));

@@ -286,7 +286,7 @@ static void puller_done(enum sh_cause cause, void *user)
     struct sh_session *s = user;
     if (cause == SH_OK)
         cause = say_done(s);
-    sh_session_end(s, sh_session_path_end(s, cause));
+    sh_session_end(s, sh_paths_end(&s->paths, cause));
 }
 
 static const struct sh_puller_ops puller_ops = {
@@ -326,7 +326,8 @@ static void ladder_cancel(unsigned attempt, void *user)
 
 static void ladder_failed(int kind, enum sh_cause cause, void *user)
 {
-    sh_session_path_given_up(user, kind, cause);
+    struct sh_session *s = user;
+    sh_paths_given_up(&s->paths, kind, cause, sh_session_now(s));
 }
 
 static const struct sh_ladder_ops ladder_ops = {

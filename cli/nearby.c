@@ -19,6 +19,7 @@ struct sender {
     struct sh_advert advert;      /* the last one */
     struct sh_heard_ids ids;
     const struct sh_device *linked;
+    double known_dbm; /* of its level at one metre; NAN: nothing */
     struct sh_proximity *proximity;
     unsigned heard; /* how often, up to 2 */
     sh_ms last;
@@ -119,20 +120,19 @@ void sh_nearby_take_far(struct sh_nearby *nearby)
 }
 
 /* As it was calibrated, else as it is stated. */
-static struct sh_level level_of(const struct sh_nearby *nearby, int stated_dbm,
-                                const struct sh_device *linked)
+static struct sh_level level_of(const struct sender *sender, int stated_dbm)
 {
-    double known = (double)NAN;
-    if (linked && nearby->ops->level)
-        known = nearby->ops->level(linked, nearby->user);
-    return sh_level_best(known, stated_dbm != SH_ADVERT_UNKNOWN_POWER ? stated_dbm : (double)NAN);
+    return sh_level_best(sender->known_dbm,
+                         stated_dbm != SH_ADVERT_UNKNOWN_POWER ? stated_dbm : (double)NAN);
 }
 
 static bool sender_begin(const struct sh_nearby *nearby, struct sender *sender, const char *address,
                          int8_t stated_dbm, const struct sh_device *linked)
 {
+    sender->known_dbm =
+        linked && nearby->ops->level ? nearby->ops->level(linked, nearby->user) : (double)NAN;
     const struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
-                                               .level = {level_of(nearby, stated_dbm, linked)}};
+                                               .level = {level_of(sender, stated_dbm)}};
     sender->proximity = sh_proximity_new(&config);
     if (sender->proximity && sh_strcopy(sender->address, sizeof(sender->address), address))
         return true;
@@ -165,6 +165,8 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
                                          .source = SH_SOURCE_ADVERT};
     sh_proximity_add(sender->proximity, &sample);
     sh_heard_add(&sender->ids, advert.id, heard->rssi_dbm);
+    if (nearby->ops->counted)
+        nearby->ops->counted(heard, &advert, sender->known_dbm, linked != NULL, nearby->user);
 }
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)

@@ -4,7 +4,7 @@
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
  * session_direct.c (sessions that begin with certificates),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_path.c (why links fail),
- * session_bundle.c (the received bundle), session_begun.c (the list of what began to arrive).
+ * session_trace.c (what is recorded), session_bundle.c (the received bundle), session_begun.c (the list of what began to arrive).
  */
 #ifndef SIMHOP_CLI_SESSION_INTERNAL_H
 #define SIMHOP_CLI_SESSION_INTERNAL_H
@@ -69,6 +69,9 @@ struct sh_session {
     enum stage stage;
     enum sh_cause end_cause, fatal;
     bool ended_said;
+    unsigned number;         /* in the record of the run */
+    enum sh_trace_by by;     /* who ended it */
+    bool sampling, measured; /* signal strengths are wanted; the measurement is over */
 
     struct sh_stream *stream; /* until the first lane has it */
     struct sh_handshake *handshake;
@@ -106,6 +109,12 @@ struct sh_session {
     sh_ms alone; /* Bluetooth has been the only link since then; 0: it is not */
     uint64_t alone_bytes;
     struct sh_paths paths;
+    struct {
+        uint64_t hash;
+        int64_t tag;
+    } offers[SH_SESSION_KINDS]; /* as recorded last */
+    sh_ms moved_at;             /* as recorded last, of the puller's own time */
+    bool items_told;
     struct sh_session_held held;
     uint8_t *waiting; /* offers, until the first lane is gone */
     size_t waiting_n;
@@ -206,6 +215,22 @@ enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
                                        struct sh_bytes payload);
 enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,
                                       struct sh_bytes payload);
+
+/* session_trace.c: they do nothing more without a recorder */
+#define TRACE(s, kind, ...)                                                                        \
+    SH_TRACE((s)->config.tracer, (s)->ops->now((s)->user), (s)->number, kind, __VA_ARGS__)
+void sh_session_trace_measure(struct sh_session *s);
+void sh_session_trace_measured(struct sh_session *s, const struct sh_proximity_estimate *estimate);
+void sh_session_trace_theirs(struct sh_session *s, const struct sh_samples *theirs);
+void sh_session_trace_judged(struct sh_session *s, enum sh_cause cause, bool demanded);
+void sh_session_trace_transfer(struct sh_session *s, uint64_t chance);
+void sh_session_trace_moved(struct sh_session *s);
+void sh_session_trace_ended(struct sh_session *s);
+/* What the ladder and the puller are told, with a record of it. */
+SH_MUST_USE enum sh_cause sh_session_take_offers(struct sh_session *s,
+                                                 const Simhop__LinkOffers *offers);
+void sh_session_attempt_down(struct sh_session *s, unsigned attempt, enum sh_cause verdict);
+void sh_session_expect_links(struct sh_session *s);
 
 /* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,

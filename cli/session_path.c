@@ -51,6 +51,7 @@ enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot SH
     sh_log("session: the anchor's view of kind %d: %s, %u connections, %llu octets read",
            (int)view->kind, view->listening ? "listens" : "does not listen", view->connections,
            (unsigned long long)view->bytes);
+    TRACE(s, VIEW, (int64_t)view->kind, view->listening, view->connections);
     sh_paths_view(&s->paths, (int)view->kind, view->listening, view->connections);
     return SH_OK;
 }
@@ -64,7 +65,11 @@ enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct 
     if (s->config.role != SH_SECONDARY)
         return cause;
     facts.mute = sh_session_now(s) - s->heard;
-    return sh_paths_note(&s->paths, kind, &facts, cause, sh_session_now(s));
+    enum sh_cause verdict = sh_paths_note(&s->paths, kind, &facts, cause, sh_session_now(s));
+    if (facts.phase != SH_PATH_NONE)
+        sh_tracer_path(s->config.tracer, s->ops->now(s->user), s->number, kind, &facts, cause,
+                       verdict);
+    return verdict;
 }
 
 enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot *slot,
@@ -81,6 +86,16 @@ enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot 
     facts.pings_answered =
         cause == SH_LINK_STALLED && slot->answered > 0 && now - slot->answered < PING_MS + PONG_MS;
     return sh_session_path_note(s, slot->kind, &facts, cause);
+}
+
+void sh_session_network_changed(struct sh_session *s)
+{
+    if (s->stage != STAGE_TRANSFER || !s->ladder)
+        return;
+    TRACE(s, NETWORK, 0);
+    sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, sh_session_now(s));
+    s->ops->wake(s->user);
+    sh_session_settle(s);
 }
 
 /* ---- What is told ---- */

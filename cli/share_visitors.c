@@ -110,7 +110,10 @@ struct visitor *sh_share_new_visitor(struct share *share, bool direct)
         return NULL;
     *visitor = (struct visitor){.share = share, .since = sh_now(), .direct = direct};
     visitor->events =
-        (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
+        (struct sh_events){.out = share->config->out,
+                           .tracer = share->config->tracer,
+                           .role = "anchor",
+                           .started = visitor->since};
     return visitor;
 }
 

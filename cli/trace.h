@@ -71,6 +71,7 @@ struct sh_trace_record {
     enum sh_trace_kind kind;
     sh_ms at;         /* since the run began */
     unsigned session; /* 1.. within the run; 0: of the run itself */
+    size_t order;     /* for who sorts them */
     int64_t v[SH_TRACE_VALUES];
 };
 

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "cli/share_internal.h"
+#include "cli/trace_file.h"
 #include "proto/log.h"
 #include "system/clock.h"
 
@@ -105,6 +106,8 @@ struct visitor *sh_share_new_visitor(struct share *share, bool direct)
         return NULL;
     make_room(share, direct);
     renew_items(share);
+    if (!share->visitors)
+        sh_trace_file_renew(share->config->trace);
     struct visitor *visitor = calloc(1, sizeof(*visitor));
     if (!visitor)
         return NULL;

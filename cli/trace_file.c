@@ -172,6 +172,7 @@ static bool start_thread(const char *state, int from, pthread_t *ret_thread)
 /* ---- The file ---- */
 
 struct sh_trace_file {
+    struct sh_trace_start start;
     struct sh_tracer *tracer;
     pthread_t thread;
     int to;
@@ -215,29 +216,53 @@ static void first_line(struct sh_tracer *tracer, const struct sh_trace_start *st
              (int64_t)start->policy, start->pair, start->calibrate);
 }
 
-struct sh_trace_file *sh_trace_file_open(const struct sh_trace_start *start)
+/* A pipe with a thread at its end that makes the file. */
+static bool open_pipe(const char *state, int *ret_to, pthread_t *ret_thread)
 {
     int ends[2];
-    struct sh_trace_file *file = calloc(1, sizeof(*file));
-    if (file)
-        file->tracer = sh_tracer_new(&tracer_ops, file, sh_now());
-    if (!file || !file->tracer || pipe2(ends, O_CLOEXEC) != 0) {
-        sh_tracer_free(file ? file->tracer : NULL);
-        free(file);
-        return NULL;
-    }
-    file->to = ends[1];
-    (void)fcntl(file->to, F_SETFL, O_NONBLOCK);
-    (void)fcntl(file->to, F_SETPIPE_SZ, PIPE_SIZE);
-    if (start_thread(start->common->state, ends[0], &file->thread)) {
-        first_line(file->tracer, start);
-        return file;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    (void)fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    (void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+    if (start_thread(state, ends[0], ret_thread)) {
+        *ret_to = ends[1];
+        return true;
     }
     close(ends[0]);
     close(ends[1]);
+    return false;
+}
+
+struct sh_trace_file *sh_trace_file_open(const struct sh_trace_start *start)
+{
+    struct sh_trace_file *file = calloc(1, sizeof(*file));
+    if (!file)
+        return NULL;
+    file->start = *start;
+    file->tracer = sh_tracer_new(&tracer_ops, file, sh_now());
+    if (file->tracer && open_pipe(start->common->state, &file->to, &file->thread)) {
+        first_line(file->tracer, start);
+        return file;
+    }
     sh_tracer_free(file->tracer);
     free(file);
     return NULL;
+}
+
+void sh_trace_file_renew(struct sh_trace_file *file)
+{
+    int to = -1;
+    pthread_t thread;
+    if (!file || !sh_tracer_is_old(file->tracer, sh_now()) ||
+        !open_pipe(file->start.common->state, &to, &thread))
+        return;
+    sh_tracer_renew(file->tracer, sh_now()); /* what it still holds belongs to the old one */
+    close(file->to);
+    pthread_detach(file->thread);
+    file->to = to;
+    file->thread = thread;
+    file->lost = 0;
+    first_line(file->tracer, &file->start);
 }
 
 struct sh_tracer *sh_trace_file_tracer(const struct sh_trace_file *file)

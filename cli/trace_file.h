@@ -24,10 +24,12 @@ struct sh_trace_start {
     bool pair, calibrate;
 };
 
-/* Begins the record of a run, with its first line; NULL where that cannot be. */
+/* Begins the record of a run, with its first line; NULL where that cannot be. start->common has to outlive it. */
 struct sh_trace_file *sh_trace_file_open(const struct sh_trace_start *start);
 /* NULL for NULL. */
 struct sh_tracer *sh_trace_file_tracer(const struct sh_trace_file *file);
+/* While no session runs: where the record is large or old it goes on in a file of its own, as that of a run that begins now. */
+void sh_trace_file_renew(struct sh_trace_file *file);
 /* The run ended with this cause. Waits a second at most for the last lines to be written. */
 void sh_trace_file_close(struct sh_trace_file *file, enum sh_cause end);
 

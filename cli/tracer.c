@@ -187,6 +187,22 @@ void sh_tracer_free(struct sh_tracer *tracer)
     free(tracer);
 }
 
+bool sh_tracer_is_old(const struct sh_tracer *tracer, sh_ms now)
+{
+    return tracer &&
+           (tracer->octets > SH_TRACER_MAX / 2 || since_begin(tracer, now) > SH_TRACE_TIME_MAX / 2);
+}
+
+void sh_tracer_renew(struct sh_tracer *tracer, sh_ms now)
+{
+    tell_moved(tracer);
+    *tracer = (struct sh_tracer){.ops = tracer->ops,
+                                 .user = tracer->user,
+                                 .begun = now,
+                                 .alive = now,
+                                 .heard = tracer->heard};
+}
+
 unsigned sh_tracer_session(struct sh_tracer *tracer)
 {
     return tracer ? ++tracer->sessions : 0;

@@ -36,6 +36,11 @@ void sh_tracer_free(struct sh_tracer *tracer);
 #define SH_TRACER_ABSENT_MS SH_ABSENT_MS
 void sh_tracer_alive(struct sh_tracer *tracer, sh_ms now);
 
+/* Is half of its room, or of its time, used up? Then it is better begun anew while no session runs: it forgets all that it told and
+ * counts from this time on. */
+bool sh_tracer_is_old(const struct sh_tracer *tracer, sh_ms now);
+void sh_tracer_renew(struct sh_tracer *tracer, sh_ms now);
+
 /* A number for one more session of this run; 0 without a recorder. */
 unsigned sh_tracer_session(struct sh_tracer *tracer);
 

@@ -142,6 +142,7 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
                                          .policy = config.policy,
                                          .calibrate = v->calibrate};
     struct sh_trace_file *trace = sh_trace_file_open(&start);
+    config.trace = trace;
     config.tracer = sh_trace_file_tracer(trace);
     enum sh_cause cause = sh_share_run(&config);
     sh_trace_file_close(trace, cause);

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cli/report.h"
-#include "cli/tracer.h"
+#include "cli/trace_file.h"
+#include "system/clock.h"
 
 /* ---- Lines ---- */
 
@@ -129,6 +131,25 @@ static void its_room_is_bounded_and_its_end_is_told(void **state SH_UNUSED)
     free(lines.text);
 }
 
+static void begun_anew_it_has_its_room_again(void **state SH_UNUSED)
+{
+    struct lines lines = {.text = NULL};
+    struct sh_tracer *tracer = sh_tracer_new(&ops, &lines, 0);
+    assert_false(sh_tracer_is_old(tracer, 1000));
+    assert_true(sh_tracer_is_old(tracer, SH_TRACE_TIME_MAX));
+    for (sh_ms now = 0; !sh_tracer_is_old(tracer, now); now++)
+        SH_TRACE(tracer, now, 1, RSSI, -50);
+    assert_in_range(lines.n, SH_TRACER_MAX / 2, SH_TRACER_MAX / 2 + SH_TRACE_LINE_MAX);
+    assert_int_equal(sh_tracer_session(tracer), 1);
+    sh_tracer_renew(tracer, 3600000);
+    assert_false(sh_tracer_is_old(tracer, 3600000));
+    assert_int_equal(sh_tracer_session(tracer), 1);
+    SH_TRACE(tracer, 3601000, 0, PHASE, 1);
+    sh_tracer_free(tracer);
+    assert_int_equal(count_of(&lines, "\"e\":\"phase\",\"t\":1.000"), 1);
+    free(lines.text);
+}
+
 static void an_address_becomes_a_number(void **state SH_UNUSED)
 {
     struct lines lines = {.text = NULL};
@@ -194,6 +215,36 @@ static void without_one_nothing_is_recorded(void **state SH_UNUSED)
     sh_tracer_pick(NULL, 1, "a");
     assert_int_equal(sh_tracer_session(NULL), 0);
     sh_tracer_free(NULL);
+}
+
+/* ---- Files ---- */
+
+static void a_long_run_has_a_file_after_the_other(void **state SH_UNUSED)
+{
+    char folder[] = "/tmp/simhop-trace.XXXXXX", path[4200];
+    unsigned numbers[SH_TRACE_RUNS];
+    assert_non_null(mkdtemp(folder));
+    const struct sh_common common = {.state = folder, .radio = "sim:x"};
+    const struct sh_trace_start start = {.common = &common, .role = SH_ANCHOR};
+    struct sh_trace_file *file = sh_trace_file_open(&start);
+    assert_non_null(file);
+    struct sh_tracer *tracer = sh_trace_file_tracer(file);
+    sh_trace_file_renew(file); /* not yet */
+    for (sh_ms now = sh_now(); !sh_tracer_is_old(tracer, now);)
+        SH_TRACE(tracer, now, 1, RSSI, -50);
+    sh_trace_file_renew(file);
+    assert_ptr_equal(sh_trace_file_tracer(file), tracer);
+    sh_trace_file_close(file, SH_OK);
+    assert_true(sh_trace_file_path(folder, 1, path, sizeof(path)));
+    size_t count = sh_trace_files(folder, numbers);
+    assert_in_range(count, 1, 2); /* nobody waits for a thread that writes the first one */
+    for (unsigned number = 1; number <= 2; number++) {
+        assert_true(sh_trace_file_path(folder, number, path, sizeof(path)));
+        unlink(path);
+    }
+    snprintf(path, sizeof(path), "%s/" SH_TRACE_FOLDER, folder);
+    rmdir(path);
+    rmdir(folder);
 }
 
 /* ---- Reports ---- */
@@ -263,11 +314,13 @@ int main(void)
         cmocka_unit_test(every_kind_comes_back),
         cmocka_unit_test(bad_lines),
         cmocka_unit_test(its_room_is_bounded_and_its_end_is_told),
+        cmocka_unit_test(begun_anew_it_has_its_room_again),
         cmocka_unit_test(an_address_becomes_a_number),
         cmocka_unit_test(what_was_heard_long_ago_is_only_counted),
         cmocka_unit_test(the_last_movement_is_told),
         cmocka_unit_test(an_absence_is_told_before_what_follows),
         cmocka_unit_test(without_one_nothing_is_recorded),
+        cmocka_unit_test(a_long_run_has_a_file_after_the_other),
         cmocka_unit_test(a_report_is_read),
         cmocka_unit_test(bad_reports_name_their_line),
         cmocka_unit_test(a_report_has_limits),

@@ -24,8 +24,7 @@ static enum sh_cause bad(uint64_t number, const char *what)
 
 static bool is_version(const char *text)
 {
-    return strlen(text) < sizeof(((struct sh_report *)NULL)->version) &&
-           strspn(text, "0123456789.") == strlen(text);
+    return strspn(text, "0123456789.") == strlen(text);
 }
 
 /* {"report":"simhop","format":1,"version":"0.1.0",...} */
@@ -45,8 +44,9 @@ static enum sh_cause read_head(struct sh_bytes line, struct sh_report *report)
         cause = format->valueint == SH_REPORT_FORMAT
                     ? SH_OK
                     : bad(1, "a format of reports that this version does not know");
-    if (cause == SH_OK && cJSON_IsString(version) && is_version(version->valuestring))
-        strcpy(report->version, version->valuestring);
+    if (cause != SH_OK || !cJSON_IsString(version) || !is_version(version->valuestring) ||
+        !sh_strcopy(report->version, sizeof(report->version), version->valuestring))
+        report->version[0] = '\0';
     cJSON_Delete(head);
     return cause;
 }

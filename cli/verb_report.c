@@ -203,7 +203,7 @@ static void default_name(char out[64])
     struct tm parts;
     if (!localtime_r(&now, &parts) ||
         strftime(out, 64, "simhop-report-%Y%m%d-%H%M%S.jsonl", &parts) == 0)
-        strcpy(out, "simhop-report.jsonl");
+        snprintf(out, 64, "simhop-report.jsonl");
 }
 
 static void say(struct sh_output *out, const char *path, const struct writer *writer, long octets)

@@ -306,9 +306,9 @@ static void a_report_has_limits(void **state SH_UNUSED)
     char *text = malloc(room);
     struct sh_report report;
     assert_non_null(text);
-    strcpy(text, HEAD);
+    memcpy(text, HEAD, sizeof(HEAD));
     for (unsigned i = 0; i <= SH_REPORT_RUNS; i++, n += sizeof(RUN) - 1)
-        strcpy(text + n, RUN);
+        memcpy(text + n, RUN, sizeof(RUN));
     assert_int_equal(read_text(text, &report), SH_USAGE_BAD_INPUT);
     sh_report_clear(&report);
     free(text);

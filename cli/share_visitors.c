@@ -112,11 +112,10 @@ struct visitor *sh_share_new_visitor(struct share *share, bool direct)
     if (!visitor)
         return NULL;
     *visitor = (struct visitor){.share = share, .since = sh_now(), .direct = direct};
-    visitor->events =
-        (struct sh_events){.out = share->config->out,
-                           .tracer = share->config->tracer,
-                           .role = "anchor",
-                           .started = visitor->since};
+    visitor->events = (struct sh_events){.out = share->config->out,
+                                         .tracer = share->config->tracer,
+                                         .role = "anchor",
+                                         .started = visitor->since};
     return visitor;
 }
 

@@ -88,10 +88,12 @@ static bool is_skipped(const struct sh_nearby *nearby, const char *address)
     return false;
 }
 
-/* Whom to forget first: who was heard once and not again, then the one not heard for longest. A stream of addresses that are
- * never the same does not push out who is there. */
+/* Whom to forget first: nobody where a place is free, then who was heard once and not again, then the one not heard for longest. A
+ * stream of addresses that are never the same does not push out who is there. */
 static bool goes_before(const struct sender *a, const struct sender *b)
 {
+    if (!a->address[0] || !b->address[0])
+        return b->address[0] != '\0';
     bool once = a->heard < 2, other_once = b->heard < 2;
     return once != other_once ? once : a->last < b->last;
 }

@@ -168,7 +168,7 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
     sh_proximity_add(sender->proximity, &sample);
     sh_heard_add(&sender->ids, advert.id, heard->rssi_dbm);
     if (nearby->ops->counted)
-        nearby->ops->counted(heard, &advert, sender->known_dbm, linked != NULL, nearby->user);
+        nearby->ops->counted(heard, &advert, sender->known_dbm, linked != NULL, now, nearby->user);
 }
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
@@ -340,11 +340,21 @@ static void watch(struct sh_nearby *nearby, const struct sender *sender,
     nearby->ops->watched(sender ? sender->linked : NULL, sender ? estimate : NULL, nearby->user);
 }
 
+static void tell_look(const struct sh_nearby *nearby, sh_ms now)
+{
+    bool any = false;
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++)
+        any = any || nearby->senders[i].address[0];
+    if (any && nearby->ops->looks)
+        nearby->ops->looks(now, nearby->user);
+}
+
 sh_ms sh_nearby_tick(struct sh_nearby *nearby, sh_ms now)
 {
     struct sh_proximity_estimate estimate = {0};
     if (nearby->over || nearby->picked)
         return SH_NEVER;
+    tell_look(nearby, now);
     const struct sender *sender = nearest(nearby, now, &estimate);
     if (nearby->ops->watched) {
         watch(nearby, sender, &estimate, now);

@@ -6,10 +6,10 @@
 #include "cli/rerun_internal.h"
 
 #define SESSIONS 64 /* that run at once, of one run */
-#define LATE_MS                                                                                    \
-    1500 /* an engine that is asked at other moments may come to the same end so much later */
-#define FINE_STEPS 1000000 /* then the steps are longer: no record may cost for ever */
-#define LONG_STEP  1000
+/* Another version's engine, which is not asked at its own times, may come to the same end so much later. */
+#define LATE_MS      1500
+#define LATE_STEP_MS 50
+#define STEP_MS      (SH_ABSENT_MS / 2) /* of the time that passes without an absence */
 
 struct session {
     unsigned number; /* 0: free */
@@ -25,7 +25,6 @@ struct rerun {
     struct rerun_search search;
     struct session *sessions; /* SESSIONS */
     sh_ms now;
-    unsigned long steps;
     bool came[SH_CAUSE_COUNT]; /* ends that the engines came to, or that were taken for theirs */
     enum sh_cause last;        /* of them */
     bool over;                 /* the engines have parted from the record, or its end is here */
@@ -81,30 +80,32 @@ static void note_end(struct session *session, enum sh_cause cause, sh_ms at)
     session->ended_at = at;
 }
 
-static bool tick_session(struct session *session, sh_ms now)
+static void tick_session(struct session *session, sh_ms now)
 {
-    if (session->number == 0 || session->end != SH_OK)
-        return false;
+    if (session->end != SH_OK)
+        return;
     note_end(session, rerun_near_tick(&session->near, now), now);
     note_end(session, rerun_links_tick(&session->links, now - session->asleep), now);
-    return session->near.proximity || session->links.ladder;
 }
 
-static bool tick(struct rerun *rerun)
+static bool pass(struct rerun *rerun)
 {
-    bool active = rerun_search_tick(&rerun->search, rerun->now);
-    for (size_t i = 0; i < SESSIONS; i++)
-        active = tick_session(&rerun->sessions[i], rerun->now) || active;
-    rerun->steps++;
-    return active;
+    bool any = false;
+    for (size_t i = 0; i < SESSIONS; i++) {
+        struct session *session = &rerun->sessions[i];
+        if (session->number == 0 || session->end != SH_OK || !session->links.ladder)
+            continue;
+        rerun_links_pass(&session->links, rerun->now - session->asleep);
+        any = true;
+    }
+    return any;
 }
 
 static void advance(struct rerun *rerun, sh_ms to)
 {
     while (rerun->now < to) {
-        sh_ms step = rerun->steps < FINE_STEPS ? RERUN_STEP_MS : LONG_STEP;
-        rerun->now = SH_MIN(to, rerun->now + step);
-        if (!tick(rerun))
+        rerun->now = SH_MIN(to, rerun->now + STEP_MS);
+        if (!pass(rerun))
             rerun->now = to;
     }
 }
@@ -119,11 +120,8 @@ static void on_ended(struct rerun *rerun, struct session *session, const int64_t
     /* Without a list of items the end is that of the asking for it, which is not replayed. */
     here = here && (cause != SH_TRANSFER_STALLED || session->links.has_items);
     sh_ms at = rerun->now;
-    while (here && session->end == SH_OK && rerun->now < at + LATE_MS) {
-        rerun->now += RERUN_STEP_MS;
-        (void)tick_session(session, rerun->now);
-    }
-    rerun->now = at;
+    for (sh_ms late = 0; here && late <= LATE_MS; late += LATE_STEP_MS)
+        tick_session(session, at + late);
     come_to(rerun, session->end != SH_OK ? session->end : cause);
     if (session->end != SH_OK && session->end != cause)
         part(rerun, session->end, session->ended_at, "the engines end the session otherwise");
@@ -132,8 +130,7 @@ static void on_ended(struct rerun *rerun, struct session *session, const int64_t
     clear(session);
 }
 
-/* The engines have ended it, and the record goes on. That it ended later is no difference: a busy machine asks its engines late. That
- * bytes still moved is one. */
+/* The engines have ended it, and the record goes on. That it ended later is no difference. That bytes still moved is one. */
 static void on_after_end(struct rerun *rerun, const struct session *session,
                          const struct sh_trace_record *record)
 {
@@ -159,10 +156,17 @@ static enum sh_cause on_search(struct rerun *rerun, const struct sh_trace_record
     switch ((unsigned)record->kind) { /* most kinds are for others */
     case SH_TRACE_SEARCH:
         return rerun_search_begin(search, record->v[0] != 0, record->at);
+    case SH_TRACE_PASSED:
+        search->cut = true;
+        return SH_OK;
     case SH_TRACE_HEARD:
         return rerun_search_heard(search, record);
+    case SH_TRACE_LOOK:
+        if (record->session == 0)
+            rerun_search_look(search, record->at);
+        return SH_OK;
     case SH_TRACE_PICK:
-        if (search->nearby && !rerun_search_picks(search, (unsigned)record->v[0], record->at))
+        if (search->nearby && !search->cut && search->picked != (unsigned)record->v[0])
             part(rerun,
                  search->picked                       ? SH_OK
                  : search->phase == SH_PHASE_APPROACH ? SH_NEAR_TOO_FAR
@@ -171,8 +175,8 @@ static enum sh_cause on_search(struct rerun *rerun, const struct sh_trace_record
                  search->picked ? "the search picks another device" : "the search picks nobody");
         return SH_OK;
     case SH_TRACE_SEARCH_OVER:
-        for (sh_ms late = 0; late <= LATE_MS && search->end == SH_OK; late += RERUN_STEP_MS)
-            (void)rerun_search_tick(search, record->at + late);
+        if (search->cut)
+            search->end = cause;
         come_to(rerun, search->end);
         if (search->end != cause)
             part(rerun, search->end, record->at, "the search comes to another end");
@@ -228,6 +232,8 @@ static enum sh_cause on_session_record(struct rerun *rerun, const struct sh_trac
         on_after_end(rerun, session, record);
         return SH_OK;
     }
+    if (record->kind == SH_TRACE_LOOK)
+        tick_session(session, record->at);
     if (record->kind == SH_TRACE_MEASURE)
         return rerun_near_begin(&session->near, record);
     if (record->kind == SH_TRACE_TRANSFER)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A recorded run once more, an engine: what its engines were given is given to the same engines again, over the time of the record.
+ * A recorded run once more, an engine: what its engines were given is given to the same engines again, at the times of the record, and
+ * they are asked when they were asked then: what was decided by a millisecond is decided by it again.
  *   the search (cli/nearby.h)             what was heard -> who is picked, or near.too-far
  *   the measurement (pairing/proximity.h) signal strengths -> near or not; the same while the code is awaited (pairing/away.h)
  *   both ends' samples (pairing/nearness.h)
@@ -14,7 +15,7 @@
 #include "cli/trace.h"
 #include "pairing/handshake.h"
 
-#define SH_RERUN_RECORDS 32768 /* of one run at most */
+#define SH_RERUN_RECORDS 65536 /* of one run at most; more lines than SH_TRACER_MAX octets can be */
 
 struct sh_rerun_result {
     enum sh_role role;

@@ -15,8 +15,7 @@
 #include "transfer/paths.h"
 #include "transfer/patience.h"
 
-#define RERUN_STEP_MS 50
-#define RERUN_LINKED  32
+#define RERUN_LINKED 32
 
 /* ---- The search ---- */
 
@@ -25,7 +24,7 @@ struct rerun_search {
     struct sh_device *linked; /* RERUN_LINKED, each for the senders of some numbers */
     double known_dbm[RERUN_LINKED];
     enum sh_phase phase;
-    sh_ms heard;       /* last */
+    bool cut;          /* how it began is not in the record: what it came to is taken as it was */
     unsigned picked;   /* sender; 0: nobody */
     enum sh_cause end; /* what it ended with, SH_OK: it goes on, or somebody is picked */
 };
@@ -34,10 +33,7 @@ SH_MUST_USE enum sh_cause rerun_search_begin(struct rerun_search *search, bool f
 void rerun_search_clear(struct rerun_search *search);
 SH_MUST_USE enum sh_cause rerun_search_heard(struct rerun_search *search,
                                              const struct sh_trace_record *record);
-/* false: nothing of it can change any more before somebody is heard. */
-bool rerun_search_tick(struct rerun_search *search, sh_ms now);
-/* Somebody was picked at this time: by the engine too? It may come to it a step or two later. */
-bool rerun_search_picks(struct rerun_search *search, unsigned from, sh_ms now);
+void rerun_search_look(struct rerun_search *search, sh_ms now);
 
 /* ---- Nearness ---- */
 
@@ -79,7 +75,8 @@ struct rerun_links {
     sh_ms judged_at;
     int judged_kind;
     enum sh_cause judged;
-    int kinds[256]; /* of attempts, by the last octet of their number */
+    unsigned dialled; /* the last attempt */
+    int kinds[256];   /* of attempts, by the last octet of their number */
 };
 
 SH_MUST_USE enum sh_cause rerun_links_begin(struct rerun_links *links,
@@ -89,5 +86,7 @@ SH_MUST_USE enum sh_cause rerun_links_record(struct rerun_links *links,
                                              const struct sh_trace_record *record, sh_ms now);
 /* SH_OK, or what the transfer ends with. */
 enum sh_cause rerun_links_tick(struct rerun_links *links, sh_ms now);
+/* The time passes, as it does where nobody was away; no engine is asked. */
+void rerun_links_pass(struct rerun_links *links, sh_ms now);
 
 #endif

@@ -12,6 +12,7 @@
 static void on_dial(const struct sh_attempt *attempt, void *user)
 {
     struct rerun_links *links = user;
+    links->dialled = attempt->id;
     links->kinds[attempt->id % SH_COUNT(links->kinds)] = attempt->kind;
 }
 
@@ -192,6 +193,11 @@ enum sh_cause rerun_links_record(struct rerun_links *links, const struct sh_trac
     case SH_TRACE_VIEW:
         sh_paths_view(&links->paths, (int)v[0], v[1] != 0, (unsigned)v[2]);
         break;
+    case SH_TRACE_DIAL:
+        /* One that failed as it was dialled made way for this one in the same tick. */
+        if (attempt > links->dialled)
+            (void)sh_ladder_tick(links->ladder, now);
+        break;
     case SH_TRACE_ATTEMPT_UP:
         sh_ladder_up(links->ladder, attempt, now);
         sh_paths_up(&links->paths, (int)v[1]);
@@ -225,10 +231,16 @@ enum sh_cause rerun_links_tick(struct rerun_links *links, sh_ms now)
         return SH_OK;
     links->now = now;
     (void)sh_ladder_tick(links->ladder, now);
-    sh_paths_tick(&links->paths, now);
+    (void)sh_paths_tick(&links->paths, now);
     sh_ms clock = sh_patience_clock(&links->patience, now);
     if (sh_patience_look(&links->patience, (sh_ms)links->more, clock) == SH_PATIENCE_LASTS)
         return SH_OK;
     bool receipt = links->has_items && links->left == 0;
     return sh_paths_end(&links->paths, receipt ? SH_RECEIPT_TIMEOUT : SH_TRANSFER_STALLED);
+}
+
+void rerun_links_pass(struct rerun_links *links, sh_ms now)
+{
+    if (links->ladder)
+        (void)sh_patience_clock(&links->patience, now);
 }

@@ -6,9 +6,7 @@
 
 #include "cli/rerun_internal.h"
 
-#define QUIET_MS (SH_NEARBY_APPROACH_MS + 2 * SH_NEARBY_FORGET_MS)
-#define LATE     3 /* steps */
-#define PSM      0x80
+#define PSM 0x80
 
 static void on_phase(enum sh_phase phase, void *user)
 {
@@ -55,7 +53,6 @@ void rerun_search_clear(struct rerun_search *search)
 enum sh_cause rerun_search_begin(struct rerun_search *search, bool far, sh_ms now)
 {
     rerun_search_clear(search);
-    search->heard = now;
     search->linked = calloc(RERUN_LINKED, sizeof(*search->linked));
     if (!search->linked)
         return SH_ENV_NO_MEMORY;
@@ -91,22 +88,12 @@ enum sh_cause rerun_search_heard(struct rerun_search *search, const struct sh_tr
     }
     heard.payload = SH_BYTES(payload, sh_advert_encode(&advert, payload));
     snprintf(heard.address, sizeof(heard.address), "%u", from);
-    search->heard = record->at;
     sh_nearby_heard(search->nearby, &heard, record->at);
     return SH_OK;
 }
 
-bool rerun_search_tick(struct rerun_search *search, sh_ms now)
+void rerun_search_look(struct rerun_search *search, sh_ms now)
 {
-    if (!search->nearby || search->picked || search->end != SH_OK || now > search->heard + QUIET_MS)
-        return false;
-    (void)sh_nearby_tick(search->nearby, now);
-    return true;
-}
-
-bool rerun_search_picks(struct rerun_search *search, unsigned from, sh_ms now)
-{
-    for (unsigned i = 0; i < LATE && search->picked == 0; i++)
-        (void)rerun_search_tick(search, now + (sh_ms)i * RERUN_STEP_MS);
-    return search->picked == from;
+    if (search->nearby)
+        (void)sh_nearby_tick(search->nearby, now);
 }

@@ -297,18 +297,21 @@ void sh_session_free(struct sh_session *s)
 
 void sh_session_distance(struct sh_session *s, double metres, double sd_m)
 {
+    sh_ms now = sh_session_now(s);
     if (s->stage == STAGE_HANDSHAKE && s->sampling)
-        TRACE(s, DISTANCE, sh_trace_hundredths(metres * 10.0), sh_trace_hundredths(sd_m * 10.0));
+        TRACE_AT(s, now, DISTANCE, sh_trace_hundredths(metres * 10.0),
+                 sh_trace_hundredths(sd_m * 10.0));
     if (s->stage == STAGE_HANDSHAKE)
-        sh_handshake_distance(s->handshake, metres, sd_m, sh_session_now(s));
+        sh_handshake_distance(s->handshake, metres, sd_m, now);
 }
 
 void sh_session_rssi(struct sh_session *s, int dbm)
 {
+    sh_ms now = sh_session_now(s);
     if (s->stage == STAGE_HANDSHAKE && s->sampling)
-        TRACE(s, RSSI, dbm);
+        TRACE_AT(s, now, RSSI, dbm);
     if (s->stage == STAGE_HANDSHAKE)
-        sh_handshake_rssi(s->handshake, dbm, sh_session_now(s));
+        sh_handshake_rssi(s->handshake, dbm, now);
     sh_session_settle(s);
 }
 
@@ -335,6 +338,8 @@ void sh_session_stop(struct sh_session *s, enum sh_cause cause)
 sh_ms sh_session_tick(struct sh_session *s)
 {
     sh_ms now = sh_session_now(s), next = SH_NEVER;
+    if (s->stage == STAGE_HANDSHAKE && s->sampling)
+        TRACE_AT(s, now, LOOK, 0);
     if (s->stage == STAGE_HANDSHAKE)
         next = sh_handshake_tick(s->handshake, now);
     if (s->stage == STAGE_JUDGE && now >= s->deadline)

@@ -114,6 +114,9 @@ struct sh_session {
         int64_t tag;
     } offers[SH_SESSION_KINDS]; /* as recorded last */
     sh_ms moved_at;             /* as recorded last, of the puller's own time */
+    sh_ms look_at;  /* a tick from then on may change something, and is recorded; 0: the next */
+    sh_ms asked_at; /* the time that the ladder was given last */
+    bool asking;    /* it is being asked */
     bool items_told;
     struct sh_session_held held;
     uint8_t *waiting; /* offers, until the first lane is gone */
@@ -210,7 +213,8 @@ enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct 
 enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot *slot,
                                         enum sh_cause cause);
 extern const struct sh_paths_ops sh_session_paths_ops;
-void sh_session_path_tick(struct sh_session *s);
+/* Returns when it wants to be called again at the latest. */
+sh_ms sh_session_path_tick(struct sh_session *s, sh_ms now);
 enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
                                        struct sh_bytes payload);
 enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,
@@ -219,16 +223,25 @@ enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,
 /* session_trace.c: they do nothing more without a recorder */
 #define TRACE(s, kind, ...)                                                                        \
     SH_TRACE((s)->config.tracer, (s)->ops->now((s)->user), (s)->number, kind, __VA_ARGS__)
+/* What an engine decides by: at the time of the session that the engine is given. */
+#define TRACE_AT(s, now, kind, ...)                                                                \
+    SH_TRACE((s)->config.tracer, (now) + (s)->asleep, (s)->number, kind, __VA_ARGS__)
 void sh_session_trace_measure(struct sh_session *s);
 void sh_session_trace_measured(struct sh_session *s, const struct sh_proximity_estimate *estimate);
 void sh_session_trace_theirs(struct sh_session *s, const struct sh_samples *theirs);
 void sh_session_trace_judged(struct sh_session *s, enum sh_cause cause, bool demanded);
 void sh_session_trace_transfer(struct sh_session *s, uint64_t chance);
 void sh_session_trace_moved(struct sh_session *s);
+/* The ladder's tick, and its record: where it may change what the transfer's engines do, and at least each second. */
+sh_ms sh_session_ask_ladder(struct sh_session *s, sh_ms now);
+/* Something comes in for the ladder or the ways: at this time, for them and for its record. What the ladder brings about while it is
+ * asked is of the time at which it is asked. */
+sh_ms sh_session_event(struct sh_session *s);
 void sh_session_trace_ended(struct sh_session *s);
 /* What the ladder and the puller are told, with a record of it. */
 SH_MUST_USE enum sh_cause sh_session_take_offers(struct sh_session *s,
                                                  const Simhop__LinkOffers *offers);
+void sh_session_attempt_up(struct sh_session *s, unsigned attempt, int kind);
 void sh_session_attempt_down(struct sh_session *s, unsigned attempt, enum sh_cause verdict);
 void sh_session_expect_links(struct sh_session *s);
 

@@ -137,8 +137,9 @@ void sh_session_give(struct sh_session *s, struct slot *slot)
         sh_server_link_up(s->server, slot->id);
     } else if (sh_session_kind_allowed(s, slot->kind, &rank)) {
         slot->given = true;
-        TRACE(s, CARRIES, slot->id, slot->kind, true, SH_OK);
-        sh_puller_link_up(s->puller, slot->id, slot->kind, rank, sh_session_now(s));
+        sh_ms now = sh_session_now(s);
+        TRACE_AT(s, now, CARRIES, slot->id, slot->kind, true, SH_OK);
+        sh_puller_link_up(s->puller, slot->id, slot->kind, rank, now);
         s->ops->link(slot->kind, "up", SH_OK, s->user);
         sh_session_tell_link(s, slot->kind, true, SH_OK);
     }
@@ -337,9 +338,7 @@ static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
         slot->padded = sh_session_now(s);
         return send_ping(slot, 2, PROBE_PADDING);
     }
-    TRACE(s, ATTEMPT_UP, slot->attempt, slot->kind);
-    sh_ladder_up(s->ladder, slot->attempt, sh_session_now(s));
-    sh_paths_up(&s->paths, slot->kind);
+    sh_session_attempt_up(s, slot->attempt, slot->kind);
     sh_session_give(s, slot);
     return SH_OK;
 }
@@ -560,8 +559,9 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
         sh_paths_keep(&s->paths, was.kind, verdict);
         s->ops->link(was.kind, "down", verdict, s->user);
         sh_session_tell_link(s, was.kind, false, verdict);
-        TRACE(s, CARRIES, was.id, was.kind, false, (int64_t)verdict);
-        sh_puller_link_down(s->puller, was.id, sh_session_now(s));
+        sh_ms now = sh_session_now(s);
+        TRACE_AT(s, now, CARRIES, was.id, was.kind, false, (int64_t)verdict);
+        sh_puller_link_down(s->puller, was.id, now);
     }
     check_abandoned(s, was.gone_cause);
 }

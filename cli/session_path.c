@@ -51,7 +51,7 @@ enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot SH
     sh_log("session: the anchor's view of kind %d: %s, %u connections, %llu octets read",
            (int)view->kind, view->listening ? "listens" : "does not listen", view->connections,
            (unsigned long long)view->bytes);
-    TRACE(s, VIEW, (int64_t)view->kind, view->listening, view->connections);
+    TRACE_AT(s, sh_session_event(s), VIEW, (int64_t)view->kind, view->listening, view->connections);
     sh_paths_view(&s->paths, (int)view->kind, view->listening, view->connections);
     return SH_OK;
 }
@@ -65,10 +65,10 @@ enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct 
     if (s->config.role != SH_SECONDARY)
         return cause;
     facts.mute = sh_session_now(s) - s->heard;
-    enum sh_cause verdict = sh_paths_note(&s->paths, kind, &facts, cause, sh_session_now(s));
+    sh_ms now = sh_session_event(s);
+    enum sh_cause verdict = sh_paths_note(&s->paths, kind, &facts, cause, now);
     if (facts.phase != SH_PATH_NONE)
-        sh_tracer_path(s->config.tracer, s->ops->now(s->user), s->number, kind, &facts, cause,
-                       verdict);
+        sh_tracer_path(s->config.tracer, now + s->asleep, s->number, kind, &facts, cause, verdict);
     return verdict;
 }
 
@@ -92,8 +92,11 @@ void sh_session_network_changed(struct sh_session *s)
 {
     if (s->stage != STAGE_TRANSFER || !s->ladder)
         return;
-    TRACE(s, NETWORK, 0);
-    sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, sh_session_now(s));
+    sh_ms now = sh_session_event(s);
+    TRACE_AT(s, now, NETWORK, 0);
+    s->asking = true;
+    sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, now);
+    s->asking = false;
     s->ops->wake(s->user);
     sh_session_settle(s);
 }
@@ -109,10 +112,9 @@ static void tell_failed(int kind, enum sh_cause verdict, void *user)
 
 const struct sh_paths_ops sh_session_paths_ops = {.ask = ask_view, .failed = tell_failed};
 
-void sh_session_path_tick(struct sh_session *s)
+sh_ms sh_session_path_tick(struct sh_session *s, sh_ms now)
 {
-    sh_ms now = sh_session_now(s);
-    sh_paths_tick(&s->paths, now);
+    sh_ms next = sh_paths_tick(&s->paths, now);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *slot = &s->slots[i];
         Simhop__Ping ping = SIMHOP__PING__INIT;
@@ -123,4 +125,5 @@ void sh_session_path_tick(struct sh_session *s)
         if (sh_lane_send(slot->lane, SH_MSG_PING, &ping.base) != SH_OK)
             sh_session_drop_slot(slot, SH_CONNECT_LOST);
     }
+    return next;
 }

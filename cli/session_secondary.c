@@ -308,7 +308,8 @@ static const struct sh_puller_ops puller_ops = {
 static void ladder_dial(const struct sh_attempt *attempt, void *user)
 {
     struct sh_session *s = user;
-    TRACE(s, DIAL, attempt->id, attempt->kind, attempt->address_len == 16, attempt->segment);
+    TRACE_AT(s, s->asked_at, DIAL, attempt->id, attempt->kind, attempt->address_len == 16,
+             attempt->segment);
     s->ops->dial(attempt, s->user);
 }
 
@@ -329,6 +330,7 @@ static void ladder_cancel(unsigned attempt, void *user)
 static void ladder_failed(int kind, enum sh_cause cause, void *user)
 {
     struct sh_session *s = user;
+    s->look_at = 0;
     sh_paths_given_up(&s->paths, kind, cause, sh_session_now(s));
 }
 
@@ -437,10 +439,11 @@ static void keepalive(struct sh_session *s, sh_ms now)
 sh_ms sh_session_secondary_tick(struct sh_session *s)
 {
     sh_ms now = sh_session_now(s);
-    sh_ms links = sh_ladder_tick(s->ladder, now), pieces = sh_puller_tick(s->puller, now);
+    sh_ms links = sh_session_ask_ladder(s, now), pieces = sh_puller_tick(s->puller, now);
     sh_session_trace_moved(s);
     keepalive(s, now);
-    sh_session_path_tick(s);
+    sh_ms views = sh_session_path_tick(s, now);
+    s->look_at = SH_MIN(s->look_at, SH_MIN(links, views));
     check_bluetooth(s, now);
     return SH_MIN(links, pieces);
 }

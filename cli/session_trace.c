@@ -2,6 +2,8 @@
 /* What a session tells the recorder (cli/tracer.h): all that its engines are given and what they make of it, and nothing else. */
 #include "cli/session_internal.h"
 
+#define LOOK_MS 1000
+
 static int64_t known_level(const struct sh_level *level)
 {
     int64_t number = sh_trace_hundredths(level->dbm);
@@ -90,20 +92,34 @@ enum sh_cause sh_session_take_offers(struct sh_session *s, const Simhop__LinkOff
 {
     for (size_t i = 0; s->config.tracer && i < offers->n_offers; i++)
         trace_offer(s, offers->offers[i]);
-    TRACE(s, OFFERS, 0);
-    return sh_ladder_offers(s->ladder, offers, sh_session_now(s));
+    sh_ms now = sh_session_event(s);
+    TRACE_AT(s, now, OFFERS, 0);
+    s->asking = true;
+    enum sh_cause cause = sh_ladder_offers(s->ladder, offers, now);
+    s->asking = false;
+    return cause;
+}
+
+void sh_session_attempt_up(struct sh_session *s, unsigned attempt, int kind)
+{
+    sh_ms now = sh_session_event(s);
+    TRACE_AT(s, now, ATTEMPT_UP, attempt, kind);
+    sh_ladder_up(s->ladder, attempt, now);
+    sh_paths_up(&s->paths, kind);
 }
 
 void sh_session_attempt_down(struct sh_session *s, unsigned attempt, enum sh_cause verdict)
 {
-    TRACE(s, ATTEMPT_DOWN, attempt, (int64_t)verdict);
-    sh_ladder_down(s->ladder, attempt, verdict, sh_session_now(s));
+    sh_ms now = sh_session_event(s);
+    TRACE_AT(s, now, ATTEMPT_DOWN, attempt, (int64_t)verdict);
+    sh_ladder_down(s->ladder, attempt, verdict, now);
 }
 
 void sh_session_expect_links(struct sh_session *s)
 {
-    TRACE(s, EXPECT, LINKS_MS);
-    sh_puller_links_expected(s->puller, sh_session_now(s) + LINKS_MS);
+    sh_ms now = sh_session_now(s);
+    TRACE_AT(s, now, EXPECT, LINKS_MS);
+    sh_puller_links_expected(s->puller, now + LINKS_MS);
 }
 
 /* ---- Bytes ---- */
@@ -122,13 +138,34 @@ static void trace_items(struct sh_session *s)
 
 void sh_session_trace_moved(struct sh_session *s)
 {
-    sh_ms verified = sh_puller_patience(s->puller)->verified_at;
-    if (!s->config.tracer || verified == s->moved_at)
+    const struct sh_patience *patience = sh_puller_patience(s->puller);
+    if (!s->config.tracer || patience->verified_at == s->moved_at)
         return;
-    s->moved_at = verified;
+    s->moved_at = patience->verified_at;
     trace_items(s);
-    TRACE(s, MOVED, (int64_t)sh_session_verified(s), (int64_t)sh_puller_left(s->puller),
-          (int64_t)sh_puller_hash_budget(s->puller));
+    TRACE_AT(s, patience->verified_at + patience->skew, MOVED, (int64_t)sh_session_verified(s),
+             (int64_t)sh_puller_left(s->puller), (int64_t)sh_puller_hash_budget(s->puller));
+}
+
+sh_ms sh_session_ask_ladder(struct sh_session *s, sh_ms now)
+{
+    if (now >= s->look_at) {
+        s->look_at = now + LOOK_MS;
+        TRACE_AT(s, now, LOOK, 0);
+    }
+    s->asked_at = now;
+    s->asking = true;
+    sh_ms next = sh_ladder_tick(s->ladder, now);
+    s->asking = false;
+    return next;
+}
+
+sh_ms sh_session_event(struct sh_session *s)
+{
+    s->look_at = 0;
+    if (!s->asking)
+        s->asked_at = sh_session_now(s);
+    return s->asked_at;
 }
 
 void sh_session_trace_ended(struct sh_session *s)

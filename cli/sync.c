@@ -320,6 +320,7 @@ const struct sh_nearby_ops sh_sync_nearby_ops = {
     .failed = on_nearby_failed,
     .level = on_level,
     .counted = sh_sync_trace_counted,
+    .looks = sh_sync_trace_looks,
 };
 
 static void on_heard(const struct sh_ble_heard *heard, void *user)

@@ -67,7 +67,8 @@ sh_ms sh_sync_direct_tick(struct sync *sync, sh_ms now);
 /* sync_trace.c: what the search is given goes into the record of the run. */
 void sh_sync_trace_search(const struct sync *sync);
 void sh_sync_trace_counted(const struct sh_ble_heard *heard, const struct sh_advert *advert,
-                           double known_dbm, bool linked, void *user);
+                           double known_dbm, bool linked, sh_ms now, void *user);
+void sh_sync_trace_looks(sh_ms now, void *user);
 
 /* sync_again.c */
 #define SH_SYNC_AGAIN_MS 15000

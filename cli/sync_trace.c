@@ -10,7 +10,7 @@ void sh_sync_trace_search(const struct sync *sync)
 }
 
 void sh_sync_trace_counted(const struct sh_ble_heard *heard, const struct sh_advert *advert,
-                           double known_dbm, bool linked, void *user)
+                           double known_dbm, bool linked, sh_ms now, void *user)
 {
     const struct sync *sync = user;
     const struct sh_traced_advert traced = {
@@ -21,5 +21,11 @@ void sh_sync_trace_counted(const struct sh_ble_heard *heard, const struct sh_adv
             advert->ref1m_dbm == SH_ADVERT_UNKNOWN_POWER ? (double)NAN : advert->ref1m_dbm,
         .known_dbm = known_dbm,
         .linked = linked};
-    sh_tracer_heard(sync->config->tracer, sh_now(), &traced);
+    sh_tracer_heard(sync->config->tracer, now, &traced);
+}
+
+void sh_sync_trace_looks(sh_ms now, void *user)
+{
+    const struct sync *sync = user;
+    SH_TRACE(sync->config->tracer, now, 0, LOOK, 0);
 }

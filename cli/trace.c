@@ -83,6 +83,7 @@ static const struct kind {
     [SH_TRACE_LOST] = {"lost", {N("lines", 0, EXACT_MAX)}},
     [SH_TRACE_ABSENT] = {"absent", {N("ms", 0, MONTHS_MS)}},
     [SH_TRACE_SLEPT] = {"slept", {N("ms", 0, MONTHS_MS)}},
+    [SH_TRACE_LOOK] = {"look", {END_OF_FIELDS}},
     [SH_TRACE_SEARCH] = {"search", {F("far")}},
     [SH_TRACE_PASSED] = {"passed", {N("senders", 0, EXACT_MAX), N("heard", 0, EXACT_MAX)}},
     [SH_TRACE_HEARD] = {"heard",

@@ -25,6 +25,7 @@ enum sh_trace_kind {
     SH_TRACE_LOST,   /* lines (the disk did not take them in time) */
     SH_TRACE_ABSENT, /* ms (before this the program did not run for so long) */
     SH_TRACE_SLEPT,  /* ms (of this the machine says so itself) */
+    SH_TRACE_LOOK, /* - (the engines were asked at this time: those of the session, or the search) */
 
     SH_TRACE_SEARCH,      /* far */
     SH_TRACE_PASSED,      /* senders, heard */

@@ -22,7 +22,8 @@ struct sh_tracer {
     } senders[SENDERS]; /* a ring: who was pushed out is somebody new */
     unsigned sender_count;
 
-    struct sh_trace_record *heard; /* a ring of SH_TRACER_HEARD_MAX */
+    struct sh_trace_record
+        *heard; /* a ring of SH_TRACER_HEARD_MAX: heard, and looks of the search */
     size_t heard_first, heard_count;
     uint64_t passed;      /* heard before, and not told */
     unsigned passed_from; /* senders that had their number then */
@@ -97,26 +98,31 @@ static bool decides_search(enum sh_trace_kind kind)
            kind == SH_TRACE_SEARCH;
 }
 
+static const struct sh_trace_record *first_heard(const struct sh_tracer *tracer)
+{
+    return &tracer->heard[tracer->heard_first];
+}
+
+static void pass_first(struct sh_tracer *tracer)
+{
+    tracer->passed += first_heard(tracer)->kind == SH_TRACE_HEARD;
+    tracer->heard_first = (tracer->heard_first + 1) % SH_TRACER_HEARD_MAX;
+    tracer->heard_count--;
+}
+
 /* What was heard goes before what it decided. */
 static void tell_heard(struct sh_tracer *tracer, sh_ms at)
 {
-    struct sh_trace_record passed = {.kind = SH_TRACE_PASSED};
-    size_t skip = 0;
-    while (skip < tracer->heard_count &&
-           tracer->heard[(tracer->heard_first + skip) % SH_TRACER_HEARD_MAX].at +
-                   SH_TRACER_HEARD_MS <
-               at)
-        skip++;
-    tracer->passed += skip;
+    while (tracer->heard_count > 0 && first_heard(tracer)->at + SH_TRACER_HEARD_MS < at)
+        pass_first(tracer);
     if (tracer->passed > 0) {
-        passed.v[0] = tracer->sender_count - tracer->passed_from;
-        passed.v[1] = (int64_t)tracer->passed;
-        passed.at = skip < tracer->heard_count
-                        ? tracer->heard[(tracer->heard_first + skip) % SH_TRACER_HEARD_MAX].at
-                        : at;
+        const struct sh_trace_record passed = {
+            .kind = SH_TRACE_PASSED,
+            .at = tracer->heard_count > 0 ? first_heard(tracer)->at : at,
+            .v = {tracer->sender_count - tracer->passed_from, (int64_t)tracer->passed}};
         tell(tracer, &passed);
     }
-    for (size_t i = skip; i < tracer->heard_count; i++)
+    for (size_t i = 0; i < tracer->heard_count; i++)
         tell(tracer, &tracer->heard[(tracer->heard_first + i) % SH_TRACER_HEARD_MAX]);
     tracer->heard_count = 0;
     tracer->passed = 0;
@@ -125,14 +131,15 @@ static void tell_heard(struct sh_tracer *tracer, sh_ms at)
 
 static void hold_heard(struct sh_tracer *tracer, const struct sh_trace_record *record)
 {
-    size_t last = (tracer->heard_first + tracer->heard_count) % SH_TRACER_HEARD_MAX;
-    tracer->heard[last] = *record;
-    if (tracer->heard_count < SH_TRACER_HEARD_MAX) {
-        tracer->heard_count++;
-        return;
-    }
-    tracer->heard_first = (tracer->heard_first + 1) % SH_TRACER_HEARD_MAX;
-    tracer->passed++;
+    if (tracer->heard_count == SH_TRACER_HEARD_MAX)
+        pass_first(tracer);
+    tracer->heard[(tracer->heard_first + tracer->heard_count++) % SH_TRACER_HEARD_MAX] = *record;
+}
+
+static bool is_heard(const struct sh_trace_record *record)
+{
+    return record->kind == SH_TRACE_HEARD ||
+           (record->kind == SH_TRACE_LOOK && record->session == 0);
 }
 
 static void hold_moved(struct sh_tracer *tracer, const struct sh_trace_record *record)
@@ -164,7 +171,7 @@ void sh_tracer_put(struct sh_tracer *tracer, sh_ms now, unsigned session, enum s
     struct sh_trace_record record = {
         .kind = kind, .at = since_begin(tracer, now), .session = session};
     memcpy(record.v, values, SH_MIN(count, sh_trace_count(kind)) * sizeof(*values));
-    if (kind == SH_TRACE_HEARD) {
+    if (is_heard(&record)) {
         hold_heard(tracer, &record);
         return;
     }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Records a run, an engine: what the parts of a run tell comes in, lines of cli/trace.h go out, in the order of their times. It keeps
- * the whole within SH_TRACER_MAX octets: what is heard while nobody is near is kept in memory until it decides something, and then
- * only the last of it; movement of bytes is told at most each SH_TRACER_MOVED_MS, and the last of it always; where the room is used up
- * only ends are told. A recorder that is NULL records nothing.
+ * the whole within SH_TRACER_MAX octets: what is heard while nobody is near, and when the search looked at it, is kept in memory until
+ * it decides something, and then only the last of it is told; movement of bytes is told at most each SH_TRACER_MOVED_MS, and the last
+ * of it always; where the room is used up only ends are told. A recorder that is NULL records nothing.
+ *
+ * An engine decides by the times that it is given, and a millisecond may be what decides. So `now` is always the time that the engine
+ * was given with what is recorded, never a later look at the clock, and when an engine is asked is recorded too.
  *
  * Senders of advertisements get numbers in the order in which they are heard.
  */
@@ -16,7 +19,7 @@
 #include "transfer/patience.h"
 
 #define SH_TRACER_MAX       (1U << 20)
-#define SH_TRACER_HEARD_MAX 1024
+#define SH_TRACER_HEARD_MAX 2048  /* with the looks of the search at it */
 #define SH_TRACER_HEARD_MS  40000 /* older ones decide nothing any more (see cli/nearby.h) */
 #define SH_TRACER_MOVED_MS  500
 

@@ -97,13 +97,17 @@ void sh_paths_given_up(struct sh_paths *paths, int kind, enum sh_cause cause, sh
         tell(paths, kind, path);
 }
 
-void sh_paths_tick(struct sh_paths *paths, sh_ms now)
+sh_ms sh_paths_tick(struct sh_paths *paths, sh_ms now)
 {
+    sh_ms next = SH_NEVER;
     for (int kind = 1; kind < SH_PATHS_KINDS; kind++) {
         struct sh_path_known *path = &paths->known[kind];
         if (path->pending && now >= path->until)
             tell(paths, kind, path);
+        if (path->pending)
+            next = SH_MIN(next, path->until);
     }
+    return next;
 }
 
 enum sh_cause sh_paths_end(struct sh_paths *paths, enum sh_cause cause)

@@ -49,7 +49,8 @@ void sh_paths_up(struct sh_paths *paths, int kind);
 void sh_paths_keep(struct sh_paths *paths, int kind, enum sh_cause cause);
 /* The kind is tried no more: the verdict is told at once, or when the view is here. */
 void sh_paths_given_up(struct sh_paths *paths, int kind, enum sh_cause cause, sh_ms now);
-void sh_paths_tick(struct sh_paths *paths, sh_ms now);
+/* Returns when it wants to be called again at the latest. */
+sh_ms sh_paths_tick(struct sh_paths *paths, sh_ms now);
 /* The cause that a transfer ends with which ended for this one. */
 enum sh_cause sh_paths_end(struct sh_paths *paths, enum sh_cause cause);
 

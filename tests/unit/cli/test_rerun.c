@@ -9,8 +9,11 @@
 
 #include <cmocka.h>
 
+#include "cli/nearby.h"
 #include "cli/rerun.h"
+#include "cli/tracer.h"
 #include "proto/simhop.pb-c.h"
+#include "transfer/ladder.h"
 #include "transfer/path.h"
 #include "transfer/patience.h"
 
@@ -40,14 +43,26 @@ static void put(struct run *run, unsigned session, enum sh_trace_kind kind, cons
     put(run, session, SH_TRACE_##kind, (const int64_t[]){__VA_ARGS__},                             \
         sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-/* The search: somebody is heard each 100 ms, and picked if that is how it went. */
+/* The time passes, and the session's engines are asked each second. */
+static void wait_for(struct run *run, sh_ms ms)
+{
+    sh_ms until = run->at + ms;
+    while (run->at < until) {
+        run->at = SH_MIN(until, run->at + 1000);
+        PUT(run, 1, LOOK, 0);
+    }
+}
+
+/* The search: somebody is heard each 100 ms and looked at each time, and picked if that is how it went. */
 static void search(struct run *run, int dbm, sh_ms until)
 {
     *run = (struct run){.count = 0};
     PUT(run, 0, RUN, SH_SECONDARY, 1, 0, 1, 0, 1, 0, 0, 0);
     PUT(run, 0, SEARCH, 0);
-    for (run->at = 100; run->at <= until; run->at += 100)
+    for (run->at = 100; run->at <= until; run->at += 100) {
         PUT(run, 0, HEARD, 1, dbm + (int)(run->at / 100 % 3), 0, LEVEL, SH_TRACE_NONE, 0);
+        PUT(run, 0, LOOK, 0);
+    }
     run->at = until;
 }
 
@@ -162,6 +177,21 @@ static void somebody_who_stays_away(void **state SH_UNUSED)
     other_end(&run, SH_NEAR_TOO_FAR, SH_OK);
 }
 
+/* It rests on what was heard before, too. */
+static void a_search_without_its_beginning(void **state SH_UNUSED)
+{
+    for (unsigned passed = 0; passed < 2; passed++) {
+        search(&run, FAR_DBM, 20000);
+        run.records[2].kind = passed ? SH_TRACE_PASSED : SH_TRACE_LOOK;
+        PUT(&run, 0, SEARCH_OVER, SH_NEAR_TOO_FAR);
+        PUT(&run, 0, END, SH_NEAR_TOO_FAR);
+        if (passed)
+            same_end(&run, SH_NEAR_TOO_FAR);
+        else
+            other_end(&run, SH_NEAR_TOO_FAR, SH_OK);
+    }
+}
+
 static void carried_away(void **state SH_UNUSED)
 {
     search(&run, NEAR_DBM, PICKED_AT);
@@ -185,7 +215,7 @@ static void no_link(sh_ms wait)
     PUT(&run, 1, CARRIES, 1, BLE, 0, SH_LINK_STALLED);
     PUT(&run, 1, CARRIES, 2, LAN, 0, SH_LINK_STALLED);
     PUT(&run, 1, ATTEMPT_DOWN, 1, SH_LINK_STALLED);
-    run.at += wait;
+    wait_for(&run, wait);
 }
 
 static void all_links_gone(void **state SH_UNUSED)
@@ -221,7 +251,7 @@ static void with_a_verdict(int error, enum sh_path_answer answer, enum sh_cause 
         (int64_t)answer, SH_PATH_NEIGHBOUR_UNKNOWN, SH_PATH_ROUTE_OURS, 0, 0, 0, 0, 0, 0, 0);
     PUT(&run, 1, ATTEMPT_DOWN, 2, (int64_t)verdict);
     PUT(&run, 1, CARRIES, 3, LAN, 0, (int64_t)verdict);
-    run.at += SH_NO_LINK_MS - 1000;
+    wait_for(&run, SH_NO_LINK_MS - 1000);
 }
 
 static void the_facts_of_a_way_decide(void **state SH_UNUSED)
@@ -233,6 +263,158 @@ static void the_facts_of_a_way_decide(void **state SH_UNUSED)
     with_a_verdict(0, SH_PATH_SILENCE, SH_LINK_TIMEOUT, SH_LINK_FIREWALL_REJECT);
     end(&run, SH_LINK_FIREWALL_REJECT);
     other_end(&run, SH_LINK_FIREWALL_REJECT, SH_TRANSFER_STALLED);
+}
+
+static void refused_at_once(unsigned attempt)
+{
+    PUT(&run, 1, DIAL, attempt, LAN, 0, 0);
+    PUT(&run, 1, ATTEMPT_DOWN, attempt, SH_LINK_FIREWALL_REJECT);
+}
+
+/* The second address is dialled because the first is refused as it is dialled, in the same tick, and is up before the next one. */
+static void a_dial_that_fails_makes_way(void **state SH_UNUSED)
+{
+    search(&run, NEAR_DBM, PICKED_AT);
+    measure(&run, NEAR_DBM);
+    judge(&run, NEAR_DBM);
+    PUT(&run, 1, TRANSFER, 77, LAN, 0, 0);
+    PUT(&run, 1, OFFER, LAN, 1, 0, 2);
+    PUT(&run, 1, OFFERS, 0);
+    for (unsigned attempt = 1; attempt < 5; attempt += 2) {
+        refused_at_once(attempt);
+        refused_at_once(attempt + 1);
+        run.at += 3 * SH_BACKOFF_MS;
+        PUT(&run, 1, LOOK, 0);
+    }
+    refused_at_once(5);
+    PUT(&run, 1, DIAL, 6, LAN, 0, 0);
+    run.at += 5;
+    PUT(&run, 1, ATTEMPT_UP, 6, LAN);
+    PUT(&run, 1, CARRIES, 2, LAN, 1, SH_OK);
+    PUT(&run, 1, ITEMS, 1, 300000, 0);
+    PUT(&run, 1, MOVED, 65536, 234464, 0);
+    wait_for(&run, SH_IDLE_MS);
+    end(&run, SH_TRANSFER_STALLED);
+    same_end(&run, SH_TRANSFER_STALLED);
+}
+
+/* ---- A live search, recorded ---- */
+
+struct live {
+    struct sh_tracer *tracer;
+    bool picked;
+};
+
+static void on_line(struct sh_bytes line, sh_ms at SH_UNUSED, void *user SH_UNUSED)
+{
+    const char *why = NULL;
+    assert_true(run.count < SH_COUNT(run.records));
+    assert_int_equal(sh_trace_decode(SH_BYTES(line.p, line.n - 1), &run.records[run.count++], &why),
+                     SH_LINE_RECORD);
+}
+
+static void on_phase(enum sh_phase phase SH_UNUSED, void *user SH_UNUSED) {}
+
+static void on_proximity(const struct sh_proximity_estimate *estimate SH_UNUSED,
+                         void *user SH_UNUSED)
+{
+}
+
+static void on_hint(const char *text SH_UNUSED, void *user SH_UNUSED) {}
+
+static void on_pick(const struct sh_nearby_pick *pick, void *user)
+{
+    struct live *live = user;
+    live->picked = true;
+    sh_tracer_pick(live->tracer, run.at, pick->address);
+}
+
+static void on_failed(enum sh_cause cause, void *user)
+{
+    struct live *live = user;
+    live->picked = true;
+    SH_TRACE(live->tracer, run.at, 0, SEARCH_OVER, (int64_t)cause);
+}
+
+static void on_counted(const struct sh_ble_heard *heard, const struct sh_advert *advert,
+                       double known_dbm, bool linked, sh_ms now, void *user)
+{
+    const struct sh_traced_advert traced = {.address = heard->address,
+                                            .dbm = heard->rssi_dbm,
+                                            .power_db = advert->power_db,
+                                            .stated_dbm = advert->ref1m_dbm,
+                                            .known_dbm = known_dbm,
+                                            .linked = linked};
+    sh_tracer_heard(((struct live *)user)->tracer, now, &traced);
+}
+
+static void on_looks(sh_ms now, void *user)
+{
+    SH_TRACE(((struct live *)user)->tracer, now, 0, LOOK, 0);
+}
+
+static const struct sh_nearby_ops nearby_ops = {.phase = on_phase,
+                                                .proximity = on_proximity,
+                                                .hint = on_hint,
+                                                .pick = on_pick,
+                                                .failed = on_failed,
+                                                .counted = on_counted,
+                                                .looks = on_looks};
+
+static const struct sh_tracer_ops tracer_ops = {.line = on_line};
+
+static unsigned draw(uint32_t *chance, unsigned below)
+{
+    *chance = *chance * 1664525 + 1013904223;
+    return (*chance >> 8) % below;
+}
+
+static void hear(struct sh_nearby *nearby, unsigned who, int dbm)
+{
+    uint8_t payload[SH_ADVERT_MAX];
+    struct sh_advert advert = {
+        .version = SH_ADVERT_VERSION, .psm = 0x80, .ref1m_dbm = LEVEL / 100, .id = {(uint8_t)who}};
+    struct sh_ble_heard heard = {.rssi_dbm = dbm, .address = {(char)('a' + who)}};
+    heard.payload = SH_BYTES(payload, sh_advert_encode(&advert, payload));
+    sh_nearby_heard(nearby, &heard, run.at);
+}
+
+/* Two about as near, at the edge of what counts as near, heard about each 100 ms by a busy machine that looks when it can. */
+static void live_search(uint32_t chance)
+{
+    struct live live = {.picked = false};
+    struct sh_nearby *nearby = NULL;
+    sh_ms heard[2] = {0, 0}, look = 0, begun = 5000 + draw(&chance, 1000);
+    run = (struct run){.at = begun};
+    live.tracer = sh_tracer_new(&tracer_ops, NULL, begun);
+    assert_non_null(live.tracer);
+    SH_TRACE(live.tracer, run.at, 0, RUN, SH_SECONDARY, 1, 0, 1, 0, 1, 0, 0, 0);
+    SH_TRACE(live.tracer, run.at, 0, SEARCH, 0);
+    assert_int_equal(sh_nearby_new(NULL, 0, NULL, &nearby_ops, &live, run.at, &nearby), SH_OK);
+    for (; !live.picked && run.at < begun + 35000; run.at++) {
+        for (unsigned who = 0; who < 2 && !live.picked; who++) {
+            if (run.at < heard[who])
+                continue;
+            heard[who] = run.at + 98 + draw(&chance, 5);
+            hear(nearby, who, LEVEL / 100 - 4 + (int)draw(&chance, 8));
+        }
+        if (run.at < look)
+            continue;
+        look = run.at + 50 + (draw(&chance, 10) == 0 ? draw(&chance, 900) : draw(&chance, 4));
+        (void)sh_nearby_tick(nearby, run.at);
+    }
+    SH_TRACE(live.tracer, run.at, 0, END, SH_SESSION_INTERRUPTED);
+    sh_tracer_free(live.tracer);
+    sh_nearby_free(nearby);
+    assert_true(live.picked);
+}
+
+static void what_a_millisecond_decided_it_decides_again(void **state SH_UNUSED)
+{
+    for (uint32_t chance = 0; chance < 50; chance++) {
+        live_search(chance);
+        same_end(&run, SH_SESSION_INTERRUPTED);
+    }
 }
 
 static void who_stops_it_is_no_engine(void **state SH_UNUSED)
@@ -258,10 +440,13 @@ int main(void)
         cmocka_unit_test(a_good_run),
         cmocka_unit_test(from_farther_it_is_refused),
         cmocka_unit_test(somebody_who_stays_away),
+        cmocka_unit_test(a_search_without_its_beginning),
         cmocka_unit_test(carried_away),
         cmocka_unit_test(all_links_gone),
         cmocka_unit_test(asleep_meanwhile),
         cmocka_unit_test(the_facts_of_a_way_decide),
+        cmocka_unit_test(a_dial_that_fails_makes_way),
+        cmocka_unit_test(what_a_millisecond_decided_it_decides_again),
         cmocka_unit_test(who_stops_it_is_no_engine),
         cmocka_unit_test(without_an_end),
     };

@@ -106,6 +106,11 @@ void sh_doctor_peers(const struct sh_doctor *doctor, sh_doctor_say say, void *us
 
 /* Is there such a file in the state folder? */
 bool sh_doctor_has_file(const struct sh_doctor *doctor, const char *name);
+/* All checks of the radio that the options name, or with --peer those of linked devices; each finding as it is found. What hangs beyond
+ * the limit ends the process with the check's name. Fails with usage.bad-option. */
+SH_MUST_USE enum sh_cause sh_doctor_round(struct sh_doctor *doctor, sh_doctor_say found,
+                                          void *user);
+
 /* Can this path, or where it would be made, be written? ready and absent: what to say of it then. */
 struct sh_finding sh_doctor_writable(const char *path, const char *ready, const char *absent);
 /* Is Wi-Fi Direct among the links that may be used? */

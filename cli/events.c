@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "cli/edge.h"
+#include "system/clock.h"
 
 void sh_events_phase(struct sh_events *events, enum sh_phase phase, const char *peer)
 {
+    SH_TRACE(events->tracer, sh_now(), 0, PHASE, (int64_t)phase);
     sh_output_phase(events->out, phase, events->role, peer && peer[0] ? peer : NULL);
 }
 
@@ -34,6 +36,11 @@ void sh_events_not_demanded(struct sh_events *events, const struct sh_proximity_
 
 void sh_events_link(struct sh_events *events, int kind, const char *state, enum sh_cause cause)
 {
+    static const char *const states[] = {"up", "down", "failed"};
+    size_t i = 0;
+    while (i + 1 < SH_COUNT(states) && strcmp(states[i], state) != 0)
+        i++;
+    SH_TRACE(events->tracer, sh_now(), 0, LINK, kind, (int64_t)i, (int64_t)cause);
     sh_output_link(events->out, sh_link_kind_name(kind), state, cause);
 }
 

@@ -11,7 +11,8 @@
 
 struct sh_events {
     struct sh_output *out;
-    const char *role; /* "anchor", "secondary" */
+    struct sh_tracer *tracer; /* NULL: nothing is recorded */
+    const char *role;         /* "anchor", "secondary" */
     sh_ms started;
     struct sh_rate rate;
     char item[SH_ITEM_NAME_MAX + 1]; /* which the rate is of */

@@ -14,8 +14,8 @@
 #include "proto/log.h"
 
 static const struct sh_verb *const verbs[] = {
-    &sh_verb_share,   &sh_verb_sync,   &sh_verb_resume,    &sh_verb_bundle,
-    &sh_verb_devices, &sh_verb_doctor, &sh_verb_proximity, &sh_verb_calibrate,
+    &sh_verb_share,  &sh_verb_sync,      &sh_verb_resume,    &sh_verb_bundle, &sh_verb_devices,
+    &sh_verb_doctor, &sh_verb_proximity, &sh_verb_calibrate, &sh_verb_report, &sh_verb_replay,
 };
 
 static const struct sh_verb *find_verb(const char *name)

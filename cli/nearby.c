@@ -19,6 +19,7 @@ struct sender {
     struct sh_advert advert;      /* the last one */
     struct sh_heard_ids ids;
     const struct sh_device *linked;
+    double known_dbm; /* of its level at one metre; NAN: nothing */
     struct sh_proximity *proximity;
     unsigned heard; /* how often, up to 2 */
     sh_ms last;
@@ -87,10 +88,12 @@ static bool is_skipped(const struct sh_nearby *nearby, const char *address)
     return false;
 }
 
-/* Whom to forget first: who was heard once and not again, then the one not heard for longest. A stream of addresses that are
- * never the same does not push out who is there. */
+/* Whom to forget first: nobody where a place is free, then who was heard once and not again, then the one not heard for longest. A
+ * stream of addresses that are never the same does not push out who is there. */
 static bool goes_before(const struct sender *a, const struct sender *b)
 {
+    if (!a->address[0] || !b->address[0])
+        return b->address[0] != '\0';
     bool once = a->heard < 2, other_once = b->heard < 2;
     return once != other_once ? once : a->last < b->last;
 }
@@ -119,20 +122,19 @@ void sh_nearby_take_far(struct sh_nearby *nearby)
 }
 
 /* As it was calibrated, else as it is stated. */
-static struct sh_level level_of(const struct sh_nearby *nearby, int stated_dbm,
-                                const struct sh_device *linked)
+static struct sh_level level_of(const struct sender *sender, int stated_dbm)
 {
-    double known = (double)NAN;
-    if (linked && nearby->ops->level)
-        known = nearby->ops->level(linked, nearby->user);
-    return sh_level_best(known, stated_dbm != SH_ADVERT_UNKNOWN_POWER ? stated_dbm : (double)NAN);
+    return sh_level_best(sender->known_dbm,
+                         stated_dbm != SH_ADVERT_UNKNOWN_POWER ? stated_dbm : (double)NAN);
 }
 
 static bool sender_begin(const struct sh_nearby *nearby, struct sender *sender, const char *address,
                          int8_t stated_dbm, const struct sh_device *linked)
 {
+    sender->known_dbm =
+        linked && nearby->ops->level ? nearby->ops->level(linked, nearby->user) : (double)NAN;
     const struct sh_proximity_config config = {.use = SH_PROXIMITY_APPROACH,
-                                               .level = {level_of(nearby, stated_dbm, linked)}};
+                                               .level = {level_of(sender, stated_dbm)}};
     sender->proximity = sh_proximity_new(&config);
     if (sender->proximity && sh_strcopy(sender->address, sizeof(sender->address), address))
         return true;
@@ -165,6 +167,8 @@ void sh_nearby_heard(struct sh_nearby *nearby, const struct sh_ble_heard *heard,
                                          .source = SH_SOURCE_ADVERT};
     sh_proximity_add(sender->proximity, &sample);
     sh_heard_add(&sender->ids, advert.id, heard->rssi_dbm);
+    if (nearby->ops->counted)
+        nearby->ops->counted(heard, &advert, sender->known_dbm, linked != NULL, now, nearby->user);
 }
 
 void sh_nearby_again(struct sh_nearby *nearby, const char *skip, sh_ms now)
@@ -336,11 +340,21 @@ static void watch(struct sh_nearby *nearby, const struct sender *sender,
     nearby->ops->watched(sender ? sender->linked : NULL, sender ? estimate : NULL, nearby->user);
 }
 
+static void tell_look(const struct sh_nearby *nearby, sh_ms now)
+{
+    bool any = false;
+    for (size_t i = 0; i < SH_NEARBY_MAX; i++)
+        any = any || nearby->senders[i].address[0];
+    if (any && nearby->ops->looks)
+        nearby->ops->looks(now, nearby->user);
+}
+
 sh_ms sh_nearby_tick(struct sh_nearby *nearby, sh_ms now)
 {
     struct sh_proximity_estimate estimate = {0};
     if (nearby->over || nearby->picked)
         return SH_NEVER;
+    tell_look(nearby, now);
     const struct sender *sender = nearest(nearby, now, &estimate);
     if (nearby->ops->watched) {
         watch(nearby, sender, &estimate, now);

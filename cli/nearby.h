@@ -44,6 +44,13 @@ struct sh_nearby_ops {
     void (*failed)(enum sh_cause cause, void *user);
     /* The level at one metre that was calibrated for this one, in dBm, NAN for none. May be NULL. */
     double (*level)(const struct sh_device *linked, void *user);
+    /* An advertisement counts, by this level at one metre: as stated, in dBm or NAN, and as calibrated. now: as it was given. May be
+     * NULL. */
+    void (*counted)(const struct sh_ble_heard *heard, const struct sh_advert *advert,
+                    double known_dbm, bool linked, sh_ms now, void *user);
+    /* It looks at this time at whom it keeps, before it tells what it makes of it; not where it keeps nobody. Who is given the same
+     * calls of both again, at the same times and in the same order, comes to the same. May be NULL. */
+    void (*looks)(sh_ms now, void *user);
     /* If set, it only watches: every SH_NEARBY_METER_MS this one is the nearest (linked: NULL for a stranger; estimate: NULL,
      * nobody is heard); nobody is picked and nothing fails. */
     void (*watched)(const struct sh_device *linked, const struct sh_proximity_estimate *estimate,

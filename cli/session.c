@@ -24,6 +24,7 @@ int64_t sh_session_wall(const struct sh_session *s)
 void sh_session_go(struct sh_session *s, enum stage stage, sh_ms deadline)
 {
     sh_log("session: %s -> %s", stage_names[s->stage], stage_names[stage]);
+    TRACE(s, STAGE, (int64_t)stage);
     s->stage = stage;
     s->deadline = deadline;
 }
@@ -51,6 +52,7 @@ void sh_session_settle(struct sh_session *s)
     s->stream = NULL;
     if (s->puller)
         sh_session_note_held(s);
+    sh_session_trace_ended(s);
     s->ops->ended(s->end_cause, s->user);
 }
 
@@ -77,12 +79,19 @@ static void hs_phase(enum sh_handshake_phase phase, const char *peer, void *user
 static void hs_sample(bool on, void *user)
 {
     struct sh_session *s = user;
+    s->sampling = on;
+    if (on && !s->measured)
+        sh_session_trace_measure(s);
     s->ops->sample(on, s->user);
 }
 
 static void hs_proximity(const struct sh_proximity_estimate *estimate, bool final, void *user)
 {
     struct sh_session *s = user;
+    if (final) {
+        s->measured = true;
+        sh_session_trace_measured(s, estimate);
+    }
     s->ops->proximity(estimate, final, s->user);
 }
 
@@ -123,12 +132,15 @@ static enum sh_cause hs_confirmed(void *user)
 static void hs_show_code(const struct sh_code *code, void *user)
 {
     struct sh_session *s = user;
+    if (code)
+        TRACE(s, CODE, 0);
     s->ops->show_code(code, s->result.peer_name, s->user);
 }
 
 static void hs_want_code(unsigned run, void *user)
 {
     struct sh_session *s = user;
+    TRACE(s, CODE, run);
     s->ops->want_code(run, s->result.peer_name, s->user);
 }
 
@@ -232,6 +244,8 @@ struct sh_session *sh_session_make(const struct sh_session_config *config,
     s->config = *config;
     s->ops = ops;
     s->user = user;
+    s->paths = (struct sh_paths){.ops = &sh_session_paths_ops, .user = s};
+    s->number = sh_tracer_session(config->tracer);
     s->started = s->heard = sh_session_now(s);
     s->usual_dbm = config->level.dbm;
     s->deadline = SH_NEVER; /* the handshake's own count first */
@@ -251,6 +265,7 @@ enum sh_cause sh_session_new(const struct sh_session_config *config,
         sh_stream_close(stream);
         return SH_ENV_NO_MEMORY;
     }
+    TRACE(s, SESSION, false, config->reconnect_to != NULL);
     s->stream = stream;
     stream->ops = &stream_ops;
     stream->user = s;
@@ -282,14 +297,21 @@ void sh_session_free(struct sh_session *s)
 
 void sh_session_distance(struct sh_session *s, double metres, double sd_m)
 {
+    sh_ms now = sh_session_now(s);
+    if (s->stage == STAGE_HANDSHAKE && s->sampling)
+        TRACE_AT(s, now, DISTANCE, sh_trace_hundredths(metres * 10.0),
+                 sh_trace_hundredths(sd_m * 10.0));
     if (s->stage == STAGE_HANDSHAKE)
-        sh_handshake_distance(s->handshake, metres, sd_m, sh_session_now(s));
+        sh_handshake_distance(s->handshake, metres, sd_m, now);
 }
 
 void sh_session_rssi(struct sh_session *s, int dbm)
 {
+    sh_ms now = sh_session_now(s);
+    if (s->stage == STAGE_HANDSHAKE && s->sampling)
+        TRACE_AT(s, now, RSSI, dbm);
     if (s->stage == STAGE_HANDSHAKE)
-        sh_handshake_rssi(s->handshake, dbm, sh_session_now(s));
+        sh_handshake_rssi(s->handshake, dbm, now);
     sh_session_settle(s);
 }
 
@@ -302,6 +324,8 @@ void sh_session_code(struct sh_session *s, const struct sh_code *code)
 
 void sh_session_stop(struct sh_session *s, enum sh_cause cause)
 {
+    if (s->stage != STAGE_OVER)
+        s->by = SH_BY_PERSON;
     if (s->stage == STAGE_HANDSHAKE)
         sh_handshake_stop(s->handshake, cause);
     else if (s->stage == STAGE_LINGER)
@@ -314,6 +338,8 @@ void sh_session_stop(struct sh_session *s, enum sh_cause cause)
 sh_ms sh_session_tick(struct sh_session *s)
 {
     sh_ms now = sh_session_now(s), next = SH_NEVER;
+    if (s->stage == STAGE_HANDSHAKE && s->sampling)
+        TRACE_AT(s, now, LOOK, 0);
     if (s->stage == STAGE_HANDSHAKE)
         next = sh_handshake_tick(s->handshake, now);
     if (s->stage == STAGE_JUDGE && now >= s->deadline)
@@ -338,6 +364,7 @@ void sh_session_slept(struct sh_session *s, sh_ms slept)
     if (!sh_session_is_moving(s))
         return;
     sh_log("session: slept for %llu ms", (unsigned long long)slept);
+    TRACE(s, SLEPT, (int64_t)slept);
     s->asleep += slept;
     if (s->config.role == SH_SECONDARY)
         sh_session_ping_all(s);

@@ -12,15 +12,17 @@
 
 #include "cli/lane.h"
 #include "cli/output.h"
+#include "cli/tracer.h"
 #include "pairing/calibration.h"
 #include "pairing/handshake.h"
 #include "pairing/registry.h"
 #include "profile/bundle.h"
 #include "transfer/ladder.h"
+#include "transfer/paths.h"
 #include "transfer/puller.h"
 #include "transfer/server.h"
 
-#define SH_SESSION_KINDS 4 /* values of Simhop__LinkKind */
+#define SH_SESSION_KINDS SH_PATHS_KINDS
 
 struct sh_session_config {
     enum sh_role role;
@@ -31,6 +33,8 @@ struct sh_session_config {
     int device_kind; /* Simhop__DeviceKind */
     const char *eid; /* "" = unknown */
     int64_t wall;    /* seconds since 1970 at the start: judges certificates, never the pairing */
+    struct sh_tracer
+        *tracer; /* what is seen is recorded there; NULL: nowhere. Outlives the session */
     int links[SH_LINKS_MAX]; /* allowed kinds, best first */
     size_t link_count;
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];

@@ -35,6 +35,7 @@ enum sh_cause sh_session_new_direct(const struct sh_session_config *config,
     if (!s)
         return SH_ENV_NO_MEMORY;
     s->direct = true;
+    TRACE(s, SESSION, true, true);
     s->result.reconnect = true;
     if (config->reconnect_to &&
         !sh_strcopy(s->result.peer_name, sizeof(s->result.peer_name), s->reconnect_to.name))
@@ -119,7 +120,7 @@ void sh_session_release_offers(struct sh_session *s)
         return;
     enum sh_cause cause = sh_msg_unpack(SH_MSG_LINK_OFFERS, SH_BYTES(held, s->waiting_n), &message);
     if (cause == SH_OK)
-        cause = sh_ladder_offers(s->ladder, (const Simhop__LinkOffers *)message, sh_session_now(s));
+        cause = sh_session_take_offers(s, (const Simhop__LinkOffers *)message);
     if (cause != SH_OK)
         s->fatal = cause;
 }

@@ -4,7 +4,7 @@
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
  * session_direct.c (sessions that begin with certificates),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_path.c (why links fail),
- * session_bundle.c (the received bundle), session_begun.c (the list of what began to arrive).
+ * session_trace.c (what is recorded), session_bundle.c (the received bundle), session_begun.c (the list of what began to arrive).
  */
 #ifndef SIMHOP_CLI_SESSION_INTERNAL_H
 #define SIMHOP_CLI_SESSION_INTERNAL_H
@@ -58,16 +58,6 @@ struct slot {
     enum sh_cause gone_cause;
 };
 
-/* What is known of the ways of a kind of link since it was up last. */
-struct link_path {
-    struct sh_path_facts facts; /* of the most telling attempt */
-    enum sh_cause cause;        /* what that failed with */
-    sh_ms asked;                /* for the anchor's view; 0: never */
-    bool awaited, pending; /* the answer; and with it the verdict on a kind that was given up */
-    sh_ms until;           /* the verdict waits no longer */
-    enum sh_cause given_up;
-};
-
 struct sh_session {
     struct sh_session_config config;
     struct sh_device reconnect_to;
@@ -79,6 +69,9 @@ struct sh_session {
     enum stage stage;
     enum sh_cause end_cause, fatal;
     bool ended_said;
+    unsigned number;         /* in the record of the run */
+    enum sh_trace_by by;     /* who ended it */
+    bool sampling, measured; /* signal strengths are wanted; the measurement is over */
 
     struct sh_stream *stream; /* until the first lane has it */
     struct sh_handshake *handshake;
@@ -115,9 +108,16 @@ struct sh_session {
     struct sh_store *store, *incoming;
     sh_ms alone; /* Bluetooth has been the only link since then; 0: it is not */
     uint64_t alone_bytes;
-    struct link_path paths[SH_SESSION_KINDS];
-    enum sh_cause verdict; /* the last on a link that did not come up again */
-    int verdict_kind;
+    struct sh_paths paths;
+    struct {
+        uint64_t hash;
+        int64_t tag;
+    } offers[SH_SESSION_KINDS]; /* as recorded last */
+    sh_ms moved_at;             /* as recorded last, of the puller's own time */
+    sh_ms look_at;  /* a tick from then on may change something, and is recorded; 0: the next */
+    sh_ms asked_at; /* the time that the ladder was given last */
+    bool asking;    /* it is being asked */
+    bool items_told;
     struct sh_session_held held;
     uint8_t *waiting; /* offers, until the first lane is gone */
     size_t waiting_n;
@@ -212,19 +212,38 @@ enum sh_cause sh_session_path_note(struct sh_session *s, int kind, const struct 
                                    enum sh_cause cause);
 enum sh_cause sh_session_path_note_slot(struct sh_session *s, const struct slot *slot,
                                         enum sh_cause cause);
-/* A link of the kind is up: what was seen before is over. */
-void sh_session_path_up(struct sh_session *s, int kind);
-/* It is this that ends the session, if nothing else comes up. */
-void sh_session_path_keep(struct sh_session *s, int kind, enum sh_cause cause);
-/* Tells that a kind failed, at once or when the anchor's view is here. */
-void sh_session_path_given_up(struct sh_session *s, int kind, enum sh_cause cause);
-void sh_session_path_tick(struct sh_session *s);
-/* The cause that the session ends with. */
-enum sh_cause sh_session_path_end(struct sh_session *s, enum sh_cause cause);
+extern const struct sh_paths_ops sh_session_paths_ops;
+/* Returns when it wants to be called again at the latest. */
+sh_ms sh_session_path_tick(struct sh_session *s, sh_ms now);
 enum sh_cause sh_session_on_link_query(struct sh_session *s, struct slot *slot,
                                        struct sh_bytes payload);
 enum sh_cause sh_session_on_link_view(struct sh_session *s, struct slot *slot,
                                       struct sh_bytes payload);
+
+/* session_trace.c: they do nothing more without a recorder */
+#define TRACE(s, kind, ...)                                                                        \
+    SH_TRACE((s)->config.tracer, (s)->ops->now((s)->user), (s)->number, kind, __VA_ARGS__)
+/* What an engine decides by: at the time of the session that the engine is given. */
+#define TRACE_AT(s, now, kind, ...)                                                                \
+    SH_TRACE((s)->config.tracer, (now) + (s)->asleep, (s)->number, kind, __VA_ARGS__)
+void sh_session_trace_measure(struct sh_session *s);
+void sh_session_trace_measured(struct sh_session *s, const struct sh_proximity_estimate *estimate);
+void sh_session_trace_theirs(struct sh_session *s, const struct sh_samples *theirs);
+void sh_session_trace_judged(struct sh_session *s, enum sh_cause cause, bool demanded);
+void sh_session_trace_transfer(struct sh_session *s, uint64_t chance);
+void sh_session_trace_moved(struct sh_session *s);
+/* The ladder's tick, and its record: where it may change what the transfer's engines do, and at least each second. */
+sh_ms sh_session_ask_ladder(struct sh_session *s, sh_ms now);
+/* Something comes in for the ladder or the ways: at this time, for them and for its record. What the ladder brings about while it is
+ * asked is of the time at which it is asked. */
+sh_ms sh_session_event(struct sh_session *s);
+void sh_session_trace_ended(struct sh_session *s);
+/* What the ladder and the puller are told, with a record of it. */
+SH_MUST_USE enum sh_cause sh_session_take_offers(struct sh_session *s,
+                                                 const Simhop__LinkOffers *offers);
+void sh_session_attempt_up(struct sh_session *s, unsigned attempt, int kind);
+void sh_session_attempt_down(struct sh_session *s, unsigned attempt, enum sh_cause verdict);
+void sh_session_expect_links(struct sh_session *s);
 
 /* session_bundle.c: a bundle that was received: ours, for us, newer; then it is kept under its final name. *ret_path is malloc'ed. */
 SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const char *path,

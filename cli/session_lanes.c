@@ -137,7 +137,9 @@ void sh_session_give(struct sh_session *s, struct slot *slot)
         sh_server_link_up(s->server, slot->id);
     } else if (sh_session_kind_allowed(s, slot->kind, &rank)) {
         slot->given = true;
-        sh_puller_link_up(s->puller, slot->id, slot->kind, rank, sh_session_now(s));
+        sh_ms now = sh_session_now(s);
+        TRACE_AT(s, now, CARRIES, slot->id, slot->kind, true, SH_OK);
+        sh_puller_link_up(s->puller, slot->id, slot->kind, rank, now);
         s->ops->link(slot->kind, "up", SH_OK, s->user);
         sh_session_tell_link(s, slot->kind, true, SH_OK);
     }
@@ -244,18 +246,9 @@ void sh_session_dial_failed(struct sh_session *s, unsigned attempt, int kind, en
 {
     if (s->stage == STAGE_TRANSFER) {
         enum sh_cause verdict = facts ? sh_session_path_note(s, kind, facts, cause) : cause;
-        sh_ladder_down(s->ladder, attempt, verdict, sh_session_now(s));
+        sh_session_attempt_down(s, attempt, verdict);
     }
     check_abandoned(s, cause);
-    sh_session_settle(s);
-}
-
-void sh_session_network_changed(struct sh_session *s)
-{
-    if (s->stage != STAGE_TRANSFER || !s->ladder)
-        return;
-    sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, sh_session_now(s));
-    s->ops->wake(s->user);
     sh_session_settle(s);
 }
 
@@ -313,6 +306,7 @@ static enum sh_cause on_abort(struct sh_session *s, struct slot *slot SH_UNUSED,
     s->end_cause = s->stage == STAGE_LINGER ? SH_OK
                    : item ? sh_fail(cause, "%s, said by the other device", item->name)
                           : sh_fail(cause, "said by the other device");
+    s->by = SH_BY_PEER;
     sh_session_go(s, STAGE_OVER, SH_NEVER);
     return SH_OK;
 }
@@ -344,8 +338,7 @@ static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
         slot->padded = sh_session_now(s);
         return send_ping(slot, 2, PROBE_PADDING);
     }
-    sh_ladder_up(s->ladder, slot->attempt, sh_session_now(s));
-    sh_session_path_up(s, slot->kind);
+    sh_session_attempt_up(s, slot->attempt, slot->kind);
     sh_session_give(s, slot);
     return SH_OK;
 }
@@ -425,6 +418,7 @@ static enum sh_cause dispatch(struct sh_session *s, struct slot *slot, unsigned 
         sh_puller_rx(s->puller, slot->id, type, payload, sh_session_now(s));
         if (type == SH_MSG_MANIFEST && s->stage == STAGE_TRANSFER)
             sh_session_note_begun(s);
+        sh_session_trace_moved(s);
         return SH_OK;
     }
     return sh_fail(SH_PROTO_WRONG_STATE, "%s", sh_msg_info(type)->name);
@@ -558,14 +552,16 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
     if (s->stage != STAGE_TRANSFER)
         return;
     if (was.attempt && s->ladder)
-        sh_ladder_down(s->ladder, was.attempt, verdict, sh_session_now(s));
+        sh_session_attempt_down(s, was.attempt, verdict);
     if (was.first && s->waiting)
         sh_session_release_offers(s);
     if (was.given && s->puller) {
-        sh_session_path_keep(s, was.kind, verdict);
+        sh_paths_keep(&s->paths, was.kind, verdict);
         s->ops->link(was.kind, "down", verdict, s->user);
         sh_session_tell_link(s, was.kind, false, verdict);
-        sh_puller_link_down(s->puller, was.id, sh_session_now(s));
+        sh_ms now = sh_session_now(s);
+        TRACE_AT(s, now, CARRIES, was.id, was.kind, false, (int64_t)verdict);
+        sh_puller_link_down(s->puller, was.id, now);
     }
     check_abandoned(s, was.gone_cause);
 }

@@ -17,6 +17,7 @@ static enum sh_cause judge(struct sh_session *s, struct sh_bytes payload)
 {
     struct sh_samples theirs;
     SH_TRY(sh_samples_open(payload, s->result.peer_nonce, s->result.peer_commitment, &theirs));
+    sh_session_trace_theirs(s, &theirs);
     struct sh_nearness_input input = {.rule = sh_policy_rule(s->config.policy),
                                       .estimate = &s->result.proximity,
                                       .ours = &s->result.samples,
@@ -31,7 +32,9 @@ static enum sh_cause judge(struct sh_session *s, struct sh_bytes payload)
     sh_log("session: both ends: score %.1f dB, spread %.1f dB, asymmetry %.1f dB",
            evidence->score_db, evidence->spread_db, evidence->asymmetry_db);
     enum sh_cause cause = sh_nearness_cause(&s->nearness);
-    if (cause == SH_OK || (s->config.policy != SH_POLICY_OFF && !sh_session_calibrates(s)))
+    bool demanded = s->config.policy != SH_POLICY_OFF && !sh_session_calibrates(s);
+    sh_session_trace_judged(s, cause, demanded);
+    if (cause == SH_OK || demanded)
         return cause;
     sh_log("session: %s (%s), which is not demanded", sh_cause_info(cause)->name, sh_detail());
     return SH_OK;

@@ -286,7 +286,8 @@ static void puller_done(enum sh_cause cause, void *user)
     struct sh_session *s = user;
     if (cause == SH_OK)
         cause = say_done(s);
-    sh_session_end(s, sh_session_path_end(s, cause));
+    TRACE(s, OVER, (int64_t)cause);
+    sh_session_end(s, sh_paths_end(&s->paths, cause));
 }
 
 static const struct sh_puller_ops puller_ops = {
@@ -307,6 +308,8 @@ static const struct sh_puller_ops puller_ops = {
 static void ladder_dial(const struct sh_attempt *attempt, void *user)
 {
     struct sh_session *s = user;
+    TRACE_AT(s, s->asked_at, DIAL, attempt->id, attempt->kind, attempt->address_len == 16,
+             attempt->segment);
     s->ops->dial(attempt, s->user);
 }
 
@@ -326,7 +329,9 @@ static void ladder_cancel(unsigned attempt, void *user)
 
 static void ladder_failed(int kind, enum sh_cause cause, void *user)
 {
-    sh_session_path_given_up(user, kind, cause);
+    struct sh_session *s = user;
+    s->look_at = 0;
+    sh_paths_given_up(&s->paths, kind, cause, sh_session_now(s));
 }
 
 static const struct sh_ladder_ops ladder_ops = {
@@ -341,25 +346,27 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot 
     sh_session_keep_addresses(s, offers);
     if (sh_session_hold_offers(s, payload))
         return SH_OK;
-    sh_puller_links_expected(s->puller, sh_session_now(s) + LINKS_MS);
-    return sh_ladder_offers(s->ladder, offers, sh_session_now(s));
+    sh_session_expect_links(s);
+    return sh_session_take_offers(s, offers);
 }
 
 static enum sh_cause start_transfer(struct sh_session *s, struct slot *slot)
 {
     sh_ms now = sh_session_now(s);
-    uint64_t seed = 0; /* both nonces are in it: no two sessions have the same */
-    memcpy(&seed, s->result.transcript, sizeof(seed));
+    /* Both nonces are in it, so sessions differ; two octets of it are chance enough, and tell nothing of the rest where they are
+     * recorded. */
+    uint64_t seed = (uint64_t)s->result.transcript[0] << 8 | s->result.transcript[1];
     SH_TRY(sh_session_derive_link_psk(s, slot->lane));
     sh_store_sweep(s->config.dir, false);
     sh_store_sweep(s->config.incoming_dir, true);
     SH_TRY(sh_puller_new(&puller_ops, s, now, &s->puller));
     SH_TRY(sh_ladder_new(s->config.links, s->config.link_count, seed, &ladder_ops, s, &s->ladder));
     s->said = now;
+    sh_session_trace_transfer(s, seed);
     s->ops->phase(SH_PHASE_LINK, s->result.peer_name, s->user);
     sh_session_go(s, STAGE_TRANSFER, SH_NEVER);
     s->ops->phase(SH_PHASE_TRANSFER, s->result.peer_name, s->user);
-    sh_puller_links_expected(s->puller, now + LINKS_MS);
+    sh_session_expect_links(s);
     sh_session_give(s, slot);
     return SH_OK;
 }
@@ -432,9 +439,11 @@ static void keepalive(struct sh_session *s, sh_ms now)
 sh_ms sh_session_secondary_tick(struct sh_session *s)
 {
     sh_ms now = sh_session_now(s);
-    sh_ms links = sh_ladder_tick(s->ladder, now), pieces = sh_puller_tick(s->puller, now);
+    sh_ms links = sh_session_ask_ladder(s, now), pieces = sh_puller_tick(s->puller, now);
+    sh_session_trace_moved(s);
     keepalive(s, now);
-    sh_session_path_tick(s);
+    sh_ms views = sh_session_path_tick(s, now);
+    s->look_at = SH_MIN(s->look_at, SH_MIN(links, views));
     check_bluetooth(s, now);
     return SH_MIN(links, pieces);
 }

@@ -261,6 +261,7 @@ static void fill_config(const struct visitor *visitor, size_t stepped,
                                          .device_kind = from->device_kind,
                                          .eid = "",
                                          .wall = wall_now(),
+                                         .tracer = from->tracer,
                                          .link_count = share->edge.link_count,
                                          .level = sh_level_best((double)NAN, share->edge.ref1m_dbm),
                                          .policy = from->policy,
@@ -442,6 +443,7 @@ static sh_ms on_tick(sh_ms now, void *user)
 {
     struct share *share = user;
     sh_ms next = now + 1000;
+    sh_tracer_alive(share->config->tracer, now);
     bool advertises = !share->quitting && share->radio == SH_OK;
     if (advertises && now >= rotates_at(share))
         rotate(share, now);

@@ -19,6 +19,8 @@
 struct sh_share_config {
     const struct sh_common *common;
     struct sh_output *out;
+    struct sh_trace_file *trace; /* of it; begun anew now and then */
+    struct sh_tracer *tracer;    /* what is seen is recorded there; NULL: nowhere */
     const struct sh_identity *identity;
     struct sh_registry *registry;
     struct sh_item *const *items;

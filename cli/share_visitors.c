@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "cli/share_internal.h"
+#include "cli/trace_file.h"
 #include "proto/log.h"
 #include "system/clock.h"
 
@@ -105,12 +106,16 @@ struct visitor *sh_share_new_visitor(struct share *share, bool direct)
         return NULL;
     make_room(share, direct);
     renew_items(share);
+    if (!share->visitors)
+        sh_trace_file_renew(share->config->trace);
     struct visitor *visitor = calloc(1, sizeof(*visitor));
     if (!visitor)
         return NULL;
     *visitor = (struct visitor){.share = share, .since = sh_now(), .direct = direct};
-    visitor->events =
-        (struct sh_events){.out = share->config->out, .role = "anchor", .started = visitor->since};
+    visitor->events = (struct sh_events){.out = share->config->out,
+                                         .tracer = share->config->tracer,
+                                         .role = "anchor",
+                                         .started = visitor->since};
     return visitor;
 }
 

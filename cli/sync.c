@@ -151,6 +151,7 @@ static void connect_picked(struct sync *sync, bool anew)
 {
     struct sh_ble *ble = sync->edge.ble;
     sync->connects++;
+    SH_TRACE(sync->config->tracer, sh_now(), 0, CONNECT, sync->connects);
     enum sh_cause cause =
         ble->driver->connect(ble, sync->picked.address, sync->picked.advert.psm, anew);
     if (cause != SH_OK)
@@ -202,6 +203,7 @@ static void on_ended(enum sh_cause cause, void *user)
     /* Somebody else than --anchor asked for: look on. */
     if (cause == SH_NEAR_NO_ANCHOR && !sync->quitting) {
         sh_nearby_again(sync->nearby, sync->picked.address, sh_now());
+        sh_sync_trace_search(sync);
         if (sync->edge.ble->driver->scan(sync->edge.ble, true) != SH_OK)
             sh_sync_quit(sync, SH_ENV_RADIO_FAILED);
     } else if (!sh_sync_begin_again(sync, cause)) {
@@ -269,6 +271,7 @@ void sh_sync_connect(struct sync *sync)
 static void on_pick(const struct sh_nearby_pick *pick, void *user)
 {
     struct sync *sync = user;
+    sh_tracer_pick(sync->config->tracer, sh_now(), pick->address);
     if (sh_sync_direct_may_win(sync)) {
         sync->waiting = *pick;
         sync->pick_waits = true;
@@ -305,6 +308,7 @@ static double on_level(const struct sh_device *linked, void *user)
 
 static void on_nearby_failed(enum sh_cause cause, void *user)
 {
+    SH_TRACE(((struct sync *)user)->config->tracer, sh_now(), 0, SEARCH_OVER, (int64_t)cause);
     sh_sync_quit(user, cause);
 }
 
@@ -315,6 +319,8 @@ const struct sh_nearby_ops sh_sync_nearby_ops = {
     .pick = on_pick,
     .failed = on_nearby_failed,
     .level = on_level,
+    .counted = sh_sync_trace_counted,
+    .looks = sh_sync_trace_looks,
 };
 
 static void on_heard(const struct sh_ble_heard *heard, void *user)
@@ -335,6 +341,7 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .device_kind = from->device_kind,
                                          .eid = from->eid,
                                          .wall = sync->edge.wall,
+                                         .tracer = from->tracer,
                                          .link_count = sync->edge.link_count,
                                          .level = level_of(sync),
                                          .policy = from->policy,
@@ -381,6 +388,7 @@ static void on_connect_failed(enum sh_cause cause, void *user)
     struct sync *sync = user;
     if (sync->session || sync->quitting || sync->connect_deadline == SH_NEVER)
         return;
+    SH_TRACE(sync->config->tracer, sh_now(), 0, UNCONNECTED, (int64_t)cause);
     sync->connect_cause = cause;
     if (sync->connects < SH_SYNC_CONNECTS)
         connect_picked(sync, false);
@@ -500,6 +508,7 @@ static void give_up_connect(struct sync *sync)
 static sh_ms on_tick(sh_ms now, void *user)
 {
     struct sync *sync = user;
+    sh_tracer_alive(sync->config->tracer, now);
     sh_session_free(sync->old);
     sync->old = NULL;
     if (sync->quitting && !sync->session)
@@ -588,8 +597,10 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
         return SH_ENV_NO_MEMORY;
     sync->config = config;
     sync->connect_deadline = sync->trial_deadline = sync->again_until = SH_NEVER;
-    sync->events =
-        (struct sh_events){.out = config->out, .role = "secondary", .started = config->started};
+    sync->events = (struct sh_events){.out = config->out,
+                                      .tracer = config->tracer,
+                                      .role = "secondary",
+                                      .started = config->started};
     enum sh_cause cause = start(sync);
     if (cause == SH_OK)
         cause = sync->end;

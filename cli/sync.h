@@ -26,8 +26,9 @@ struct sh_sync_config {
     int device_kind;
     int code_fd;
     enum sh_proximity_policy policy;
-    bool pair;      /* with a code, even where we are linked */
-    bool take_wifi; /* Wi-Fi Direct may cost this device's own Wi-Fi link meanwhile */
+    bool pair;                /* with a code, even where we are linked */
+    bool take_wifi;           /* Wi-Fi Direct may cost this device's own Wi-Fi link meanwhile */
+    struct sh_tracer *tracer; /* what is seen is recorded there; NULL: nowhere */
     sh_ms started;
     /* What arrived; valid during the call. The session still says goodbye: installing comes later. */
     enum sh_cause (*arrived)(const struct sh_session_summary *summary, void *user);

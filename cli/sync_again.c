@@ -44,6 +44,7 @@ enum sh_cause sh_sync_look_for(struct sync *sync, const uint8_t *id)
                          sh_now(), &sync->nearby));
     if (config->policy == SH_POLICY_OFF)
         sh_nearby_take_far(sync->nearby);
+    sh_sync_trace_search(sync);
     SH_TRY(sync->edge.ble->driver->scan(sync->edge.ble, true));
     return sh_sync_direct_begin(sync, name);
 }

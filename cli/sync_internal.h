@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the secondary's own files: sync.c (search, connection, session), sync_direct.c (the way past the search),
- * sync_again.c (a second search).
+ * sync_again.c (a second search), sync_trace.c (what is recorded).
  */
 #ifndef SIMHOP_CLI_SYNC_INTERNAL_H
 #define SIMHOP_CLI_SYNC_INTERNAL_H
@@ -63,6 +63,12 @@ bool sh_sync_direct_may_win(const struct sync *sync);
 void sh_sync_direct_taken(struct sync *sync);
 void sh_sync_direct_refused(struct sync *sync, enum sh_cause cause);
 sh_ms sh_sync_direct_tick(struct sync *sync, sh_ms now);
+
+/* sync_trace.c: what the search is given goes into the record of the run. */
+void sh_sync_trace_search(const struct sync *sync);
+void sh_sync_trace_counted(const struct sh_ble_heard *heard, const struct sh_advert *advert,
+                           double known_dbm, bool linked, sh_ms now, void *user);
+void sh_sync_trace_looks(sh_ms now, void *user);
 
 /* sync_again.c */
 #define SH_SYNC_AGAIN_MS 15000

@@ -22,6 +22,7 @@ struct sh_verb {
 };
 
 extern const struct sh_verb sh_verb_share, sh_verb_sync, sh_verb_resume, sh_verb_bundle,
-    sh_verb_devices, sh_verb_doctor, sh_verb_proximity, sh_verb_calibrate;
+    sh_verb_devices, sh_verb_doctor, sh_verb_proximity, sh_verb_calibrate, sh_verb_report,
+    sh_verb_replay;
 
 #endif

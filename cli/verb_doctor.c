@@ -3,12 +3,6 @@
  * `simhop doctor`: looks at what a sync needs on this device, before there is a peer; with --peer whether linked devices can be
  * reached. It changes nothing: a state folder that is not there yet is not made. The checks stand in cli/doctor_*.c.
  */
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include "cli/doctor.h"
 #include "cli/output_form.h"
 #include "cli/verb.h"
@@ -51,30 +45,6 @@ static void say(struct sh_output *out, const char *name, const struct sh_finding
         sh_output_note(out, "%-7s  %-16s  (%s) Next: %s", "", "", info->name, next);
 }
 
-/* ---- The round ---- */
-
-/* What is looked at now; for when it hangs. */
-static const char *volatile now_at = "";
-
-static void on_alarm(int number)
-{
-    static const char hangs[] = " did not end within its limit; doctor gives up.\n";
-    (void)number;
-    if (write(STDERR_FILENO, "simhop: the check ", 18) < 0 ||
-        write(STDERR_FILENO, now_at, strlen(now_at)) < 0 ||
-        write(STDERR_FILENO, hangs, sizeof(hangs) - 1) < 0)
-        _exit(SH_CAT_ENVIRONMENT);
-    _exit(SH_CAT_ENVIRONMENT);
-}
-
-static void set_limit(unsigned ms)
-{
-    const struct itimerval limit = {
-        .it_value = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000}};
-    signal(SIGALRM, on_alarm);
-    setitimer(ITIMER_REAL, &limit, NULL);
-}
-
 struct tally {
     struct sh_output *out;
     unsigned warnings, problems;
@@ -91,36 +61,6 @@ static void take(const char *name, const struct sh_finding *f, void *user)
         tally->worst = *f;
         tally->worst.peer = NULL; /* lives for this call only */
     }
-}
-
-static void run_checks(struct sh_doctor *doctor, const struct sh_check *checks, struct tally *tally)
-{
-    for (; checks->name; checks++) {
-        now_at = checks->name;
-        sh_detail_clear();
-        struct sh_finding f = checks->run(doctor);
-        if (f.level != SH_LEVELS)
-            take(checks->name, &f, tally);
-    }
-}
-
-static void check_device(struct sh_doctor *doctor, struct tally *tally)
-{
-    const char *radio = doctor->common.radio;
-    bool sim = radio && strcmp(radio, "bluez") != 0;
-    run_checks(doctor, sh_doctor_state_checks, tally);
-    run_checks(doctor, sim ? sh_doctor_sim_checks : sh_doctor_bluetooth_checks, tally);
-    if (!sim && sh_doctor_wants_wifi(doctor))
-        run_checks(doctor, sh_doctor_wifi_checks, tally);
-    run_checks(doctor, sh_doctor_lan_checks, tally);
-    run_checks(doctor, sh_doctor_machine_checks, tally);
-}
-
-static void check_peers(struct sh_doctor *doctor, struct tally *tally)
-{
-    run_checks(doctor, sh_doctor_lan_checks, tally);
-    now_at = "peer";
-    sh_doctor_peers(doctor, take, tally);
 }
 
 static void sum_up(const struct sh_doctor *doctor, const struct tally *tally)
@@ -146,19 +86,10 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
 {
     struct sh_doctor *doctor = values;
     struct tally tally = {.out = out, .worst = {.cause = SH_OK}};
-    const char *radio = doctor->common.radio;
     if (argc > 1 || (argc > 0 && !doctor->peer))
         return sh_fail(SH_USAGE_BAD_OPTION, "%s: doctor takes options only", argv[argc - 1]);
-    if (radio && strncmp(radio, "sim:", 4) != 0 && strcmp(radio, "bluez") != 0)
-        return sh_fail(SH_USAGE_BAD_OPTION, "--radio %s: bluez or sim:DIR", radio);
     doctor->peer_name = argc > 0 ? argv[0] : NULL;
-    set_limit(doctor->peer ? SH_DOCTOR_PEER_MS : SH_DOCTOR_MS);
-    if (doctor->peer)
-        check_peers(doctor, &tally);
-    else
-        check_device(doctor, &tally);
-    set_limit(0);
-    sh_doctor_bus_clear(&doctor->bus);
+    SH_TRY(sh_doctor_round(doctor, take, &tally));
     sum_up(doctor, &tally);
     const struct sh_finding *worst = &tally.worst;
     return worst->cause == SH_OK ? SH_OK : sh_fail(worst->cause, "%s", worst->text);

@@ -8,6 +8,7 @@
 #include "cli/consent.h"
 #include "cli/files.h"
 #include "cli/share.h"
+#include "cli/trace_file.h"
 #include "cli/verb.h"
 
 #define AT_ONCE_MAX 100000
@@ -136,7 +137,16 @@ static enum sh_cause run(void *values, struct sh_output *out, int argc, char **a
     config.item_count = shared.count;
     config.draft = shared.draft;
     config.direct_max = v->at_once > 0 ? (unsigned)v->at_once : 0;
-    return sh_share_run(&config);
+    const struct sh_trace_start start = {.common = &v->common,
+                                         .role = SH_ANCHOR,
+                                         .policy = config.policy,
+                                         .calibrate = v->calibrate};
+    struct sh_trace_file *trace = sh_trace_file_open(&start);
+    config.trace = trace;
+    config.tracer = sh_trace_file_tracer(trace);
+    enum sh_cause cause = sh_share_run(&config);
+    sh_trace_file_close(trace, cause);
+    return cause;
 }
 
 const struct sh_verb sh_verb_share = {

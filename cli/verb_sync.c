@@ -12,6 +12,7 @@
 #include "cli/arrived.h"
 #include "cli/consent.h"
 #include "cli/sync.h"
+#include "cli/trace_file.h"
 #include "cli/verb_sync.h"
 #include "profile/activation_code.h"
 #include "system/clock.h"
@@ -82,8 +83,8 @@ static enum sh_cause install(const struct sh_sync_values *v, const struct sh_arr
     return cause == SH_OK && stopped ? SH_SESSION_INTERRUPTED : cause;
 }
 
-enum sh_cause sh_sync_verb_run(const struct sh_sync_values *v, struct sh_registry *registry,
-                               struct sh_output *out)
+static enum sh_cause go(const struct sh_sync_values *v, struct sh_registry *registry,
+                        struct sh_output *out, struct sh_trace_file **ret_trace)
 {
     SH_CLEANUP(sh_identity_freep) struct sh_identity *identity = NULL;
     SH_CLEANUP(sh_arrived_clear) struct sh_arrived arrived = {0};
@@ -102,14 +103,28 @@ enum sh_cause sh_sync_verb_run(const struct sh_sync_values *v, struct sh_registr
     SH_TRY(sh_identity_load(v->common.state, &identity));
     SH_TRY(open_dir(v->dir ? v->dir : ".", dir));
     SH_TRY(sh_consent_policy(&v->common, out, config.code_fd, &config.policy));
+    const struct sh_trace_start start = {
+        .common = &v->common, .role = SH_SECONDARY, .policy = config.policy, .pair = v->pair};
+    *ret_trace = sh_trace_file_open(&start);
     config.identity = identity;
     config.registry = registry;
+    config.tracer = sh_trace_file_tracer(*ret_trace);
     SH_TRY(sh_sync_run(&config));
-    struct sh_events events = {.out = out, .role = "secondary", .started = config.started};
+    struct sh_events events = {
+        .out = out, .tracer = config.tracer, .role = "secondary", .started = config.started};
     SH_TRY(install(v, &arrived, out, &events));
     sh_events_phase(&events, SH_PHASE_LINKED, NULL);
     sh_events_done(&events, &arrived.summary, sh_now());
     return SH_OK;
+}
+
+enum sh_cause sh_sync_verb_run(const struct sh_sync_values *v, struct sh_registry *registry,
+                               struct sh_output *out)
+{
+    struct sh_trace_file *trace = NULL;
+    enum sh_cause cause = go(v, registry, out, &trace);
+    sh_trace_file_close(trace, cause);
+    return cause;
 }
 
 static enum sh_cause run(void *values, struct sh_output *out, int argc, char **argv)

@@ -10,8 +10,6 @@
 #define VERSION          1
 #define SUITE_SPAKE2PLUS 1
 #define METER_MS         200
-#define AWAY_M           3.0
-#define AWAY_MS          3000
 
 /* Packs a message, keeps its payload for the transcript, and sends it. */
 static enum sh_cause send_said(struct sh_handshake *hs, unsigned type,
@@ -208,23 +206,15 @@ enum sh_cause sh_hs_on_hello(struct sh_handshake *hs, struct sh_bytes payload)
 
 void sh_hs_begin_watch(struct sh_handshake *hs)
 {
-    hs->away_since = SH_NEVER;
+    hs->away = SH_AWAY_NOT;
     hs->sampling = true;
     hs->ops->sample(true, hs->user);
 }
 
-/* One metre is what the measurement decides; here a hand before the radio must not end it, so farther and for longer. */
 enum sh_cause sh_hs_watch_tick(struct sh_handshake *hs)
 {
     struct sh_proximity_estimate estimate = sh_proximity_at(hs->watch, hs->now);
-    if (hs->near_is_optional || estimate.verdict != SH_PROXIMITY_REJECT ||
-        estimate.metres < AWAY_M) {
-        hs->away_since = SH_NEVER;
-        return SH_OK;
-    }
-    if (hs->away_since == SH_NEVER)
-        hs->away_since = hs->now;
-    if (hs->now < hs->away_since + AWAY_MS)
+    if (hs->near_is_optional || !sh_away_look(&hs->away, &estimate, hs->now))
         return SH_OK;
     hs->ops->proximity(&estimate, true, hs->user);
     return sh_fail(SH_NEAR_TOO_FAR, "it was carried away while the code was awaited, about %.1f m",

@@ -7,6 +7,7 @@
 #define SIMHOP_PAIRING_HANDSHAKE_INTERNAL_H
 
 #include "crypto/spake2plus.h"
+#include "pairing/away.h"
 #include "pairing/handshake.h"
 #include "proto/frame.h"
 
@@ -60,7 +61,8 @@ struct sh_handshake {
     struct sh_proximity *proximity; /* measure */
     struct sh_proximity *watch;     /* confirm: has it been carried away? */
     bool sampling, have_peer_proximity;
-    sh_ms measure_started, proximity_said, away_since; /* away_since: SH_NEVER while it is not */
+    sh_ms measure_started, proximity_said;
+    struct sh_away away;
 
     struct said our_hello, peer_hello, our_proximity, peer_proximity;
     bool have_transcript;

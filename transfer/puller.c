@@ -8,8 +8,6 @@
 
 #define HEARTBEAT_MS 500 /* the longest sleep */
 #define DISK_LOOK_MS 10
-#define GAP_MS       2000 /* a longer one was not ours to choose */
-#define GRACES       8    /* links that may come up without anything verified in between */
 
 enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms now,
                             struct sh_puller **ret_puller)
@@ -19,9 +17,8 @@ enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms n
         return SH_ENV_NO_MEMORY;
     puller->ops = ops;
     puller->user = user;
-    puller->last = puller->moved = puller->no_link = now;
+    sh_patience_begin(&puller->patience, now);
     puller->disk = SH_NEVER;
-    puller->verified_at = now;
     puller->progress_item = UINT32_MAX;
     *ret_puller = puller;
     return SH_OK;
@@ -57,22 +54,6 @@ void sh_puller_end(struct sh_puller *puller, enum sh_cause cause)
     close_stores(puller);
     sh_log("puller: over, %s", sh_cause_info(cause)->name);
     puller->ops->done(cause, puller->user);
-}
-
-/* Deadlines run in our own time: a jump of the clock that is longer than any sleep that tick
- * asked for was an absence of ours, in which messages only waited to be read. */
-static sh_ms clock_of(struct sh_puller *puller, sh_ms now)
-{
-    if (now > puller->last && now - puller->last > GAP_MS)
-        puller->skew += now - puller->last - GAP_MS;
-    puller->last = SH_MAX(puller->last, now);
-    return puller->last - puller->skew;
-}
-
-void sh_puller_moved(struct sh_puller *puller, sh_ms now)
-{
-    puller->moved = puller->verified_at = now;
-    puller->graces = 0;
 }
 
 /* ---- links ---- */
@@ -129,7 +110,7 @@ static void forget_link(struct sh_puller *puller, sh_link_id id, sh_ms now)
     for (size_t i = 0; i < puller->count; i++)
         orphan_item(&puller->items[i], id);
     if (!sh_puller_best_link(puller))
-        puller->no_link = now;
+        sh_patience_no_link(&puller->patience, now);
 }
 
 bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
@@ -137,7 +118,7 @@ bool sh_puller_send(struct sh_puller *puller, sh_link_id link, unsigned type,
 {
     if (puller->ops->send(link, type, message, puller->user) == SH_OK)
         return true;
-    forget_link(puller, link, puller->last - puller->skew);
+    forget_link(puller, link, puller->patience.last - puller->patience.skew);
     return false;
 }
 
@@ -240,7 +221,7 @@ static void pump(struct sh_puller *puller, sh_ms now)
 
 void sh_puller_link_up(struct sh_puller *puller, sh_link_id id, int kind, unsigned rank, sh_ms now)
 {
-    sh_ms clock = clock_of(puller, now);
+    sh_ms clock = sh_patience_clock(&puller->patience, now);
     if (puller->over || id == 0 || sh_puller_link(puller, id))
         return;
     for (size_t i = 0; i < SH_PULL_LINKS; i++) {
@@ -249,12 +230,7 @@ void sh_puller_link_up(struct sh_puller *puller, sh_link_id id, int kind, unsign
         puller->links[i] =
             (struct sh_pull_link){.id = id, .kind = kind, .rank = rank, .active = clock};
         puller->links[i].order = ++puller->link_order;
-        /* A first link has its time, but one that comes and goes does not keep us for ever. */
-        if (puller->no_link != SH_NEVER && puller->graces < GRACES) {
-            puller->graces++;
-            puller->moved = clock;
-        }
-        puller->no_link = SH_NEVER;
+        sh_patience_link_up(&puller->patience, clock);
         pump(puller, clock);
         return;
     }
@@ -263,7 +239,7 @@ void sh_puller_link_up(struct sh_puller *puller, sh_link_id id, int kind, unsign
 
 void sh_puller_link_down(struct sh_puller *puller, sh_link_id id, sh_ms now)
 {
-    sh_ms clock = clock_of(puller, now);
+    sh_ms clock = sh_patience_clock(&puller->patience, now);
     if (puller->over || !sh_puller_link(puller, id))
         return;
     forget_link(puller, id, clock);
@@ -273,13 +249,13 @@ void sh_puller_link_down(struct sh_puller *puller, sh_link_id id, sh_ms now)
 
 void sh_puller_links_expected(struct sh_puller *puller, sh_ms until)
 {
-    puller->expected = until;
+    puller->patience.expected = until;
 }
 
 void sh_puller_rx(struct sh_puller *puller, sh_link_id id, unsigned type, struct sh_bytes payload,
                   sh_ms now)
 {
-    sh_ms clock = clock_of(puller, now);
+    sh_ms clock = sh_patience_clock(&puller->patience, now);
     struct sh_pull_link *link = sh_puller_link(puller, id);
     const struct sh_msg_info *info = sh_msg_info(type);
     enum sh_cause cause = SH_OK;
@@ -317,23 +293,17 @@ static void drop_stalled(struct sh_puller *puller, sh_ms now)
     }
 }
 
-static sh_ms idle_limit(const struct sh_puller *puller)
-{
-    return SH_IDLE_MS + sh_puller_hash_budget(puller);
-}
-
 static void check_end(struct sh_puller *puller, sh_ms now)
 {
     bool receipt = puller->items && puller->first == puller->count;
-    if (puller->over ||
-        (puller->last < puller->expected &&
-         now - puller->verified_at < SH_EXPECTED_MS + sh_puller_hash_budget(puller)))
+    enum sh_patience_end end =
+        sh_patience_look(&puller->patience, sh_puller_hash_budget(puller), now);
+    if (puller->over || end == SH_PATIENCE_LASTS)
         return;
-    bool alone = puller->no_link != SH_NEVER && now - puller->no_link >= SH_NO_LINK_MS;
-    if (!alone && now - puller->moved < idle_limit(puller))
-        return;
-    sh_puller_end(puller, sh_fail(receipt ? SH_RECEIPT_TIMEOUT : SH_TRANSFER_STALLED, "%s",
-                                  alone ? "no link is up" : "the links that are up gave nothing"));
+    sh_puller_end(puller,
+                  sh_fail(receipt ? SH_RECEIPT_TIMEOUT : SH_TRANSFER_STALLED, "%s",
+                          end == SH_PATIENCE_NO_LINK ? "no link is up"
+                                                     : "the links that are up gave nothing"));
 }
 
 static bool take_over(struct sh_puller *puller, sh_ms now)
@@ -349,7 +319,7 @@ static bool take_over(struct sh_puller *puller, sh_ms now)
 
 sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now)
 {
-    sh_ms clock = clock_of(puller, now);
+    sh_ms clock = sh_patience_clock(&puller->patience, now);
     if (puller->over)
         return SH_NEVER;
     puller->inside = true;
@@ -399,4 +369,9 @@ uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind)
 uint64_t sh_puller_resumed(const struct sh_puller *puller)
 {
     return puller->resumed;
+}
+
+const struct sh_patience *sh_puller_patience(const struct sh_puller *puller)
+{
+    return &puller->patience;
 }

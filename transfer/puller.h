@@ -17,27 +17,23 @@
  * opened in the store, and so have their space, before the first leaf is asked for; only the next
  * few keep descriptors (see sh_store_item_rest).
  *
- * A jump of the time by more than two seconds between two calls (the machine slept, a disk was
- * synced) counts as two: the others are not blamed for our absence.
+ * How long it waits is counted by transfer/patience.h, whose time leaves out what was an absence of ours.
  */
 #ifndef SIMHOP_TRANSFER_PULLER_H
 #define SIMHOP_TRANSFER_PULLER_H
 
 #include "transfer/leaf.h"
+#include "transfer/patience.h"
 #include "transfer/server.h" /* sh_link_id */
 #include "transfer/store.h"
 
 #define SH_STALL_MS      5000
-#define SH_MANIFEST_MS   5000  /* manifest, root, receipt's acknowledgement: asked again then */
-#define SH_MANIFEST_ASKS 3     /* without an answer: transfer.stalled */
-#define SH_RECEIPT_ASKS  2     /* without an answer: receipt.timeout */
-#define SH_NO_LINK_MS    10000 /* without any link up: transfer.stalled */
-#define SH_IDLE_MS       20000 /* links are up and nothing is verified: transfer.stalled */
-#define SH_TRIAL_MS      1000  /* what a fresh link is tried with is not asked of another before */
+#define SH_MANIFEST_MS   5000 /* manifest, root, receipt's acknowledgement: asked again then */
+#define SH_MANIFEST_ASKS 3    /* without an answer: transfer.stalled */
+#define SH_RECEIPT_ASKS  2    /* without an answer: receipt.timeout */
+#define SH_TRIAL_MS      1000 /* what a fresh link is tried with is not asked of another before */
 #define SH_PROGRESS_MS   200
 #define SH_DISK_MS       30000 /* to sync an item that is complete: store.slow */
-#define SH_EXPECTED_MS                                                                             \
-    60000 /* links that are expected again and again keep it for so long, nothing being verified */
 
 struct sh_puller_item {
     uint8_t id[SH_ITEM_ID_SIZE];
@@ -123,6 +119,9 @@ uint64_t sh_puller_left(const struct sh_puller *puller);
 /* Octets newly verified over links of a kind; octets that were there before this session, in pieces or in an older copy. */
 uint64_t sh_puller_bytes(const struct sh_puller *puller, int kind);
 uint64_t sh_puller_resumed(const struct sh_puller *puller);
+/* What its end for want of bytes rests on; and how much longer than usual it waits now, for what the anchor may have to hash. */
+const struct sh_patience *sh_puller_patience(const struct sh_puller *puller);
+sh_ms sh_puller_hash_budget(const struct sh_puller *puller);
 
 /* What a receipt signs, label "simhop1 receipt": transfer id (16) | count (4, big endian) |
  * roots (32 each). *ret_bytes is malloc'ed. Shared with the anchor, which checks it. */

@@ -68,7 +68,7 @@ enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payloa
     }
     memcpy(item->info.root, in->root.data, SH_HASH_SIZE);
     item->has_root = true;
-    sh_puller_moved(puller, now);
+    sh_patience_moved(&puller->patience, now);
     return SH_OK;
 }
 
@@ -91,7 +91,7 @@ static enum sh_cause finish_item(struct sh_puller *puller, uint32_t index, sh_ms
     }
     item->finished = true;
     puller->first = index + 1;
-    sh_puller_moved(puller, now);
+    sh_patience_moved(&puller->patience, now);
     sh_puller_progress(puller, index, true, now);
     return puller->ops->finished(index, &item->info, puller->user);
 }
@@ -111,7 +111,7 @@ static enum sh_cause await_disk(struct sh_puller *puller, sh_ms now)
         puller->disk = now;
     if (now - puller->disk >= SH_DISK_MS)
         return sh_fail(SH_STORE_SLOW, "nothing for %d s", SH_DISK_MS / 1000);
-    sh_puller_moved(puller, now);
+    sh_patience_moved(&puller->patience, now);
     return SH_OK;
 }
 
@@ -133,7 +133,7 @@ static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item
     if (state == SH_STORE_LACKS)
         fetch_again(puller, item);
     if (state != SH_STORE_READY)
-        sh_puller_moved(puller, now);
+        sh_patience_moved(&puller->patience, now);
     return SH_OK;
 }
 

@@ -78,12 +78,7 @@ struct sh_puller {
     const struct sh_puller_ops *ops;
     void *user;
     bool over, inside; /* inside: one of our functions runs */
-    sh_ms last, skew;  /* see clock_of */
-    sh_ms moved;       /* something was newly verified */
-    unsigned graces;   /* times that moved was set without it */
-    sh_ms no_link;     /* since then, SH_NEVER while one is up */
-    sh_ms expected;    /* links are being tried until then */
-    sh_ms verified_at; /* as moved, without graces */
+    struct sh_patience patience;
     struct sh_pull_link links[SH_PULL_LINKS];
     uint64_t link_order;
     struct sh_flight flights[SH_PULL_FLIGHTS];
@@ -125,7 +120,6 @@ void sh_puller_asked(struct sh_puller *puller, struct sh_pull_ask *ask, sh_link_
 /* To be seen when it is due again: `most` asks were not answered, and no link is up that was not
  * tried. */
 bool sh_puller_ask_spent(struct sh_puller *puller, const struct sh_pull_ask *ask, unsigned most);
-void sh_puller_moved(struct sh_puller *puller, sh_ms now);
 /* at_once: not only each SH_PROGRESS_MS. */
 void sh_puller_progress(struct sh_puller *puller, uint32_t index, bool at_once, sh_ms now);
 
@@ -166,8 +160,6 @@ SH_MUST_USE enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller,
                                                    struct sh_bytes payload);
 /* Asks for roots, finishes items in order, sends the receipt. */
 SH_MUST_USE enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now);
-/* How long the anchor may take to hash what it has to, for whatever is waited for now. */
-sh_ms sh_puller_hash_budget(const struct sh_puller *puller);
 bool sh_puller_complete(const struct sh_pull_item *item);
 
 #endif

@@ -127,7 +127,7 @@ enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct sh_bytes pa
     memcpy(puller->transfer_id, manifest->transfer_id.data, sizeof(puller->transfer_id));
     puller->leaf_hashes = manifest->leaf_hashes;
     SH_TRY(open_items(puller, manifest));
-    sh_puller_moved(puller, now);
+    sh_patience_moved(&puller->patience, now);
     sh_log("puller: manifest of %zu items, %" PRIu64 " octets are here already", puller->count,
            puller->resumed);
     /* Tells the anchor at once what it has to hash for the receipt without sending it. */

@@ -113,7 +113,7 @@ enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller, struct sh_bytes
         return sh_fail(SH_PROTO_WRONG_STATE, "hashes of %s from %" PRIu64 " on", item->info.name,
                        in->first);
     SH_TRY(take_hashes(puller, item, in));
-    sh_puller_moved(puller, now);
+    sh_patience_moved(&puller->patience, now);
     return SH_OK;
 }
 
@@ -158,7 +158,7 @@ enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret
         SH_TRY(sh_puller_wake(puller, item));
         SH_TRY(sh_store_item_take_over(item->store, &item->older->copies, TAKE));
         SH_TRY(sh_puller_wake(puller, item)); /* what was taken over was here */
-        sh_puller_moved(puller, now);
+        sh_patience_moved(&puller->patience, now);
         sh_puller_progress(puller, (uint32_t)i, false, now);
         if (item->older->copies.next == item->leaves) {
             sh_log("puller: %" PRIu64 " of %" PRIu64 " octets of item %zu were here",

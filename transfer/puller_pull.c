@@ -318,7 +318,7 @@ static void count_leaf(struct sh_puller *puller, struct sh_pull_link *link,
     puller->bytes[kind] += leaf->data.n;
     puller->progress_link = link->id;
     link->active = now;
-    sh_puller_moved(puller, now);
+    sh_patience_moved(&puller->patience, now);
     sh_puller_progress(puller, leaf->item, false, now);
 }
 

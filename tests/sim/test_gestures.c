@@ -286,7 +286,8 @@ static void the_nearer_of_two_is_meant(void **state SH_UNUSED)
     struct scene scene = {.where = held_at, .anchors = {{0.4, 0}, {-1.2, 0}}, .anchor_count = 2};
     struct tally tally = play_all("anchors at 0.4 and 1.2 m", &scene);
     assert_in_range(tally.nearest, ROOMS * 85 / 100, ROOMS);
-    assert_in_range(tally.linked - tally.nearest, 0, ROOMS * 5 / 100);
+    /* 14 dB a decade make 6.7 dB of these distances, which the room's shadows and fading turn round in 5.6 of 100 (over 3,000 rooms). */
+    assert_in_range(tally.linked - tally.nearest, 0, ROOMS * 7 / 100);
     /* Where both are as near, it says so. */
     scene.anchors[1] = (struct sh_position){-0.4, 0};
     tally = play_all("anchors at 0.4 and 0.4 m", &scene);

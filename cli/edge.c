@@ -222,6 +222,8 @@ static const struct sh_sleep_ops sleep_ops = {.going = on_going, .woke = on_woke
 static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_edge *edge = user;
+    if (edge->watchdog)
+        sh_watchdog_alive(edge->watchdog);
     if (edge->sleep) { /* before anything is judged by the time */
         sh_sleep_look(edge->sleep);
         sh_sleep_moving(edge->sleep, edge->ops->moving(edge->user));
@@ -358,13 +360,24 @@ void sh_edge_close(struct sh_edge *edge)
     *edge = (struct sh_edge){0};
 }
 
+/* On the watchdog's thread. */
+static void on_kept(bool last, void *user)
+{
+    const struct sh_edge *edge = user;
+    if (last)
+        sh_output_kept_end(edge->out, "a call on files did not come back for 30 s");
+    sh_output_kept(edge->out);
+}
+
 enum sh_cause sh_edge_run(struct sh_edge *edge, struct sh_output *out)
 {
     edge->out = out;
+    SH_TRY(sh_watchdog_new(SH_WATCHDOG_TICK_MS, on_kept, edge, &edge->watchdog));
     /* waits: the loop itself; its timer runs every deadline of the engines, and a signal ends it */
-    if (event_base_dispatch(edge->base) < 0)
-        return sh_fail(SH_INTERNAL_BUG, "the event loop failed");
-    return SH_OK;
+    int failed = event_base_dispatch(edge->base);
+    sh_watchdog_free(edge->watchdog);
+    edge->watchdog = NULL;
+    return failed < 0 ? sh_fail(SH_INTERNAL_BUG, "the event loop failed") : SH_OK;
 }
 
 void sh_edge_quit(struct sh_edge *edge, bool cut_off)

@@ -15,6 +15,7 @@
 #include "pairing/handshake.h"
 #include "pairing/registry.h"
 #include "system/sleep.h"
+#include "system/watchdog.h"
 #include "transfer/link.h"
 
 struct sh_edge_ops {
@@ -42,9 +43,10 @@ struct sh_edge {
     sh_ms quit_by;            /* 0: it goes on */
     struct sh_air_files *air; /* NULL with a real radio */
     struct sh_ble *ble;
-    struct sh_link *lan, *wifi; /* NULL: not allowed */
-    struct sh_sleep *sleep;     /* NULL: does not matter */
-    double ref1m_dbm;           /* what this radio is heard with at one metre, NAN = unknown */
+    struct sh_link *lan, *wifi;   /* NULL: not allowed */
+    struct sh_sleep *sleep;       /* NULL: does not matter */
+    struct sh_watchdog *watchdog; /* while it runs */
+    double ref1m_dbm;             /* what this radio is heard with at one metre, NAN = unknown */
     int links[SH_LINKS_MAX];
     size_t link_count;
     char boot_id[64];
@@ -59,7 +61,8 @@ SH_MUST_USE enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_com
                                        const struct sh_link_ops *link_ops, void *user);
 void sh_edge_close(struct sh_edge *edge);
 
-/* Runs until sh_edge_quit, and gives on what waits in `out` (see sh_output_unblock). */
+/* Runs until sh_edge_quit, and gives on what waits in `out` (see sh_output_unblock). Where the disk keeps the loop that is said after 4 s, and
+ * after 30 s it ends the process with store.slow. */
 SH_MUST_USE enum sh_cause sh_edge_run(struct sh_edge *edge, struct sh_output *out);
 /* Ends the loop when the streams are closed and their goodbyes have left, or after a moment that is long enough; a longer one if a session was cut off, whose goodbye
  * stands behind the data that a slow link has not taken yet. */

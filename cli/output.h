@@ -84,11 +84,15 @@ void sh_output_note_of(struct sh_output *out, enum sh_cause cause, const char *f
 /* Says the cause with sh_detail(). Nothing for SH_OK. */
 void sh_output_cause(struct sh_output *out, enum sh_cause cause);
 bool sh_output_cause_was_said(const struct sh_output *out);
+/* The disk keeps the thread that writes, and another one says so (system/watchdog.h): a note of store.slow; and the end, which says that
+ * cause and ends the process with its status. Neither waits for a reader or frees anything. */
+void sh_output_kept(const struct sh_output *out);
+_Noreturn void sh_output_kept_end(const struct sh_output *out, const char *detail);
 
 struct sh_out_item {
     const char *name;
     uint64_t size;
-    const char *sha256; /* 64 hexadecimal digits: hash-tree root */
+    const char *sha256; /* of all of it, 64 hexadecimal digits */
     const char *path;   /* NULL on the anchor */
 };
 struct sh_out_done {

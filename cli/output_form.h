@@ -86,6 +86,8 @@ void sh_json_uint(cJSON *object, const char *key, uint64_t number);
 void sh_json_int(cJSON *object, const char *key, int64_t number);
 /* Not finite: null. */
 void sh_json_double(cJSON *object, const char *key, double number, int decimals);
+/* All that a cause has; detail "" for none. */
+void sh_json_cause(cJSON *event, const struct sh_cause_info *info, const char *detail);
 /* Writes the line, flushes, frees. */
 void sh_json_emit(struct sh_output *out, cJSON *event);
 

@@ -216,14 +216,19 @@ static void note(struct sh_output *out, const char *text, enum sh_cause cause)
     sh_json_emit(out, event);
 }
 
-static void cause(struct sh_output *out, const struct sh_cause_info *info, const char *detail)
+void sh_json_cause(cJSON *event, const struct sh_cause_info *info, const char *detail)
 {
-    cJSON *event = sh_json_event(out, "cause");
     sh_json_text(event, "cause", info->name);
     sh_json_text(event, "category", sh_category_name(info->category));
     sh_json_text(event, "message", info->message);
     sh_json_text(event, "detail", detail);
     sh_json_text(event, "next", info->next);
+}
+
+static void cause(struct sh_output *out, const struct sh_cause_info *info, const char *detail)
+{
+    cJSON *event = sh_json_event(out, "cause");
+    sh_json_cause(event, info, detail);
     sh_json_emit(out, event);
 }
 

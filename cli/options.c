@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,19 @@ static void *field(void *values, const struct sh_option *option)
 
 /* ---- Values ---- */
 
+/* One that is closed would become one of the program's own, and be waited on: it becomes one that is at its end. */
+static void hold_descriptor(int number)
+{
+    if (fcntl(number, F_GETFD) >= 0)
+        return;
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (nothing < 0 || nothing == number)
+        return;
+    (void)dup3(nothing, number,
+               O_CLOEXEC); /* fails beyond what may be open: none of ours becomes that */
+    close(nothing);
+}
+
 static enum sh_cause set_number(const struct sh_option *option, const char *text, void *values)
 {
     char *end = NULL;
@@ -87,6 +101,10 @@ static enum sh_cause set(const struct sh_option *option, const char *text, void 
         return add_to_list(option, text, values);
     case SH_OPTION_NUMBER:
         return set_number(option, text, values);
+    case SH_OPTION_DESCRIPTOR:
+        SH_TRY(set_number(option, text, values));
+        hold_descriptor((int)*(int64_t *)field(values, option));
+        return SH_OK;
     }
     return SH_INTERNAL_BUG;
 }
@@ -113,7 +131,7 @@ static void prepare(const struct sh_option *options, void *values)
     const struct sh_option *const tables[] = {options, common_options};
     for (size_t t = 0; t < SH_COUNT(tables); t++) {
         for (const struct sh_option *o = tables[t]; o && o->name; o++) {
-            if (o->kind == SH_OPTION_NUMBER)
+            if (o->kind == SH_OPTION_NUMBER || o->kind == SH_OPTION_DESCRIPTOR)
                 *(int64_t *)field(values, o) = -1;
         }
     }

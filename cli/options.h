@@ -9,10 +9,11 @@
 #include "proto/cause.h"
 
 enum sh_option_kind {
-    SH_OPTION_FLAG,   /* bool */
-    SH_OPTION_TEXT,   /* const char * */
-    SH_OPTION_LIST,   /* struct sh_list: may be given again */
-    SH_OPTION_NUMBER, /* int64_t, 0 .. INT32_MAX; -1 while not given */
+    SH_OPTION_FLAG,       /* bool */
+    SH_OPTION_TEXT,       /* const char * */
+    SH_OPTION_LIST,       /* struct sh_list: may be given again */
+    SH_OPTION_NUMBER,     /* int64_t, 0 .. INT32_MAX; -1 while not given */
+    SH_OPTION_DESCRIPTOR, /* the same; a closed one is at its end from here on */
 };
 
 #define SH_LIST_MAX 1024

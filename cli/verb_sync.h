@@ -24,7 +24,7 @@ struct sh_sync_values {
     }
 /* clang-format off */
 #define SH_SYNC_ROWS                                                                               \
-    SH_SYNC_ROW("code-fd", NUMBER, "N", "Read the code from this descriptor (0), a line a try.",    \
+    SH_SYNC_ROW("code-fd", DESCRIPTOR, "N", "Read the code from this descriptor (0), a line a try.",    \
                 code_fd),                                                                          \
     SH_SYNC_ROW("no-install", FLAG, NULL,                                                          \
                 "Keep the bundle in the state folder, install nothing.", no_install),              \

@@ -115,7 +115,8 @@ static void neither_direction_works(void **state SH_UNUSED)
 /* Up to four wait in time for their end, and who says nothing makes room. */
 static void strangers_change_nothing(void **state SH_UNUSED)
 {
-    static const int kinds[] = {STRANGER_SILENT, STRANGER_BABBLES, STRANGER_HAS_ANOTHER_KEY};
+    static const int kinds[] = {STRANGER_SILENT, STRANGER_BABBLES, STRANGER_HAS_ANOTHER_KEY,
+                                STRANGER_KNOWS_NO_KEY};
     static const unsigned counts[] = {1, 12};
     for (size_t i = 0; i < SH_COUNT(kinds) * SH_COUNT(counts); i++) {
         struct run run = sync_by((struct run){.lan_fails = SH_LINK_REFUSED,
@@ -128,10 +129,26 @@ static void strangers_change_nothing(void **state SH_UNUSED)
     }
 }
 
+/* With Bluetooth gone as well there is no lane at all when a stranger says that it does not know our key; the anchor, which would have
+ * ended the session by that, calls a moment later. */
+static void a_stranger_does_not_end_it(void **state SH_UNUSED)
+{
+    struct run run = sync_by((struct run){.lan_fails = SH_LINK_REFUSED,
+                                          .lan_facts = reset,
+                                          .back = BACK_WORKS,
+                                          .ble_latency = 150,
+                                          .ble_dies_then = true,
+                                          .stranger = STRANGER_KNOWS_NO_KEY,
+                                          .strangers = 1});
+    assert_over_lan(&run);
+    assert_int_equal(run.strangers_gone, 1);
+}
+
 /* Nothing that strangers do is a verdict, nor the end. */
 static void strangers_alone_change_nothing(void **state SH_UNUSED)
 {
-    static const int kinds[] = {STRANGER_SILENT, STRANGER_BABBLES, STRANGER_HAS_ANOTHER_KEY};
+    static const int kinds[] = {STRANGER_SILENT, STRANGER_BABBLES, STRANGER_HAS_ANOTHER_KEY,
+                                STRANGER_KNOWS_NO_KEY};
     for (size_t i = 0; i < SH_COUNT(kinds); i++) {
         struct run run = sync_by((struct run){.lan_fails = SH_LINK_REFUSED,
                                               .lan_facts = reset,
@@ -193,6 +210,7 @@ int main(void)
         cmocka_unit_test(nobody_calls_without_a_need),
         cmocka_unit_test(neither_direction_works),
         cmocka_unit_test(strangers_change_nothing),
+        cmocka_unit_test(a_stranger_does_not_end_it),
         cmocka_unit_test(strangers_alone_change_nothing),
         cmocka_unit_test(a_link_that_goes_down_comes_back),
         cmocka_unit_test(it_does_not_call_for_ever),

@@ -118,6 +118,8 @@ static void on_dial(const struct sh_attempt *attempt, void *user)
         world_call(side->world, attempt);
         return;
     }
+    if (side->world->run && side->world->run->lan_ups[SH_SECONDARY] > 0)
+        side->world->run->dials_while_up++;
     side->world->dial.attempt = attempt->id;
     side->world->dial.kind = attempt->kind;
     side->world->dial.at = side->world->wire.now + 2;

@@ -46,11 +46,17 @@ struct run {
     bool lan_has_no_address; /* LAN may be used, but the anchor cannot be called there */
     /* What becomes of the anchor's calls; NO_BACK: the secondary cannot listen. */
     enum { NO_BACK, BACK_WORKS, BACK_REFUSED, BACK_DROPPED } back;
+    bool ble_dies_then; /* behind the offer; strangers come when it is dead, before the anchor */
     bool back_is_malformed; /* what the secondary offers has port 0 */
     unsigned back_repeats;  /* it offers so many times more, always the same */
     sh_ms back_dies_after;  /* each such link, from its connection; 0 = never */
     /* So many others come to the open door first: they say nothing, no TLS, have another key. */
-    enum { STRANGER_SILENT, STRANGER_BABBLES, STRANGER_HAS_ANOTHER_KEY } stranger;
+    enum {
+        STRANGER_SILENT,
+        STRANGER_BABBLES,
+        STRANGER_HAS_ANOTHER_KEY,
+        STRANGER_KNOWS_NO_KEY
+    } stranger;
     unsigned strangers;
     sh_ms lan_dies_after;            /* virtual, from its connection; 0 = never */
     sh_ms ble_latency, link_latency; /* each way; 0 = 20 and 1 */
@@ -94,6 +100,7 @@ struct run {
     unsigned opened, closed, calls,
         strangers_gone;             /* the secondary's door; what the anchor called */
     sh_ms opened_after, back_after; /* since the transfer began; the last ones */
+    unsigned dials_while_up;        /* of the secondary's, when LAN had come up */
     unsigned lan_ups[2];            /* by enum sh_role: times that LAN came up */
     uint64_t anchor_link_bytes[SH_SESSION_KINDS];
     unsigned lan_failed;                           /* times that LAN was given up */

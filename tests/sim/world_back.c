@@ -6,7 +6,7 @@
 #include "world_internal.h"
 
 #define LAN          SIMHOP__LINK_KIND__LINK_KIND_LAN
-#define CONNECT_MS   2
+#define CONNECT_MS   50
 #define STRANGERS_MS 1
 
 bool world_listen(bool on, void *user)
@@ -34,6 +34,11 @@ bool world_listen(bool on, void *user)
     offer.port = run->back_is_malformed ? 0 : 7;
     for (unsigned i = 0; i <= run->back_repeats; i++)
         sh_session_listens(side->session, &offer);
+    if (run->ble_dies_then) {
+        run->ble_dies_then = false;
+        wire_end(side->ble);
+        world->back.strangers_at = world->wire.now + run->ble_latency + CONNECT_MS / 2;
+    }
     return true;
 }
 
@@ -107,8 +112,11 @@ static enum sh_cause stranger_msg(struct sh_lane *lane SH_UNUSED, unsigned type 
 
 static enum sh_cause stranger_find_psk(struct sh_lane *lane SH_UNUSED,
                                        struct sh_bytes identity SH_UNUSED,
-                                       struct sh_secret *ret_psk, void *user SH_UNUSED)
+                                       struct sh_secret *ret_psk, void *user)
 {
+    const struct guest *stranger = user;
+    if (stranger->world->run->stranger == STRANGER_KNOWS_NO_KEY)
+        return SH_TLS_SESSION_UNKNOWN;
     memset(ret_psk->b, 1, sizeof(ret_psk->b));
     return SH_OK;
 }
@@ -140,7 +148,7 @@ static void enter_stranger(struct world *world, struct guest *stranger)
     *stranger = (struct guest){.world = world, .kind = LAN};
     wire_pair(&world->wire, 1, ends);
     struct sh_stream *stream = stream_base(ends[0]);
-    if (world->run->stranger == STRANGER_HAS_ANOTHER_KEY) {
+    if (world->run->stranger >= STRANGER_HAS_ANOTHER_KEY) {
         world_must(sh_lane_new(stream, &config, &stranger_ops, stranger, &stranger->lane), "lane");
     } else {
         stream->ops = &stranger_stream_ops;

@@ -100,7 +100,6 @@ struct sh_session {
     double usual_dbm; /* the level without a calibration */
     struct sh_server *server;
     struct sh_ladder *calls; /* to where the secondary may be called; NULL: nowhere */
-    unsigned call_sets;      /* offers of the secondary that were followed */
     struct sh_item **items;  /* the bundle's and the shared ones */
     size_t item_count;
     struct sh_item *bundle_item;
@@ -108,6 +107,7 @@ struct sh_session {
     uint64_t total; /* octets of all items */
     sh_ms transfer_since;
     bool work, group_wanted;
+    unsigned call_sets; /* offers of the secondary that were followed */
 
     /* secondary */
     struct sh_puller *puller;

@@ -163,6 +163,17 @@ static void on_carries(struct rerun_links *links, const int64_t *v)
         sh_patience_no_link(&links->patience, clock);
 }
 
+/* 0: of the link that the anchor called for, which is one of LAN. */
+static void on_attempt_down(struct rerun_links *links, unsigned attempt, int64_t recorded)
+{
+    int kind = links->kinds[attempt % SH_COUNT(links->kinds)];
+    if (attempt == 0)
+        sh_ladder_lost(links->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN,
+                       verdict_of(links, SIMHOP__LINK_KIND__LINK_KIND_LAN, recorded), links->now);
+    else
+        sh_ladder_down(links->ladder, attempt, verdict_of(links, kind, recorded), links->now);
+}
+
 static void on_moved(struct rerun_links *links, const int64_t *v)
 {
     sh_patience_moved(&links->patience, sh_patience_clock(&links->patience, links->now));
@@ -198,14 +209,15 @@ enum sh_cause rerun_links_record(struct rerun_links *links, const struct sh_trac
         if (attempt > links->dialled)
             (void)sh_ladder_tick(links->ladder, now);
         break;
-    case SH_TRACE_ATTEMPT_UP:
-        sh_ladder_up(links->ladder, attempt, now);
+    case SH_TRACE_ATTEMPT_UP: /* 0: the anchor called */
+        if (attempt == 0)
+            sh_ladder_taken(links->ladder, (int)v[1], now);
+        else
+            sh_ladder_up(links->ladder, attempt, now);
         sh_paths_up(&links->paths, (int)v[1]);
         break;
     case SH_TRACE_ATTEMPT_DOWN:
-        sh_ladder_down(links->ladder, attempt,
-                       verdict_of(links, links->kinds[attempt % SH_COUNT(links->kinds)], v[1]),
-                       now);
+        on_attempt_down(links, attempt, v[1]);
         break;
     case SH_TRACE_CARRIES:
         on_carries(links, v);

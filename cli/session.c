@@ -48,6 +48,7 @@ void sh_session_settle(struct sh_session *s)
         return;
     s->ended_said = true;
     sh_session_lanes_free(s);
+    sh_session_back_end(s);
     sh_stream_close(s->stream);
     s->stream = NULL;
     if (s->puller)

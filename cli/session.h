@@ -50,6 +50,7 @@ struct sh_session_config {
      * secondary has to have heard one of the weakest. */
     const struct sh_heard_id *stepped;
     size_t stepped_count;
+    bool here;           /* a simulated radio: the secondary may be on this machine */
     bool learns;         /* a linked device may calibrate our level: the person asked for it */
     bool shares_nothing; /* and for nothing else */
 
@@ -117,9 +118,12 @@ struct sh_session_ops {
     void (*want_group)(struct sh_bytes seed, void *user);
     /* Anchor: for a secondary that does not come through. May be NULL. */
     void (*view)(int kind, struct sh_session_view *ret_view, void *user);
-    /* Secondary: answered by sh_session_dialled or sh_session_dial_failed. */
+    /* Answered by sh_session_dialled or sh_session_dial_failed. Anchor: to call a secondary that says where; NULL: it does not. */
     void (*dial)(const struct sh_attempt *attempt, void *user);
     void (*cancel)(unsigned attempt, void *user);
+    /* Secondary: the anchor is to call us by LAN: listens, sh_session_listens says where, and who is accepted is an attempt of
+     * number 0; or does so no more. false: it cannot. NULL: never. */
+    bool (*listen)(bool on, void *user);
     void (*link)(int kind, const char *state, enum sh_cause cause, void *user);
     void (*progress)(const struct sh_session_progress *progress, void *user);
     /* Secondary: this file is another one than the one of that name that came before, which it is going to replace; or
@@ -156,11 +160,14 @@ void sh_session_rssi(struct sh_session *session, int dbm);
 /* By Channel Sounding, in metres. */
 void sh_session_distance(struct sh_session *session, double metres, double sd_m);
 void sh_session_code(struct sh_session *session, const struct sh_code *code);
-/* Secondary: an attempt of ops->dial, of that Simhop__LinkKind. The stream is taken over. facts: NULL if there are none. */
+/* An attempt of ops->dial, of that Simhop__LinkKind; secondary: number 0 for one that was accepted. The stream is taken over. facts: NULL
+ * if there are none. */
 void sh_session_dialled(struct sh_session *session, unsigned attempt, int kind,
                         struct sh_stream *stream);
 void sh_session_dial_failed(struct sh_session *session, unsigned attempt, int kind,
                             enum sh_cause cause, const struct sh_path_facts *facts);
+/* Secondary: after ops->listen, perhaps from inside it: where it listens; again when that changes. */
+void sh_session_listens(struct sh_session *session, const Simhop__LinkOffer *offer);
 /* Secondary: an address of this machine came or went. */
 void sh_session_network_changed(struct sh_session *session);
 /* Anchor: is this PSK identity one of ours? tls.session-unknown if not. */

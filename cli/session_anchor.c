@@ -244,6 +244,7 @@ static enum sh_cause send_offers(struct sh_session *s, struct slot *slot)
     }
     message.n_offers = s->ops->offers(offers, OFFERS_MAX, s->user);
     message.offers = pointers;
+    message.calls = sh_session_calls(s);
     return sh_lane_send(slot->lane, SH_MSG_LINK_OFFERS, &message.base);
 }
 
@@ -396,6 +397,8 @@ void sh_session_anchor_tick(struct sh_session *s)
         sh_session_end(s, sh_fail(SH_TRANSFER_STALLED, "it asks for nothing"));
         return;
     }
+    if (s->calls)
+        (void)sh_ladder_tick(s->calls, now);
     enum sh_cause cause = is_group_wanted(s, now) ? want_group(s) : SH_OK;
     if (cause == SH_OK)
         cause = sh_server_work(s->server, &s->work);
@@ -417,7 +420,9 @@ void sh_session_anchor_free(struct sh_session *s)
     if (s->server)
         log_sent(s);
     sh_server_free(s->server);
+    sh_ladder_free(s->calls);
     s->server = NULL;
+    s->calls = NULL;
     sh_item_freep(&s->bundle_item);
     free(s->items);
     s->items = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the session's own files: session.c (life, handshake, deadlines), session_lanes.c (lanes, messages, probes),
+ * session_join.c (how further lanes come), session_back.c (those that the anchor calls for),
  * session_near.c (the samples of both), session_returning.c (who comes back), session_calibrate.c (sessions that calibrate),
  * session_direct.c (sessions that begin with certificates),
  * session_anchor.c (enrolment and serving), session_secondary.c (enrolment and pulling), session_path.c (why links fail),
@@ -10,6 +11,7 @@
 #define SIMHOP_CLI_SESSION_INTERNAL_H
 
 #include "cli/session.h"
+#include "transfer/back.h"
 
 #define SLOTS_MAX    16
 #define JUDGE_MS     10000
@@ -48,8 +50,11 @@ struct slot {
     sh_link_id id; /* 0: free */
     struct sh_lane *lane;
     int kind;
-    unsigned attempt; /* of the ladder; 0: the first lane, or the anchor's */
+    unsigned
+        attempt; /* of the ladder, or of the anchor's calls; 0: the first lane, or one that was accepted */
     bool first, ready /* probed */, given /* server or puller has it */, gone;
+    bool back;   /* the anchor called */
+    bool proved; /* the other end has shown the key */
     unsigned pongs;
     sh_ms deadline; /* until ready */
     sh_ms padded;   /* when the full-size ping was sent */
@@ -94,17 +99,20 @@ struct sh_session {
     uint8_t claimed_id[SH_DEVICE_ID_SIZE];
     double usual_dbm; /* the level without a calibration */
     struct sh_server *server;
-    struct sh_item **items; /* the bundle's and the shared ones */
+    struct sh_ladder *calls; /* to where the secondary may be called; NULL: nowhere */
+    struct sh_item **items;  /* the bundle's and the shared ones */
     size_t item_count;
     struct sh_item *bundle_item;
     uint8_t transfer_id[16];
     uint64_t total; /* octets of all items */
     sh_ms transfer_since;
     bool work, group_wanted;
+    unsigned call_sets; /* offers of the secondary that were followed */
 
     /* secondary */
     struct sh_puller *puller;
     struct sh_ladder *ladder;
+    struct sh_back back;
     struct sh_store *store, *incoming;
     sh_ms alone; /* Bluetooth has been the only link since then; 0: it is not */
     uint64_t alone_bytes;
@@ -140,6 +148,10 @@ SH_MUST_USE enum sh_cause sh_session_first_lane(struct sh_session *s);
 /* The first lane is this one, which is up; at failure the caller's still. */
 SH_MUST_USE enum sh_cause sh_session_take_first(struct sh_session *s, int kind,
                                                 struct sh_lane *lane);
+/* The first slot is kept for the first lane. NULL: all are taken. */
+struct slot *sh_session_new_slot(struct sh_session *s, int kind, bool first);
+/* called: of the anchor, for one that it called for; knows the key of the session's links. */
+extern const struct sh_lane_ops sh_session_lane_ops, sh_session_called_lane_ops;
 void sh_session_lanes_tick(struct sh_session *s);
 void sh_session_lanes_settle(struct sh_session *s);
 void sh_session_lanes_free(struct sh_session *s);
@@ -158,6 +170,34 @@ bool sh_session_first_is_up(const struct sh_session *s);
 /* Is this kind among --links? Its place there. */
 bool sh_session_kind_allowed(const struct sh_session *s, int kind, unsigned *ret_rank);
 void sh_session_tell_link(struct sh_session *s, int kind, bool up, enum sh_cause cause);
+
+/* session_join.c. With no lane left, an anchor that does not listen any more, or does not know our key, has ended the session: its own
+ * words were lost behind what a slow link had still to carry. */
+void sh_session_check_abandoned(struct sh_session *s, enum sh_cause cause);
+
+/* session_back.c: the other direction of `lan` (transfer/back.h) */
+/* The anchor calls, or somebody may come in now. */
+bool sh_session_may_join(struct sh_session *s, unsigned attempt, int kind);
+/* Anybody may have come in there; nothing that it does is the other device's. */
+bool sh_session_is_stranger(const struct slot *slot);
+/* Secondary: a lane's probes are answered: all who count on that are told. */
+void sh_session_link_up(struct sh_session *s, struct slot *slot);
+/* Secondary: an attempt began, an attempt failed to connect; offers came. */
+void sh_session_note_dial(struct sh_session *s, int kind);
+void sh_session_note_connected(struct sh_session *s, int kind);
+void sh_session_note_refused(struct sh_session *s, int kind);
+void sh_session_note_offers(struct sh_session *s, const Simhop__LinkOffers *offers);
+void sh_session_back_tick(struct sh_session *s);
+bool sh_session_back_hopes(int kind, void *user);
+/* Anchor: the secondary offers to be called; a call failed; a lane of that kind is in use, so none is needed. */
+enum sh_cause sh_session_on_back_offers(struct sh_session *s, struct slot *slot,
+                                        struct sh_bytes payload);
+void sh_session_call_failed(struct sh_session *s, unsigned attempt, enum sh_cause cause);
+void sh_session_calls_over(struct sh_session *s, const struct slot *slot);
+bool sh_session_calls(const struct sh_session *s);
+/* Both: a lane was taken away for this reason; the session is over. */
+void sh_session_back_gone(struct sh_session *s, const struct slot *was, enum sh_cause verdict);
+void sh_session_back_end(struct sh_session *s);
 
 /* session_near.c: both ends' samples, before anything else is said inside the channel */
 SH_MUST_USE enum sh_cause sh_session_send_samples(struct sh_session *s, struct sh_lane *lane);

@@ -9,7 +9,7 @@
 #include "cli/session_internal.h"
 #include "proto/log.h"
 
-static const struct sh_lane_ops session_lane_ops, session_psk_lane_ops;
+static const struct sh_lane_ops session_psk_lane_ops;
 
 struct slot *sh_session_slot(struct sh_session *s, sh_link_id id)
 {
@@ -29,8 +29,7 @@ static struct slot *slot_of(struct sh_session *s, const struct sh_lane *lane)
     return NULL;
 }
 
-/* The first slot is kept for the first lane. NULL: all are taken. */
-static struct slot *new_slot(struct sh_session *s, int kind, bool first)
+struct slot *sh_session_new_slot(struct sh_session *s, int kind, bool first)
 {
     for (size_t i = first ? 0 : 1; i < SLOTS_MAX; i++) {
         struct slot *slot = &s->slots[i];
@@ -185,14 +184,14 @@ enum sh_cause sh_session_first_lane(struct sh_session *s)
 {
     struct sh_channel_config config = {0};
     SH_TRY(first_lane_config(s, &config));
-    struct slot *slot = new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_BLE, true);
+    struct slot *slot = sh_session_new_slot(s, SIMHOP__LINK_KIND__LINK_KIND_BLE, true);
     if (!slot)
         return SH_INTERNAL_BUG;
     bool psk_server = s->config.role == SH_ANCHOR && !s->result.reconnect;
     struct sh_stream *stream = s->stream;
     s->stream = NULL;
     enum sh_cause cause = sh_lane_new(
-        stream, &config, psk_server ? &session_psk_lane_ops : &session_lane_ops, s, &slot->lane);
+        stream, &config, psk_server ? &session_psk_lane_ops : &sh_session_lane_ops, s, &slot->lane);
     if (cause != SH_OK)
         slot->id = 0;
     return cause;
@@ -200,77 +199,15 @@ enum sh_cause sh_session_first_lane(struct sh_session *s)
 
 enum sh_cause sh_session_take_first(struct sh_session *s, int kind, struct sh_lane *lane)
 {
-    struct slot *slot = new_slot(s, kind, true);
+    struct slot *slot = sh_session_new_slot(s, kind, true);
     if (!slot)
         return SH_INTERNAL_BUG;
     slot->lane = lane;
-    sh_lane_set_owner(lane, &session_lane_ops, s);
+    sh_lane_set_owner(lane, &sh_session_lane_ops, s);
     return SH_OK;
 }
 
-/* ---- Further lanes ---- */
-
-void sh_session_dialled(struct sh_session *s, unsigned attempt, int kind, struct sh_stream *stream)
-{
-    struct sh_channel_config config = {.role = SH_CHANNEL_CLIENT,
-                                       .psk = &s->link_psk,
-                                       .psk_identity = SH_BYTES(s->link_id, LINK_ID_SIZE),
-                                       .now = sh_session_wall(s)};
-    struct slot *slot = NULL;
-    if (s->stage == STAGE_TRANSFER && s->have_link_psk)
-        slot = new_slot(s, kind, false);
-    if (!slot) {
-        sh_stream_close(stream);
-    } else {
-        slot->attempt = attempt;
-        enum sh_cause cause = sh_lane_new(stream, &config, &session_lane_ops, s, &slot->lane);
-        if (cause != SH_OK)
-            sh_session_drop_slot(slot, cause);
-    }
-    sh_session_settle(s);
-}
-
-/* With no lane left, an anchor that does not listen any more, or does not know our key, has ended the session: its own words were lost
- * behind what a slow link had still to carry. */
-static void check_abandoned(struct sh_session *s, enum sh_cause cause)
-{
-    bool gone = cause == SH_LINK_REFUSED || cause == SH_TLS_SESSION_UNKNOWN;
-    for (size_t i = 0; i < SLOTS_MAX; i++)
-        gone = gone && s->slots[i].id == 0;
-    if (gone && s->config.role == SH_SECONDARY && s->stage == STAGE_TRANSFER)
-        sh_session_end(s, SH_CONNECT_LOST);
-}
-
-void sh_session_dial_failed(struct sh_session *s, unsigned attempt, int kind, enum sh_cause cause,
-                            const struct sh_path_facts *facts)
-{
-    if (s->stage == STAGE_TRANSFER) {
-        enum sh_cause verdict = facts ? sh_session_path_note(s, kind, facts, cause) : cause;
-        sh_session_attempt_down(s, attempt, verdict);
-    }
-    check_abandoned(s, cause);
-    sh_session_settle(s);
-}
-
-enum sh_cause sh_session_find_psk(const struct sh_session *s, struct sh_bytes identity,
-                                  struct sh_secret *ret_psk)
-{
-    if (!s->have_link_psk || s->stage != STAGE_TRANSFER || identity.n != LINK_ID_SIZE ||
-        !sh_equal(identity.p, s->link_id, LINK_ID_SIZE))
-        return SH_TLS_SESSION_UNKNOWN;
-    *ret_psk = s->link_psk;
-    return SH_OK;
-}
-
-bool sh_session_adopt(struct sh_session *s, int kind, struct sh_lane *lane)
-{
-    struct slot *slot = new_slot(s, kind, false);
-    if (!slot)
-        return false;
-    slot->lane = lane;
-    sh_lane_set_owner(lane, &session_lane_ops, s);
-    return true;
-}
+/* ---- Asking ---- */
 
 static enum sh_cause send_ping(struct slot *slot, uint32_t sequence, size_t padding)
 {
@@ -338,7 +275,7 @@ static enum sh_cause on_pong(struct sh_session *s, struct slot *slot,
         slot->padded = sh_session_now(s);
         return send_ping(slot, 2, PROBE_PADDING);
     }
-    sh_session_attempt_up(s, slot->attempt, slot->kind);
+    sh_session_link_up(s, slot);
     sh_session_give(s, slot);
     return SH_OK;
 }
@@ -356,6 +293,7 @@ static enum sh_cause on_link_hello(struct sh_session *s, struct slot *slot, stru
         return sh_fail(SH_PROTO_UNKNOWN_ENUM, "link-hello: kind %d", (int)ready.kind);
     SH_TRY(sh_lane_send(slot->lane, SH_MSG_LINK_READY, &ready.base));
     sh_session_give(s, slot);
+    sh_session_calls_over(s, slot);
     return SH_OK;
 }
 
@@ -392,6 +330,7 @@ static const struct rule {
     {SH_MSG_ENROL_REQUEST, ANCHOR, ENROL, true, sh_session_on_enrol_request},
     {SH_MSG_ENROL_REPLY, SECONDARY, ENROL, true, sh_session_on_enrol_reply},
     {SH_MSG_LINK_OFFERS, SECONDARY, TRANSFER, false, sh_session_on_link_offers},
+    {SH_MSG_LINK_OFFERS, ANCHOR, TRANSFER | LINGER, false, sh_session_on_back_offers},
     {SH_MSG_LINK_STATE, ANCHOR, TRANSFER | LINGER, false, sh_session_on_link_state},
     {SH_MSG_LINK_QUERY, ANCHOR, TRANSFER | LINGER, false, sh_session_on_link_query},
     {SH_MSG_LINK_VIEW, SECONDARY, TRANSFER, false, sh_session_on_link_view},
@@ -435,6 +374,7 @@ static enum sh_cause lane_up(struct sh_lane *lane, void *user)
     if (slot->first)
         return s->config.role == SH_ANCHOR ? sh_session_anchor_up(s, lane)
                                            : sh_session_send_samples(s, lane);
+    slot->proved = true;
     if (s->config.role == SH_ANCHOR)
         return SH_OK;
     Simhop__LinkHello hello = SIMHOP__LINK_HELLO__INIT;
@@ -471,6 +411,12 @@ static enum sh_cause lane_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_byt
     return SH_OK;
 }
 
+static enum sh_cause called_find_psk(struct sh_lane *lane SH_UNUSED, struct sh_bytes identity,
+                                     struct sh_secret *ret_psk, void *user)
+{
+    return sh_session_find_psk(user, identity, ret_psk);
+}
+
 /* after() wakes our owner, whose tick serves on. */
 static void lane_writable(struct sh_lane *lane SH_UNUSED, void *user SH_UNUSED) {}
 
@@ -483,7 +429,7 @@ static void lane_down(struct sh_lane *lane, enum sh_cause cause, void *user)
     sh_log("session: lane %u down: %s", slot->id, sh_cause_info(cause)->name);
     /* Nonsense inside TLS comes from the device itself, not from the way to it. */
     if (sh_cause_info(cause)->category == SH_CAT_DATA && cause != SH_PROTO_TRUNCATED &&
-        s->fatal == SH_OK)
+        s->fatal == SH_OK && !sh_session_is_stranger(slot))
         s->fatal = cause;
     sh_session_drop_slot(slot, cause);
 }
@@ -495,9 +441,17 @@ static void lane_after(void *user)
     sh_session_settle(s);
 }
 
-static const struct sh_lane_ops session_lane_ops = {
+const struct sh_lane_ops sh_session_lane_ops = {
     .up = lane_up,
     .msg = lane_msg,
+    .writable = lane_writable,
+    .down = lane_down,
+    .after = lane_after,
+};
+const struct sh_lane_ops sh_session_called_lane_ops = {
+    .up = lane_up,
+    .msg = lane_msg,
+    .find_psk = called_find_psk,
     .writable = lane_writable,
     .down = lane_down,
     .after = lane_after,
@@ -539,7 +493,7 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
 {
     struct slot was = *slot;
     enum sh_cause verdict = was.gone_cause;
-    if (s->stage == STAGE_TRANSFER && was.gone_cause != SH_OK)
+    if (s->stage == STAGE_TRANSFER && was.gone_cause != SH_OK && (was.ready || !was.back))
         verdict = sh_session_path_note_slot(s, slot, was.gone_cause);
     keep_count(s, &was);
     *slot = (struct slot){0};
@@ -551,6 +505,7 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
         sh_session_end(s, was.gone_cause);
     if (s->stage != STAGE_TRANSFER)
         return;
+    sh_session_back_gone(s, &was, verdict);
     if (was.attempt && s->ladder)
         sh_session_attempt_down(s, was.attempt, verdict);
     if (was.first && s->waiting)
@@ -563,7 +518,8 @@ static void remove_slot(struct sh_session *s, struct slot *slot)
         TRACE_AT(s, now, CARRIES, was.id, was.kind, false, (int64_t)verdict);
         sh_puller_link_down(s->puller, was.id, now);
     }
-    check_abandoned(s, was.gone_cause);
+    if (!sh_session_is_stranger(&was))
+        sh_session_check_abandoned(s, was.gone_cause);
 }
 
 void sh_session_lanes_settle(struct sh_session *s)

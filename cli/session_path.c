@@ -94,6 +94,7 @@ void sh_session_network_changed(struct sh_session *s)
         return;
     sh_ms now = sh_session_event(s);
     TRACE_AT(s, now, NETWORK, 0);
+    sh_back_changed(&s->back);
     s->asking = true;
     sh_ladder_again(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, now);
     s->asking = false;
@@ -110,7 +111,8 @@ static void tell_failed(int kind, enum sh_cause verdict, void *user)
     sh_session_tell_link(s, kind, false, verdict);
 }
 
-const struct sh_paths_ops sh_session_paths_ops = {.ask = ask_view, .failed = tell_failed};
+const struct sh_paths_ops sh_session_paths_ops = {
+    .ask = ask_view, .failed = tell_failed, .hopes = sh_session_back_hopes};
 
 sh_ms sh_session_path_tick(struct sh_session *s, sh_ms now)
 {

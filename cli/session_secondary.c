@@ -310,6 +310,7 @@ static void ladder_dial(const struct sh_attempt *attempt, void *user)
     struct sh_session *s = user;
     TRACE_AT(s, s->asked_at, DIAL, attempt->id, attempt->kind, attempt->address_len == 16,
              attempt->segment);
+    sh_session_note_dial(s, attempt->kind);
     s->ops->dial(attempt, s->user);
 }
 
@@ -347,6 +348,7 @@ enum sh_cause sh_session_on_link_offers(struct sh_session *s, struct slot *slot 
     if (sh_session_hold_offers(s, payload))
         return SH_OK;
     sh_session_expect_links(s);
+    sh_session_note_offers(s, offers);
     return sh_session_take_offers(s, offers);
 }
 
@@ -442,6 +444,7 @@ sh_ms sh_session_secondary_tick(struct sh_session *s)
     sh_ms links = sh_session_ask_ladder(s, now), pieces = sh_puller_tick(s->puller, now);
     sh_session_trace_moved(s);
     keepalive(s, now);
+    sh_session_back_tick(s);
     sh_ms views = sh_session_path_tick(s, now);
     s->look_at = SH_MIN(s->look_at, SH_MIN(links, views));
     check_bluetooth(s, now);

@@ -104,7 +104,10 @@ void sh_session_attempt_up(struct sh_session *s, unsigned attempt, int kind)
 {
     sh_ms now = sh_session_event(s);
     TRACE_AT(s, now, ATTEMPT_UP, attempt, kind);
-    sh_ladder_up(s->ladder, attempt, now);
+    if (attempt == 0)
+        sh_ladder_taken(s->ladder, kind, now);
+    else
+        sh_ladder_up(s->ladder, attempt, now);
     sh_paths_up(&s->paths, kind);
 }
 
@@ -112,7 +115,10 @@ void sh_session_attempt_down(struct sh_session *s, unsigned attempt, enum sh_cau
 {
     sh_ms now = sh_session_event(s);
     TRACE_AT(s, now, ATTEMPT_DOWN, attempt, (int64_t)verdict);
-    sh_ladder_down(s->ladder, attempt, verdict, now);
+    if (attempt == 0)
+        sh_ladder_lost(s->ladder, SIMHOP__LINK_KIND__LINK_KIND_LAN, verdict, now);
+    else
+        sh_ladder_down(s->ladder, attempt, verdict, now);
 }
 
 void sh_session_expect_links(struct sh_session *s)

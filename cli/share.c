@@ -233,6 +233,8 @@ static const struct sh_session_ops session_ops = {
     .offers = on_offers,
     .view = on_view,
     .want_group = on_want_group,
+    .dial = sh_share_on_dial,
+    .cancel = sh_share_on_cancel,
     .link = on_link,
     .progress = on_progress,
     .calibrated = on_calibrated,
@@ -270,6 +272,7 @@ static void fill_config(const struct visitor *visitor, size_t stepped,
                                          .draft = from->draft,
                                          .stepped = visitor->stepped,
                                          .stepped_count = stepped,
+                                         .here = share->edge.air != NULL,
                                          .learns = from->calibrate,
                                          .shares_nothing = !from->draft && from->item_count == 0};
     if (!sh_edge_adapter(&share->edge, config->adapter))
@@ -412,7 +415,10 @@ static void on_offered(struct sh_link *link, const Simhop__LinkOffer *offer, enu
     }
 }
 
-static const struct sh_link_ops link_ops = {.offered = on_offered, .accepted = on_accepted};
+static const struct sh_link_ops link_ops = {.offered = on_offered,
+                                            .accepted = on_accepted,
+                                            .dialled = sh_share_on_dialled,
+                                            .dial_failed = sh_share_on_dial_failed};
 
 /* ---- Time and signals ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Shared by the two files of `share`: share.c (what the radio, the links and the sessions tell) and share_visitors.c (who is
- * there, how many may be, and whose turn it is).
+ * Shared by the files of `share`: share.c (what the radio, the links and the sessions tell), share_visitors.c (who is
+ * there, how many may be, and whose turn it is) and share_back.c (calls to secondaries).
  */
 #ifndef SIMHOP_CLI_SHARE_INTERNAL_H
 #define SIMHOP_CLI_SHARE_INTERNAL_H
@@ -20,7 +20,8 @@ struct visitor {
     struct sh_heard_id stepped[SH_SENT_MAX]; /* what it may have heard, if the power was stepped */
     struct sh_events events;
     sh_ms since;
-    sh_ms due; /* when its session wants to be ticked */
+    unsigned number; /* of this run's visitors */
+    sh_ms due;       /* when its session wants to be ticked */
     bool direct, over, wants_group;
 };
 
@@ -28,7 +29,7 @@ struct share {
     const struct sh_share_config *config;
     struct sh_edge edge;
     struct visitor *visitors, **last; /* who is the next to be ticked stands first */
-    unsigned direct_max;
+    unsigned direct_max, last_number;
     struct sh_lobby lobby;
     const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
     unsigned accepted[SH_SESSION_KINDS];
@@ -41,6 +42,13 @@ struct share {
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];
     enum sh_cause end;
 };
+
+/* share_back.c: of sh_session_ops and sh_link_ops. */
+void sh_share_on_dial(const struct sh_attempt *attempt, void *user);
+void sh_share_on_cancel(unsigned attempt, void *user);
+void sh_share_on_dialled(struct sh_link *link, unsigned call, struct sh_stream *stream, void *user);
+void sh_share_on_dial_failed(struct sh_link *link, unsigned call, enum sh_cause cause,
+                             const struct sh_path_facts *facts, void *user);
 
 /* In no list yet; whoever has been silent for too long made room. NULL: nobody is taken any more, or there is no memory. */
 struct visitor *sh_share_new_visitor(struct share *share, bool direct);

@@ -111,7 +111,8 @@ struct visitor *sh_share_new_visitor(struct share *share, bool direct)
     struct visitor *visitor = calloc(1, sizeof(*visitor));
     if (!visitor)
         return NULL;
-    *visitor = (struct visitor){.share = share, .since = sh_now(), .direct = direct};
+    *visitor = (struct visitor){
+        .share = share, .since = sh_now(), .direct = direct, .number = ++share->last_number};
     visitor->events = (struct sh_events){.out = share->config->out,
                                          .tracer = share->config->tracer,
                                          .role = "anchor",

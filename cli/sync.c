@@ -97,28 +97,6 @@ static void on_want_code(unsigned run, const char *peer, void *user)
     sh_ask_start(sync->ask);
 }
 
-static void on_dial(const struct sh_attempt *attempt, void *user)
-{
-    struct sync *sync = user;
-    struct sh_link *link = sh_edge_link(&sync->edge, attempt->kind);
-    enum sh_cause cause = SH_LINK_UNREACHABLE;
-    if (link)
-        cause = link->driver->dial(link, attempt);
-    if (cause != SH_OK)
-        sh_session_dial_failed(sync->session, attempt->id, attempt->kind, cause, NULL);
-}
-
-/* Whose it is only the links know; the others have no attempt of that number. */
-static void on_cancel(unsigned attempt, void *user)
-{
-    struct sync *sync = user;
-    struct sh_link *links[] = {sync->edge.lan, sync->edge.wifi};
-    for (size_t i = 0; i < SH_COUNT(links); i++) {
-        if (links[i])
-            links[i]->driver->cancel(links[i], attempt);
-    }
-}
-
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
@@ -220,8 +198,9 @@ static const struct sh_session_ops session_ops = {
     .proximity = on_proximity,
     .sample = on_sample,
     .want_code = on_want_code,
-    .dial = on_dial,
-    .cancel = on_cancel,
+    .dial = sh_sync_on_dial,
+    .cancel = sh_sync_on_cancel,
+    .listen = sh_sync_on_listen,
     .link = on_link,
     .progress = on_progress,
     .changed = on_changed,
@@ -440,39 +419,6 @@ static const struct sh_ble_ops ble_ops = {
     .note = on_note,
 };
 
-/* ---- Links ---- */
-
-static void on_dialled(struct sh_link *link, unsigned attempt, struct sh_stream *stream, void *user)
-{
-    struct sync *sync = user;
-    if (sync->direct && attempt >= SH_DIRECT_FIRST)
-        sh_direct_dialled(sync->direct, attempt, stream);
-    else if (sync->session)
-        sh_session_dialled(sync->session, attempt, link->driver->kind, stream);
-    else
-        sh_stream_close(stream);
-}
-
-static void on_dial_failed(struct sh_link *link, unsigned attempt, enum sh_cause cause,
-                           const struct sh_path_facts *facts, void *user)
-{
-    struct sync *sync = user;
-    if (sync->direct && attempt >= SH_DIRECT_FIRST)
-        sh_direct_dial_failed(sync->direct, attempt, cause);
-    else if (sync->session)
-        sh_session_dial_failed(sync->session, attempt, link->driver->kind, cause, facts);
-}
-
-static void on_network(struct sh_link *link SH_UNUSED, void *user)
-{
-    struct sync *sync = user;
-    if (sync->session)
-        sh_session_network_changed(sync->session);
-}
-
-static const struct sh_link_ops link_ops = {
-    .dialled = on_dialled, .dial_failed = on_dial_failed, .changed = on_network};
-
 /* ---- Time and signals ---- */
 
 /* The time that the person gave is over: what were we waiting for? */
@@ -584,7 +530,7 @@ static enum sh_cause start(struct sync *sync)
     if (!sync->incoming_dir || !sync->bundle_dir)
         return SH_ENV_NO_MEMORY;
     sh_output_unblock(config->out);
-    SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &link_ops, sync));
+    SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &sh_sync_link_ops, sync));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
     SH_TRY(sh_sync_look_for(sync, config->anchor_id));
     return sh_edge_run(&sync->edge, sync->config->out);

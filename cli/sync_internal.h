@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the secondary's own files: sync.c (search, connection, session), sync_direct.c (the way past the search),
- * sync_again.c (a second search), sync_trace.c (what is recorded).
+ * sync_again.c (a second search), sync_links.c (what the links tell), sync_trace.c (what is recorded).
  */
 #ifndef SIMHOP_CLI_SYNC_INTERNAL_H
 #define SIMHOP_CLI_SYNC_INTERNAL_H
@@ -63,6 +63,12 @@ bool sh_sync_direct_may_win(const struct sync *sync);
 void sh_sync_direct_taken(struct sync *sync);
 void sh_sync_direct_refused(struct sync *sync, enum sh_cause cause);
 sh_ms sh_sync_direct_tick(struct sync *sync, sh_ms now);
+
+/* sync_links.c: what the edge is opened with, and of sh_session_ops. */
+extern const struct sh_link_ops sh_sync_link_ops;
+void sh_sync_on_dial(const struct sh_attempt *attempt, void *user);
+void sh_sync_on_cancel(unsigned attempt, void *user);
+bool sh_sync_on_listen(bool on, void *user);
 
 /* sync_trace.c: what the search is given goes into the record of the run. */
 void sh_sync_trace_search(const struct sync *sync);

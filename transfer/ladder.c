@@ -54,6 +54,7 @@ struct sh_ladder {
     size_t count;
     struct slot slots[KINDS_MAX * SH_LADDER_ATTEMPTS];
     unsigned last_id;
+    unsigned rounds_max;
     uint64_t chance;
     sh_ms next_start; /* of an attempt that waits */
 };
@@ -70,6 +71,7 @@ enum sh_cause sh_ladder_new(const int *allowed, size_t count, uint64_t seed,
     ladder->ops = ops;
     ladder->user = user;
     ladder->count = count;
+    ladder->rounds_max = SH_LADDER_ROUNDS;
     ladder->chance = seed;
     for (size_t i = 0; i < count; i++)
         ladder->rungs[i].kind = allowed[i];
@@ -82,6 +84,11 @@ void sh_ladder_free(struct sh_ladder *ladder)
     if (ladder)
         sh_wipe(ladder, sizeof(*ladder)); /* passphrases */
     free(ladder);
+}
+
+void sh_ladder_limit(struct sh_ladder *ladder, unsigned rounds)
+{
+    ladder->rounds_max = rounds;
 }
 
 unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind)
@@ -191,7 +198,7 @@ static void rung_failed(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
         rung_try(ladder, rung);
         return;
     }
-    if (rung->rounds < SH_LADDER_ROUNDS && rung->count > 0) {
+    if (rung->rounds < ladder->rounds_max && rung->count > 0) {
         rung->state = RUNG_BACKOFF;
         rung->retry = now + jittered(ladder, (sh_ms)SH_BACKOFF_MS
                                                  << (rung->rounds > 0 ? rung->rounds - 1 : 0));
@@ -223,7 +230,7 @@ static bool is_group(const Simhop__WifiGroup *group)
     return true;
 }
 
-static enum sh_cause check_offer(const Simhop__LinkOffer *offer)
+enum sh_cause sh_ladder_check_offer(const Simhop__LinkOffer *offer)
 {
     if (offer->kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT && !is_group(offer->wifi_group))
         return sh_fail(SH_PROTO_MALFORMED, "an offer of a group that nobody can join");
@@ -343,7 +350,7 @@ enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffer
 {
     for (size_t i = 0; i < offers->n_offers; i++) {
         if (rung_find(ladder, (int)offers->offers[i]->kind))
-            SH_TRY(check_offer(offers->offers[i]));
+            SH_TRY(sh_ladder_check_offer(offers->offers[i]));
     }
     for (size_t i = 0; i < offers->n_offers; i++) {
         struct rung *rung = rung_find(ladder, (int)offers->offers[i]->kind);
@@ -365,17 +372,29 @@ void sh_ladder_again(struct sh_ladder *ladder, int kind, sh_ms now)
 
 /* ---- what becomes of attempts ---- */
 
+/* attempt: 0 for none of ours. */
+static void rung_up(struct sh_ladder *ladder, struct rung *rung, unsigned attempt, sh_ms now)
+{
+    rung->state = RUNG_UP;
+    rung->up = attempt;
+    rung->up_since = now;
+    rung_cancel(ladder, rung);
+}
+
 void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now)
 {
     struct slot *slot = slot_find(ladder, attempt);
     if (!slot || slot->state != SLOT_DIALLING)
         return;
-    struct rung *rung = slot->rung;
     slot->state = SLOT_FREE;
-    rung->state = RUNG_UP;
-    rung->up = attempt;
-    rung->up_since = now;
-    rung_cancel(ladder, rung);
+    rung_up(ladder, slot->rung, attempt, now);
+}
+
+void sh_ladder_taken(struct sh_ladder *ladder, int kind, sh_ms now)
+{
+    struct rung *rung = rung_find(ladder, kind);
+    if (rung && rung->state != RUNG_UP)
+        rung_up(ladder, rung, 0, now);
 }
 
 static void note_cause(struct rung *rung, enum sh_cause cause)
@@ -405,6 +424,13 @@ void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause ca
     ladder->next_start = now; /* the next one need not wait for its turn */
     if (!rung_has_slots(ladder, rung))
         rung_failed(ladder, rung, now);
+}
+
+void sh_ladder_lost(struct sh_ladder *ladder, int kind, enum sh_cause cause, sh_ms now)
+{
+    const struct rung *rung = rung_find(ladder, kind);
+    if (rung && rung->state == RUNG_UP && rung->up == 0)
+        sh_ladder_down(ladder, 0, cause, now);
 }
 
 /* ---- time ---- */
@@ -476,4 +502,10 @@ bool sh_ladder_trying(const struct sh_ladder *ladder)
             return true;
     }
     return false;
+}
+
+bool sh_ladder_dials(const struct sh_ladder *ladder, int kind)
+{
+    unsigned rank = sh_ladder_rank(ladder, kind);
+    return rank < ladder->count && ladder->rungs[rank].state == RUNG_TRYING;
 }

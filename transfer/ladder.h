@@ -62,6 +62,8 @@ SH_MUST_USE enum sh_cause sh_ladder_new(const int *allowed, size_t count, uint64
                                         const struct sh_ladder_ops *ops, void *user,
                                         struct sh_ladder **ret_ladder);
 void sh_ladder_free(struct sh_ladder *ladder);
+/* A kind is given up after so many rounds, in place of SH_LADDER_ROUNDS. */
+void sh_ladder_limit(struct sh_ladder *ladder, unsigned rounds);
 
 /* Position of a kind in `allowed`, smaller is better; the count if it is not allowed. */
 unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
@@ -72,14 +74,22 @@ unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
  * given up is tried again. */
 SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder,
                                            const Simhop__LinkOffers *offers, sh_ms now);
+/* Whether an offer of a kind that is known may be used at all: fails as sh_ladder_offers does. */
+SH_MUST_USE enum sh_cause sh_ladder_check_offer(const Simhop__LinkOffer *offer);
 /* Something changed that may let a kind work which failed: tried anew from its first round, unless it is being tried or up. */
 void sh_ladder_again(struct sh_ladder *ladder, int kind, sh_ms now);
 /* The link of this attempt is up (probes answered), failed, or was up and went down. An attempt
  * that is not heard within SH_DIAL_MS is cancelled by tick and counts as link.timeout. */
 void sh_ladder_up(struct sh_ladder *ladder, unsigned attempt, sh_ms now);
 void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause cause, sh_ms now);
+/* A link of this kind came up that none of the attempts made (the other device called): they end. It went down: as if an attempt's
+ * had. */
+void sh_ladder_taken(struct sh_ladder *ladder, int kind, sh_ms now);
+void sh_ladder_lost(struct sh_ladder *ladder, int kind, enum sh_cause cause, sh_ms now);
 /* Returns when it wants to be called again at the latest. Is anything still being tried? */
 sh_ms sh_ladder_tick(struct sh_ladder *ladder, sh_ms now);
 bool sh_ladder_trying(const struct sh_ladder *ladder);
+/* Are attempts of this kind under way, or about to start? */
+bool sh_ladder_dials(const struct sh_ladder *ladder, int kind);
 
 #endif

@@ -18,6 +18,24 @@ static bool usable_ipv6(const struct in6_addr *a)
            !IN6_IS_ADDR_MULTICAST(a) && !IN6_IS_ADDR_V4MAPPED(a) && !IN6_IS_ADDR_SITELOCAL(a);
 }
 
+bool sh_lan_is_usable(const uint8_t *bytes, size_t len)
+{
+    struct in6_addr in6;
+    if (len == 4)
+        return usable_ipv4(bytes);
+    if (len != sizeof(in6))
+        return false;
+    memcpy(&in6, bytes, sizeof(in6));
+    return usable_ipv6(&in6);
+}
+
+bool sh_lan_is_loopback(const uint8_t *bytes, size_t len)
+{
+    static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+    return len == 4 ? bytes[0] == 127
+                    : len == sizeof(loopback) && memcmp(bytes, &loopback, len) == 0;
+}
+
 /* false: not one of the kind that is looked for. */
 static bool read_address(const struct sockaddr *from, bool loopback, struct sh_tcp_address *out)
 {

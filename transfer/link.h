@@ -17,14 +17,14 @@
 struct sh_link;
 
 struct sh_link_ops {
-    /* Anchor: what to offer to secondaries now, after listen (perhaps from inside it) and whenever it changes; valid until
+    /* Whoever listens: what to offer to the other side now, after listen (perhaps from inside it) and whenever it changes; valid until
      * the next call or free. NULL: nothing (any more), for this cause; the driver goes on trying where that makes sense.
      * With SH_OK: after unlisten, when it has left. */
     void (*offered)(struct sh_link *link, const Simhop__LinkOffer *offer, enum sh_cause cause,
                     void *user);
-    /* Anchor: somebody connected. The callee sets stream->ops. */
+    /* Whoever listens: somebody connected. The callee sets stream->ops. */
     void (*accepted)(struct sh_link *link, struct sh_stream *stream, void *user);
-    /* Secondary: an attempt is connected, or failed (link.refused, link.unreachable,
+    /* An attempt is connected, or failed (link.refused, link.unreachable,
      * link.timeout, wifi.*); facts of phase SH_PATH_NONE: the way is not why. */
     void (*dialled)(struct sh_link *link, unsigned attempt, struct sh_stream *stream, void *user);
     void (*dial_failed)(struct sh_link *link, unsigned attempt, enum sh_cause cause,
@@ -36,11 +36,11 @@ struct sh_link_ops {
 struct sh_link_driver {
     int kind;         /* Simhop__LinkKind */
     const char *name; /* "lan", "wifi-direct" */
-    /* Anchor: takes connections from now on, or once the link is up: ops->offered says so. seed: 32 secret octets that the
+    /* Anchor; a secondary by LAN, for a while: takes connections from now on, or once the link is up: ops->offered says so. seed: 32 secret octets that the
      * credentials of a group are derived from, used for a new group only; the LAN link has no use for it. Called again while
      * it listens it does nothing. Fails with link.none (no address to offer), env.permission, env.no-memory, wifi.*. */
     enum sh_cause (*listen)(struct sh_link *link, struct sh_bytes seed);
-    /* Anchor: nobody needs it now: a group is removed. Streams end with it. Offered again only after listen. */
+    /* Nobody needs it now: a group is removed. Streams end with it. Offered again only after listen. */
     void (*unlisten)(struct sh_link *link);
     /* Every failure is told by dial_failed, later, from the loop, unless this fails (env.no-memory). Joining a group is part
      * of it: attempts of the same group share that. */

@@ -100,11 +100,10 @@ static void on_settled(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void 
 {
     struct lan *lan = user;
     const struct sh_link_ops *ops = lan->link.ops;
-    if (!lan->wanted) {
-        if (ops->changed)
-            ops->changed(&lan->link, lan->link.user);
+    if (ops->changed)
+        ops->changed(&lan->link, lan->link.user);
+    if (!lan->wanted)
         return;
-    }
     bool was_offered = lan->listener != NULL;
     enum sh_cause cause = offer_addresses(lan);
     if (cause != SH_OK && was_offered)

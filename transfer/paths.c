@@ -8,6 +8,11 @@ static struct sh_path_known *known_of(struct sh_paths *paths, int kind)
     return kind > 0 && kind < SH_PATHS_KINDS ? &paths->known[kind] : NULL;
 }
 
+static bool hopes(const struct sh_paths *paths, int kind)
+{
+    return paths->ops->hopes && paths->ops->hopes(kind, paths->user);
+}
+
 static void ask_view(struct sh_paths *paths, int kind, struct sh_path_known *path, sh_ms now)
 {
     if (path->asked > 0 && now < path->asked + SH_VIEW_AGAIN_MS)
@@ -81,7 +86,7 @@ void sh_paths_view(struct sh_paths *paths, int kind, bool listening, unsigned co
     path->facts.view = true;
     path->facts.listening = listening;
     path->facts.connections = connections;
-    if (path->pending)
+    if (path->pending && !hopes(paths, kind))
         tell(paths, kind, path);
 }
 
@@ -91,7 +96,7 @@ void sh_paths_given_up(struct sh_paths *paths, int kind, enum sh_cause cause, sh
     if (!path)
         return;
     path->given_up = cause;
-    path->pending = path->awaited;
+    path->pending = path->awaited || hopes(paths, kind);
     path->until = now + SH_VIEW_MS;
     if (!path->pending)
         tell(paths, kind, path);
@@ -102,7 +107,8 @@ sh_ms sh_paths_tick(struct sh_paths *paths, sh_ms now)
     sh_ms next = SH_NEVER;
     for (int kind = 1; kind < SH_PATHS_KINDS; kind++) {
         struct sh_path_known *path = &paths->known[kind];
-        if (path->pending && now >= path->until)
+        bool waits = path->awaited || hopes(paths, kind);
+        if (path->pending && (!waits || now >= path->until))
             tell(paths, kind, path);
         if (path->pending)
             next = SH_MIN(next, path->until);

@@ -19,6 +19,8 @@ struct sh_paths_ops {
     bool (*ask)(int kind, void *user);
     /* A kind was given up, for this cause. */
     void (*failed)(int kind, enum sh_cause verdict, void *user);
+    /* May the kind come up yet without an attempt of this end? The verdict waits for that as for the view. NULL: no. */
+    bool (*hopes)(int kind, void *user);
 };
 
 /* Zeroed but for the first two. */
@@ -47,7 +49,7 @@ void sh_paths_view(struct sh_paths *paths, int kind, bool listening, unsigned co
 void sh_paths_up(struct sh_paths *paths, int kind);
 /* If nothing else comes up, it is this that ends the transfer; what is no verdict is passed over. */
 void sh_paths_keep(struct sh_paths *paths, int kind, enum sh_cause cause);
-/* The kind is tried no more: the verdict is told at once, or when the view is here. */
+/* The kind is tried no more: the verdict is told at once, or when the view is here and there is no hope. */
 void sh_paths_given_up(struct sh_paths *paths, int kind, enum sh_cause cause, sh_ms now);
 /* Returns when it wants to be called again at the latest. */
 sh_ms sh_paths_tick(struct sh_paths *paths, sh_ms now);

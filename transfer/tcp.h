@@ -26,6 +26,10 @@ struct sh_tcp_address {
 size_t sh_lan_addresses(const char *iface, bool ipv4_only,
                         struct sh_tcp_address out[SH_LAN_ADDRESSES], bool *ret_loopback);
 
+/* May another device mean something by it? Not loopback, multicast, broadcast, link-local ones. */
+bool sh_lan_is_usable(const uint8_t *bytes, size_t len);
+bool sh_lan_is_loopback(const uint8_t *bytes, size_t len);
+
 /* ---- An established connection ---- */
 
 struct sh_tcp_stream;

@@ -5,13 +5,16 @@
 # shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
-tests=(firewall_drops own_firewall_drops firewall_resets firewall_prohibits out_of_reach route_is_stolen
+tests=(firewall_drops new_is_dropped_both_ways own_firewall_drops firewall_resets new_is_reset_both_ways firewall_prohibits
+    new_is_prohibited_both_ways the_anchor_drops_what_is_new the_anchor_resets_what_is_new the_anchor_prohibits_what_is_new
+    no_lan_no_calls out_of_reach route_is_stolen
     segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later)
 verdict_s=25
 
 # shellcheck source=networks.bash
 . "$(dirname "$0")/networks.bash"
 
+anchor_options=() tablet_options=()
 # begin [SIZE [AIR LINE...]]: an anchor, a tablet and a code that is typed. Bluetooth is slow: it shall not be done before the
 # verdict is here.
 begin() {
@@ -19,9 +22,9 @@ begin() {
     shift
     air_is 'ble_rate 30000' "$@"
     bound=("${plain[@]}" nsenter --target "${holder[anchor]}" --net)
-    share anchor --once --item "file=$dir/file"
+    share anchor --once --item "file=$dir/file" ${anchor_options[@]+"${anchor_options[@]}"}
     bound=("${plain[@]}" nsenter --target "${holder[tablet]}" --net)
-    sync tablet
+    sync tablet ${tablet_options[@]+"${tablet_options[@]}"}
     bound=("${plain[@]}")
     type_code tablet anchor
 }
@@ -42,11 +45,38 @@ verdict() {
     is_alive "${pid_of[tablet]}" || fail 'it did not go on over ble'
 }
 
+# What other machines begin, as firewalls of laptops tell it from the answers to what the laptop began itself.
+new='tcp flags & (syn | ack) == syn'
+# comes_back: begins; the file comes over lan, for which the anchor called; the door is closed then.
+comes_back() {
+    anchor_options=(-v) tablet_options=(-v)
+    begin 3000000 'lan_rate 1000000'
+    wait_for tablet '"event":"link".*"link":"lan","state":"up"' || return
+    [ -z "$(on tablet ss -Hltn)" ] || fail "the tablet still listens: $(on tablet ss -Hltn)"
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    never_says tablet '"link":"lan","state":"failed"'
+    says anchor '"event":"link".*"link":"lan","state":"up"'
+    [ "$(done_number tablet lan)" -ge 2000000 ] || fail "$(done_number tablet lan) bytes over lan"
+    [ "$(done_number anchor lan)" -ge "$(done_number tablet lan)" ] || fail "$(done_number anchor lan) bytes over lan, says the anchor"
+    grep -q 'a link of kind 2 is up: the anchor called' "$dir/tablet.err" || fail 'the tablet does not say who called'
+    grep -q 'a link of kind 2 is up: we called' "$dir/anchor.err" || fail 'the anchor does not say who called'
+}
+
 # ---- Tests -------------------------------------------------------------------------------------
 
 firewall_drops() {
     cable
     firewall anchor input 'meta l4proto tcp drop'
+    begin
+    verdict link.firewall-drop
+}
+
+# As between two laptops: neither can call the other.
+new_is_dropped_both_ways() {
+    cable
+    firewall anchor input "$new drop"
+    firewall tablet input "$new drop"
     begin
     verdict link.firewall-drop
 }
@@ -65,11 +95,55 @@ firewall_resets() {
     verdict link.firewall-reject
 }
 
+new_is_reset_both_ways() {
+    cable
+    firewall anchor input "$new reject with tcp reset"
+    firewall tablet input "$new reject with tcp reset"
+    begin
+    verdict link.firewall-reject
+}
+
 firewall_prohibits() {
     cable
     firewall anchor input 'meta l4proto tcp reject with icmp type admin-prohibited'
     begin
     verdict link.firewall-reject
+}
+
+new_is_prohibited_both_ways() {
+    cable
+    firewall anchor input "$new reject with icmp type admin-prohibited"
+    firewall tablet input "$new reject with icmp type admin-prohibited"
+    begin
+    verdict link.firewall-reject
+}
+
+the_anchor_drops_what_is_new() {
+    cable
+    firewall anchor input "$new drop"
+    comes_back
+}
+
+the_anchor_resets_what_is_new() {
+    cable
+    firewall anchor input "$new reject with tcp reset"
+    comes_back
+}
+
+the_anchor_prohibits_what_is_new() {
+    cable
+    firewall anchor input "$new reject with icmp type admin-prohibited"
+    comes_back
+}
+
+# Nothing listens on the tablet for an anchor that does not call.
+no_lan_no_calls() {
+    cable
+    anchor_options=(-v --links ble) tablet_options=(-v)
+    begin 300000
+    both_done anchor tablet
+    ! grep -q 'we listen' "$dir/tablet.err" || fail 'the tablet listens'
+    never_says tablet '"link":"lan"'
 }
 
 # A guest network that keeps its devices apart: nobody answers for the address.

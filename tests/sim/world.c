@@ -86,7 +86,7 @@ static size_t on_offers(Simhop__LinkOffer *offers, size_t max SH_UNUSED, void *u
     group.bssid = (ProtobufCBinaryData){sizeof(bssid), bssid};
     group.passphrase = passphrase;
     group.frequency_mhz = 2437;
-    if (side->world->run && side->world->run->lan)
+    if (side->world->run && side->world->run->lan && !side->world->run->lan_has_no_address)
         offers[count++].kind = SIMHOP__LINK_KIND__LINK_KIND_LAN;
     if (side->world->group_up) {
         offers[count].wifi_group = &group;
@@ -114,22 +114,34 @@ static void on_want_group(struct sh_bytes seed, void *user)
 static void on_dial(const struct sh_attempt *attempt, void *user)
 {
     struct side *side = user;
+    if (side == &side->world->sides[SH_ANCHOR]) {
+        world_call(side->world, attempt);
+        return;
+    }
+    if (side->world->run && side->world->run->lan_ups[SH_SECONDARY] > 0)
+        side->world->run->dials_while_up++;
     side->world->dial.attempt = attempt->id;
     side->world->dial.kind = attempt->kind;
     side->world->dial.at = side->world->wire.now + 2;
 }
 
-static void on_cancel(unsigned attempt SH_UNUSED, void *user)
+static void on_cancel(unsigned attempt, void *user)
 {
     struct side *side = user;
-    side->world->dial.at = 0;
+    if (side == &side->world->sides[SH_ANCHOR])
+        world_call_off(side->world, attempt);
+    else
+        side->world->dial.at = 0;
 }
 
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
     struct side *side = user;
     struct run *run = side->world->run;
-    if (!run || kind != SIMHOP__LINK_KIND__LINK_KIND_LAN || strcmp(state, "failed") != 0)
+    if (!run || kind != SIMHOP__LINK_KIND__LINK_KIND_LAN)
+        return;
+    run->lan_ups[side - side->world->sides] += strcmp(state, "up") == 0;
+    if (strcmp(state, "failed") != 0)
         return;
     if (side == &side->world->sides[SH_ANCHOR]) {
         run->lan_verdict_anchor = cause;
@@ -164,6 +176,8 @@ static void on_done(const struct sh_session_summary *summary, void *user)
     struct side *side = user;
     struct run *run = side->world->run;
     side->done = true;
+    if (run && side == &side->world->sides[SH_ANCHOR])
+        memcpy(run->anchor_link_bytes, summary->link_bytes, sizeof(run->anchor_link_bytes));
     if (!run || side != &side->world->sides[SH_SECONDARY])
         return;
     memcpy(run->link_bytes, summary->link_bytes, sizeof(run->link_bytes));
@@ -208,6 +222,7 @@ const struct sh_session_ops world_session_ops = {
     .view = on_view,
     .dial = on_dial,
     .cancel = on_cancel,
+    .listen = world_listen,
     .link = on_link,
     .progress = on_progress,
     .calibrated = on_calibrated,
@@ -432,6 +447,7 @@ static void change_links(struct world *world)
             sh_session_reoffer(world->sides[SH_ANCHOR].session);
     }
     world_direct_tick(world);
+    world_back_tick(world);
     if (world->lan_dies_at && world->wire.now >= world->lan_dies_at && world->lan_end) {
         world->lan_dies_at = SH_NEVER;
         wire_end(world->lan_end);
@@ -444,6 +460,7 @@ bool world_step(struct world *world, sh_ms limit)
     sh_ms next = wire_next(&world->wire);
     next = SH_MIN(next, side_next(&world->sides[0]));
     next = SH_MIN(next, side_next(&world->sides[1]));
+    next = SH_MIN(next, world_back_next(world));
     const sh_ms times[] = {world->dial.at, world->group_at, world->lan_dies_at,
                            world->direct_breaks_at, world->callers_until};
     for (size_t i = 0; i < SH_COUNT(times); i++) {
@@ -476,6 +493,7 @@ void world_clear_run(struct world *world)
         sh_lane_free(world->callers[role].lane);
         world->callers[role] = (struct guest){0};
     }
+    world_back_clear(world);
     world->direct_end = NULL;
     world->direct_breaks_at = world->callers_until = 0;
     world->guest_count = 0;

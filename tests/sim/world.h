@@ -43,14 +43,29 @@ struct run {
     enum sh_cause lan_fails;        /* each attempt on LAN, at once; SH_OK: none does */
     struct sh_path_facts lan_facts; /* and what is seen of it */
     enum { NO_VIEW, VIEW_LISTENS, VIEW_CLOSED } view; /* what the anchor answers when it is asked */
-    sh_ms lan_dies_after;                             /* virtual, from its connection; 0 = never */
-    sh_ms ble_latency, link_latency;                  /* each way; 0 = 20 and 1 */
-    bool ble_carries;                                 /* ble is among --links */
-    double distance_m;                                /* 0 = 0.25 */
-    int louder_db[2];         /* by enum sh_role: what that side hears is amplified */
-    bool stepped, weak_heard; /* the anchor stepped its power; the weakest was heard */
-    bool levels_stated;       /* neither knows the other's level but by what is stated */
-    bool calibrate;           /* the secondary connects to calibrate, with what it found: */
+    bool lan_has_no_address; /* LAN may be used, but the anchor cannot be called there */
+    /* What becomes of the anchor's calls; NO_BACK: the secondary cannot listen. */
+    enum { NO_BACK, BACK_WORKS, BACK_REFUSED, BACK_DROPPED } back;
+    bool ble_dies_then; /* behind the offer; strangers come when it is dead, before the anchor */
+    bool back_is_malformed; /* what the secondary offers has port 0 */
+    unsigned back_repeats;  /* it offers so many times more, always the same */
+    sh_ms back_dies_after;  /* each such link, from its connection; 0 = never */
+    /* So many others come to the open door first: they say nothing, no TLS, have another key. */
+    enum {
+        STRANGER_SILENT,
+        STRANGER_BABBLES,
+        STRANGER_HAS_ANOTHER_KEY,
+        STRANGER_KNOWS_NO_KEY
+    } stranger;
+    unsigned strangers;
+    sh_ms lan_dies_after;            /* virtual, from its connection; 0 = never */
+    sh_ms ble_latency, link_latency; /* each way; 0 = 20 and 1 */
+    bool ble_carries;                /* ble is among --links */
+    double distance_m;               /* 0 = 0.25 */
+    int louder_db[2];                /* by enum sh_role: what that side hears is amplified */
+    bool stepped, weak_heard;        /* the anchor stepped its power; the weakest was heard */
+    bool levels_stated;              /* neither knows the other's level but by what is stated */
+    bool calibrate;                  /* the secondary connects to calibrate, with what it found: */
     struct sh_calibrated found;
     bool learns, shares_nothing; /* the anchor */
     double anchor_level_db;      /* by so much the anchor is wrong about the level at one metre */
@@ -81,7 +96,13 @@ struct run {
     unsigned codes_shown, groups_wanted;
     sh_ms group_wanted_after; /* since the transfer began */
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
-    unsigned views;                                /* that the anchor was asked for */
+    unsigned views; /* that the anchor was asked for */
+    unsigned opened, closed, calls,
+        strangers_gone;             /* the secondary's door; what the anchor called */
+    sh_ms opened_after, back_after; /* since the transfer began; the last ones */
+    unsigned dials_while_up;        /* of the secondary's, when LAN had come up */
+    unsigned lan_ups[2];            /* by enum sh_role: times that LAN came up */
+    uint64_t anchor_link_bytes[SH_SESSION_KINDS];
     unsigned lan_failed;                           /* times that LAN was given up */
     enum sh_cause lan_verdict, lan_verdict_anchor; /* the last one; what the anchor heard of it */
     sh_ms lan_verdict_after;                       /* since the transfer began */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the world's own files: world.c (a run), world_devices.c (what there is before and after it),
- * world_raw.c (a hand-made peer), world_direct.c (a run without a radio).
+ * world_raw.c (a hand-made peer), world_direct.c (a run without a radio), world_back.c (the anchor calls).
  */
 #ifndef SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
 #define SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
@@ -9,8 +9,10 @@
 #include "world.h"
 #include "world_stream.h"
 
-#define WALL       1800000000
-#define GUESTS_MAX 8
+#define WALL          1800000000
+#define GUESTS_MAX    8
+#define CALLS_MAX     32
+#define STRANGERS_MAX 16
 
 /* One side of a run. */
 struct side {
@@ -58,6 +60,16 @@ struct world {
     struct guest callers[2];               /* of a direct run, by enum sh_role */
     struct stream *direct_end;             /* until it breaks */
     sh_ms direct_breaks_at, callers_until; /* 0: not */
+    struct {
+        bool open;
+        struct {
+            unsigned attempt;
+            sh_ms at; /* 0: none */
+        } calls[CALLS_MAX];
+        sh_ms strangers_at, dies_at; /* 0: not */
+        struct stream *end;
+        struct guest strangers[STRANGERS_MAX];
+    } back;
 };
 
 /* Ends the test where the world itself cannot be made. */
@@ -71,6 +83,13 @@ extern const struct sh_session_ops world_session_ops;
 void world_start_direct(struct world *world);
 /* Breaks that connection; ends those that have not got so far in time. */
 void world_direct_tick(struct world *world);
+/* The secondary listens, or no more; the anchor calls, or gives a call up. */
+bool world_listen(bool on, void *user);
+void world_call(struct world *world, const struct sh_attempt *attempt);
+void world_call_off(struct world *world, unsigned attempt);
+void world_back_tick(struct world *world);
+sh_ms world_back_next(const struct world *world);
+void world_back_clear(struct world *world);
 /* To the next thing that happens; false: nothing will before the limit. */
 bool world_step(struct world *world, sh_ms limit);
 void world_clear_run(struct world *world);

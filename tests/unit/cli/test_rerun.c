@@ -298,6 +298,36 @@ static void a_dial_that_fails_makes_way(void **state SH_UNUSED)
     same_end(&run, SH_TRANSFER_STALLED);
 }
 
+/* It was given up, the anchor called, and when that link is gone it is given up once more, for what the attempts met. */
+static void the_anchor_called(void **state SH_UNUSED)
+{
+    search(&run, NEAR_DBM, PICKED_AT);
+    measure(&run, NEAR_DBM);
+    judge(&run, NEAR_DBM);
+    PUT(&run, 1, TRANSFER, 77, LAN, BLE, 0);
+    PUT(&run, 1, EXPECT, 20000);
+    PUT(&run, 1, CARRIES, 1, BLE, 1, SH_OK);
+    PUT(&run, 1, OFFER, LAN, 1, 0, 1);
+    PUT(&run, 1, OFFERS, 0);
+    for (unsigned attempt = 1; attempt <= SH_LADDER_ROUNDS; attempt++) {
+        refused_at_once(attempt);
+        run.at += 3 * SH_BACKOFF_MS;
+        PUT(&run, 1, LOOK, 0);
+    }
+    run.at += 20000;
+    PUT(&run, 1, ATTEMPT_UP, 0, LAN);
+    PUT(&run, 1, CARRIES, 2, LAN, 1, SH_OK);
+    PUT(&run, 1, ITEMS, 1, 300000, 0);
+    PUT(&run, 1, MOVED, 65536, 234464, 0);
+    PUT(&run, 1, CARRIES, 1, BLE, 0, SH_CONNECT_LOST);
+    run.at += 1000;
+    PUT(&run, 1, ATTEMPT_DOWN, 0, SH_LINK_STALLED);
+    PUT(&run, 1, CARRIES, 2, LAN, 0, SH_LINK_STALLED);
+    wait_for(&run, SH_NO_LINK_MS);
+    end(&run, SH_LINK_FIREWALL_REJECT);
+    same_end(&run, SH_LINK_FIREWALL_REJECT);
+}
+
 /* ---- A live search, recorded ---- */
 
 struct live {
@@ -446,6 +476,7 @@ int main(void)
         cmocka_unit_test(asleep_meanwhile),
         cmocka_unit_test(the_facts_of_a_way_decide),
         cmocka_unit_test(a_dial_that_fails_makes_way),
+        cmocka_unit_test(the_anchor_called),
         cmocka_unit_test(what_a_millisecond_decided_it_decides_again),
         cmocka_unit_test(who_stops_it_is_no_engine),
         cmocka_unit_test(without_an_end),

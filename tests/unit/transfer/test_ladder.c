@@ -439,6 +439,55 @@ static void test_again(void **state SH_UNUSED)
     sh_ladder_again(ladder, 99, seen.now);
 }
 
+/* One that the other side made: what is tried here ends, no attempt is made while it is up, and then they go on. */
+static void test_taken(void **state SH_UNUSED)
+{
+    const struct offer offers[] = {{LAN, 3, 0, 1}, {WIFI_DIRECT, 0, 1, 2}};
+    assert_ok(give(offers, 2));
+    run_to(5000 + SH_RACE_MS);
+    assert_int_equal(seen.dial_count, 2);
+    sh_ladder_lost(ladder, LAN, SH_CONNECT_LOST, seen.now); /* it is not up */
+    sh_ladder_taken(ladder, LAN, seen.now);
+    assert_int_equal(seen.cancel_count, 2);
+    assert_false(sh_ladder_dials(ladder, LAN));
+    sh_ladder_taken(ladder, LAN, seen.now);
+    sh_ladder_taken(ladder, 99, seen.now);
+    sh_ladder_down(ladder, seen.dials[0].id, SH_LINK_TIMEOUT, seen.now);
+    run_to(5000 + SH_JOIN_MS);
+    assert_int_equal(seen.dial_count, 2); /* not for a group either */
+    sh_ladder_lost(ladder, LAN, SH_LINK_STALLED, seen.now);
+    run_to(seen.now + LONGEST(SH_BACKOFF_MS) + 10);
+    assert_int_equal(seen.dials[2].kind, WIFI_DIRECT);
+    assert_int_equal(seen.dials[3].kind, LAN);
+    sh_ladder_up(ladder, seen.dials[3].id, seen.now);
+    sh_ladder_lost(ladder, LAN, SH_LINK_STALLED, seen.now); /* it is the attempt's */
+    assert_false(sh_ladder_dials(ladder, LAN));
+    run_to(seen.now + LONGEST(SH_BACKOFF_MS * 4) + 10);
+    assert_int_equal(seen.failed_count, 0);
+}
+
+/* Without an address to try it is given up as soon as it is lost. */
+static void test_taken_without_an_offer(void **state SH_UNUSED)
+{
+    sh_ladder_taken(ladder, LAN, seen.now);
+    run_to(6000);
+    sh_ladder_lost(ladder, LAN, SH_LINK_STALLED, seen.now);
+    assert_int_equal(seen.failed_count, 1);
+    assert_cause(seen.failed_cause, SH_LINK_STALLED);
+    assert_int_equal(seen.dial_count, 0);
+}
+
+static void test_fewer_rounds(void **state SH_UNUSED)
+{
+    const struct offer offer = {LAN, 1, 0, 1};
+    seen.refuse = true;
+    sh_ladder_limit(ladder, 2);
+    assert_ok(give(&offer, 1));
+    run_to(60000);
+    assert_int_equal(seen.dial_count, 2);
+    assert_int_equal(seen.failed_count, 1);
+}
+
 static void test_many_addresses(void **state SH_UNUSED)
 {
     const struct offer offers[] = {{LAN, 20, 20, 1}, {WIFI_DIRECT, 20, 20, 2}, {BLE, 20, 20, 3}};
@@ -477,6 +526,9 @@ int main(void)
         TEST(test_bad_offers),
         TEST(test_new_offer),
         TEST(test_again),
+        TEST(test_taken),
+        TEST(test_taken_without_an_offer),
+        TEST(test_fewer_rounds),
         TEST(test_many_addresses),
         TEST(test_rank),
     };

@@ -2,14 +2,20 @@
 /*
  * A preload library: Bluetooth sockets exist in the initial network namespace only, and the second device of the lab lives in
  * another one for its Wi-Fi. socket(AF_BLUETOOTH, ...) is made where process 1 is. Needs CAP_SYS_ADMIN. Only the
- * calling thread changes its namespace, and only for that call.
+ * calling thread changes its namespace, and only for that call. With LAB_NO_RAW_HCI in the environment nobody is let in to raw
+ * HCI, as by a policy of the machine's.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <bluetooth/bluetooth.h>
+#include <bluetooth/hci.h>
 
 static int plain_socket(int domain, int type, int protocol)
 {
@@ -37,4 +43,17 @@ int socket(int domain, int type, int protocol)
         close(there);
     errno = error;
     return fd;
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct sockaddr_hci hci = {.hci_channel = HCI_CHANNEL_CONTROL};
+    if (size == sizeof(hci) && address->sa_family == AF_BLUETOOTH && getenv("LAB_NO_RAW_HCI")) {
+        memcpy(&hci, address, sizeof(hci));
+        if (hci.hci_channel == HCI_CHANNEL_RAW) {
+            errno = EPERM;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_bind, fd, address, size);
 }

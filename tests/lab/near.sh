@@ -150,6 +150,23 @@ the_connection_is_sampled_often() {
     done
 }
 
+# Where raw HCI is refused the kernel is asked by its management interface, which looks once a second.
+the_connection_is_measured_without_raw_hci() {
+    fast
+    place anchor 0 tablet 0.15
+    random_file file 20000
+    share anchor --once --links ble --item "file=$dir/file"
+    export LAB_NO_RAW_HCI=1
+    sync tablet --links ble
+    unset LAB_NO_RAW_HCI
+    wait_for tablet '"event":"code-wanted"' 60 || return
+    grep -q 'rssi: HCI Read RSSI on hci1: Operation not permitted' "$dir/tablet.err" || fail 'raw HCI was not refused'
+    grep -q 'rssi: Get Connection Information on hci1' "$dir/tablet.err" || fail 'nobody else was asked'
+    told 'samples a second, tablet' "$(rate_of tablet)"
+    complete tablet anchor 60
+    same "$dir/file" "$dir/tablet.dir/file"
+}
+
 # ---- Gestures ----------------------------------------------------------------------------------
 # What people do with two devices, and with three, in a room that fades as real ones do: one of those of tests/sim/test_gestures.c, which
 # says how often it goes so.
@@ -288,5 +305,5 @@ between_two_as_near_it_is_asked() {
 
 run_tests walking_up_with_the_intervals_of_a_fresh_installation both_measure_and_refuse_at_three_metres \
     alone_it_does_not_even_connect walking_up_is_accepted_and_syncs walking_away_ends_both_while_the_code_is_awaited \
-    the_connection_is_sampled_often who_passes_by_is_not_linked what_lies_next_door_is_told_what_to_do the_nearer_of_two_is_meant \
+    the_connection_is_sampled_often the_connection_is_measured_without_raw_hci who_passes_by_is_not_linked what_lies_next_door_is_told_what_to_do the_nearer_of_two_is_meant \
     between_two_as_near_it_is_asked two_at_one_anchor

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "system/clock.h"
+#include "system/thread.h"
 
 #define NAME_PREFIX "run-"
 #define NAME_SUFFIX ".jsonl"
@@ -153,20 +153,16 @@ static void *write_out(void *user)
 
 static bool start_thread(const char *state, int from, pthread_t *ret_thread)
 {
-    sigset_t all, before;
     size_t n = strlen(state) + 1;
     struct job *job = malloc(sizeof(*job) + n);
     if (!job)
         return false;
     job->from = from;
     memcpy(job->state, state, n);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(ret_thread, NULL, write_out, job);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0)
+    bool started = sh_thread_start(ret_thread, write_out, job);
+    if (!started)
         free(job);
-    return error == 0;
+    return started;
 }
 
 /* ---- The file ---- */

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `simhop replay`: drives the engines with what a report recorded, to the same end or to another one. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "cli/edge.h"
+#include "cli/files.h"
 #include "cli/output_form.h"
 #include "cli/report.h"
 #include "cli/rerun.h"
@@ -22,35 +17,6 @@ static const struct sh_option options[] = {
      offsetof(struct values, run)},
     {0},
 };
-
-/* "-": standard input. */
-static enum sh_cause read_all(const char *path, uint8_t **ret_bytes, size_t *ret_n)
-{
-    bool standard = strcmp(path, "-") == 0;
-    sh_autoclose int opened = -1;
-    sh_autofree uint8_t *bytes = malloc(SH_REPORT_MAX + 1);
-    size_t n = 0;
-    if (!bytes)
-        return SH_ENV_NO_MEMORY;
-    /* waits: for the disk, or for whom the person has put before a pipe */
-    if (!standard && (opened = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-        return sh_fail(SH_SOURCE_UNREADABLE, "%s: %s", path, strerror(errno));
-    while (n <= SH_REPORT_MAX) {
-        /* waits: as above; a person ends it */
-        ssize_t got = read(standard ? STDIN_FILENO : opened, bytes + n, SH_REPORT_MAX + 1 - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return sh_fail(SH_SOURCE_UNREADABLE, "%s: %s", path, strerror(errno));
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    *ret_bytes = bytes;
-    *ret_n = n;
-    bytes = NULL;
-    return SH_OK;
-}
 
 static const char *name_of(enum sh_cause cause)
 {
@@ -150,13 +116,12 @@ static enum sh_cause replay_all(struct sh_report *report, size_t only, struct sh
 static enum sh_cause run(void *values, struct sh_output *out, int argc, char **argv)
 {
     const struct values *v = values;
-    sh_autofree uint8_t *bytes = NULL;
+    SH_CLEANUP(sh_content_clear) struct sh_content content = {.p = NULL};
     SH_CLEANUP(sh_report_clear) struct sh_report report = {.count = 0};
-    size_t n = 0;
     if (argc != 1)
         return sh_fail(SH_USAGE_BAD_OPTION, "replay takes one FILE, - for standard input");
-    SH_TRY(read_all(argv[0], &bytes, &n));
-    SH_TRY(sh_report_read(SH_BYTES(bytes, n), &report));
+    SH_TRY(sh_read_file(argv[0], SH_REPORT_MAX, &content));
+    SH_TRY(sh_report_read(SH_BYTES(content.p, content.n), &report));
     if (v->run == 0 || (v->run > 0 && (uint64_t)v->run > report.count))
         return sh_fail(SH_USAGE_BAD_OPTION, "--run %d: the report has %zu", (int)v->run,
                        report.count);

@@ -2,8 +2,6 @@
 #include "system/watchdog.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "system/thread.h"
 
 struct sh_watchdog {
     pthread_t thread;
@@ -97,17 +97,6 @@ static void *run(void *user)
     return NULL;
 }
 
-/* No signal of the program's is to be handled on it. */
-static int start_quietly(struct sh_watchdog *watchdog)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&watchdog->thread, NULL, run, watchdog);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 static void destroy(struct sh_watchdog *watchdog)
 {
     pthread_cond_destroy(&watchdog->changed);
@@ -131,7 +120,7 @@ enum sh_cause sh_watchdog_new(unsigned tick_ms, void (*kept)(bool last, void *us
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&watchdog->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (start_quietly(watchdog) != 0) {
+    if (!sh_thread_start(&watchdog->thread, run, watchdog)) {
         destroy(watchdog);
         return SH_ENV_NO_MEMORY;
     }

@@ -2,10 +2,10 @@
 #include "transfer/syncer.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "system/thread.h"
 
 enum state { IDLE, BUSY, ENDED, QUIT };
 
@@ -65,17 +65,6 @@ static void *run(void *user)
     return NULL;
 }
 
-/* No signal of the program's is to be handled on it. */
-static int start_quietly(struct sh_syncer *syncer)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&syncer->thread, NULL, run, syncer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 enum sh_cause sh_syncer_new(struct sh_syncer **ret_syncer)
 {
     struct sh_syncer *syncer = calloc(1, sizeof(*syncer));
@@ -83,7 +72,7 @@ enum sh_cause sh_syncer_new(struct sh_syncer **ret_syncer)
         return SH_ENV_NO_MEMORY;
     pthread_mutex_init(&syncer->lock, NULL);
     pthread_cond_init(&syncer->changed, NULL);
-    if (start_quietly(syncer) != 0) {
+    if (!sh_thread_start(&syncer->thread, run, syncer)) {
         destroy(syncer);
         return SH_ENV_NO_MEMORY;
     }

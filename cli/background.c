@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/background.h"
 
-#include "system/thread.h"
-
 static void on_ended(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     sh_edge_wake(user);
@@ -20,7 +18,6 @@ static struct event *watch(struct sh_edge *edge, const struct sh_worker *worker)
 
 enum sh_cause sh_background_open(struct sh_background *background, struct sh_edge *edge)
 {
-    sh_thread_is_bulk();
     SH_TRY(sh_worker_new(&background->worker));
     SH_TRY(sh_worker_new(&background->syncer));
     background->ended[0] = watch(edge, background->worker);

@@ -405,7 +405,8 @@ static bool is_bluetooth_alone(const struct sh_session *s)
         if (s->slots[i].id != 0)
             return false;
     }
-    return sh_session_first_is_up(s) && !sh_ladder_trying(s->ladder);
+    return s->slots[0].kind == SIMHOP__LINK_KIND__LINK_KIND_BLE && sh_session_first_is_up(s) &&
+           !sh_ladder_trying(s->ladder);
 }
 
 /* Hours are refused rather than begun: nobody stands beside two devices so long, and a network would take minutes. */

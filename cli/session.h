@@ -183,6 +183,8 @@ void sh_session_reoffer(struct sh_session *session);
 /* Ends it with a cause of ours: the peer is told, then ended() is called. */
 void sh_session_stop(struct sh_session *session, enum sh_cause cause);
 
+/* What it has to do next needs a worker (sh_item_set_worker): tick it when that did something. */
+bool sh_session_waits(const struct sh_session *session);
 /* Deadlines and background work. Returns when it wants to be called again at the latest; a time that is over means "when
  * idle". */
 sh_ms sh_session_tick(struct sh_session *session);

@@ -84,6 +84,9 @@ void sh_output_note_of(struct sh_output *out, enum sh_cause cause, const char *f
 /* Says the cause with sh_detail(). Nothing for SH_OK. */
 void sh_output_cause(struct sh_output *out, enum sh_cause cause);
 bool sh_output_cause_was_said(const struct sh_output *out);
+/* For a note of store.slow. */
+#define SH_OUTPUT_DISK_WAITS                                                                       \
+    "The disk does not answer. It is waited for; what was verified is kept."
 /* The disk keeps the thread that writes, and another one says so (system/watchdog.h): a note of store.slow; and the end, which says that
  * cause and ends the process with its status. Neither waits for a reader or frees anything. */
 void sh_output_kept(const struct sh_output *out);

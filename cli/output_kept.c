@@ -32,16 +32,15 @@ static void put_event(cJSON *event)
 
 void sh_output_kept(const struct sh_output *out)
 {
-    static const char text[] =
-        "The disk does not answer. It is waited for; what was verified is kept.";
     if (!out->to.json) {
         char line[LINE_MAX_OCTETS];
-        (void)snprintf(line, sizeof(line), "%s%s\n", out->to.terminal ? "\n" : "", text);
+        (void)snprintf(line, sizeof(line), "%s%s\n", out->to.terminal ? "\n" : "",
+                       SH_OUTPUT_DISK_WAITS);
         put(STDERR_FILENO, line);
         return;
     }
     cJSON *event = sh_json_event(out, "note");
-    sh_json_text(event, "text", text);
+    sh_json_text(event, "text", SH_OUTPUT_DISK_WAITS);
     sh_json_text(event, "cause", sh_cause_info(SH_STORE_SLOW)->name);
     put_event(event);
 }

@@ -65,7 +65,7 @@ struct sh_session_config {
     const char *dir;                      /* where items go */
     const char *incoming_dir;             /* where a bundle is received, in the state folder */
     const char *bundle_dir;               /* where an accepted bundle is kept */
-    bool background;                      /* the disk is synced by a thread */
+    struct sh_worker *worker, *syncer;    /* for the disk; NULL: at once */
 };
 
 struct sh_session_item {
@@ -129,6 +129,8 @@ struct sh_session_ops {
     /* Secondary: this file is another one than the one of that name that came before, which it is going to replace; or
      * than the one that was cut off before. May be NULL. */
     void (*changed)(const char *item, bool replaces, void *user);
+    /* Secondary: the disk takes its time, see struct sh_puller_ops. May be NULL. */
+    void (*disk_waits)(void *user);
     /* A session that calibrates: the anchor has kept this level, which is its own of that peer (the secondary is told). May be
      * NULL. */
     void (*calibrated)(const char *peer, const struct sh_calibrated *level, void *user);
@@ -181,6 +183,8 @@ void sh_session_reoffer(struct sh_session *session);
 /* Ends it with a cause of ours: the peer is told, then ended() is called. */
 void sh_session_stop(struct sh_session *session, enum sh_cause cause);
 
+/* What it has to do next needs a worker (sh_item_set_worker): tick it when that did something. */
+bool sh_session_waits(const struct sh_session *session);
 /* Deadlines and background work. Returns when it wants to be called again at the latest; a time that is over means "when
  * idle". */
 sh_ms sh_session_tick(struct sh_session *session);

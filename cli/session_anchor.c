@@ -406,6 +406,11 @@ void sh_session_anchor_tick(struct sh_session *s)
         s->fatal = cause;
 }
 
+bool sh_session_waits(const struct sh_session *s)
+{
+    return s->server && sh_server_waits(s->server);
+}
+
 /* What the other side did not verify of it is sent again the next time; it tells how much that is. */
 static void log_sent(const struct sh_session *s)
 {

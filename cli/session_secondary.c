@@ -163,8 +163,7 @@ static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_s
         return SH_BUNDLE_TOO_LARGE;
     if (!*store) {
         SH_TRY(sh_store_open(bundle ? s->config.incoming_dir : s->config.dir, store));
-        if (s->config.background)
-            SH_TRY(sh_store_in_background(*store));
+        sh_store_in_background(*store, s->config.worker, s->config.syncer);
     }
     bool earlier = !bundle && is_earlier(s, item);
     if (earlier && s->ops->changed)
@@ -290,12 +289,20 @@ static void puller_done(enum sh_cause cause, void *user)
     sh_session_end(s, sh_paths_end(&s->paths, cause));
 }
 
+static void puller_disk_waits(void *user)
+{
+    struct sh_session *s = user;
+    if (s->ops->disk_waits)
+        s->ops->disk_waits(s->user);
+}
+
 static const struct sh_puller_ops puller_ops = {
     .send = puller_send,
     .drop_link = puller_drop_link,
     .have = puller_have,
     .store = puller_store,
     .older = puller_older,
+    .disk_waits = puller_disk_waits,
     .progress = puller_progress,
     .finishing = puller_finishing,
     .finished = puller_finished,
@@ -398,7 +405,8 @@ static bool is_bluetooth_alone(const struct sh_session *s)
         if (s->slots[i].id != 0)
             return false;
     }
-    return sh_session_first_is_up(s) && !sh_ladder_trying(s->ladder);
+    return s->slots[0].kind == SIMHOP__LINK_KIND__LINK_KIND_BLE && sh_session_first_is_up(s) &&
+           !sh_ladder_trying(s->ladder);
 }
 
 /* Hours are refused rather than begun: nobody stands beside two devices so long, and a network would take minutes. */

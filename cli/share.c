@@ -503,6 +503,9 @@ static enum sh_cause start(struct share *share)
     const struct sh_share_config *config = share->config;
     sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&share->edge, config->common, &edge_ops, &ble_ops, &link_ops, share));
+    SH_TRY(sh_background_open(&share->background, &share->edge));
+    for (size_t i = 0; i < config->item_count; i++)
+        sh_item_set_worker(config->items[i], share->background.worker);
     struct sh_link *lan = share->edge.lan;
     if (lan) {
         sh_link_lan_prefer(lan, sh_lan_port_read(config->common->state));
@@ -534,6 +537,9 @@ enum sh_cause sh_share_run(const struct sh_share_config *config)
         sh_visitor_free(visitor);
     }
     sh_lobby_clear(&share->lobby);
+    for (size_t i = 0; i < config->item_count; i++)
+        sh_item_set_worker(config->items[i], NULL);
+    sh_background_close(&share->background);
     sh_edge_close(&share->edge);
     free(share);
     return cause;

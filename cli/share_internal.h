@@ -6,6 +6,7 @@
 #ifndef SIMHOP_CLI_SHARE_INTERNAL_H
 #define SIMHOP_CLI_SHARE_INTERNAL_H
 
+#include "cli/background.h"
 #include "cli/lobby.h"
 #include "cli/share.h"
 #include "pairing/heard.h"
@@ -28,6 +29,7 @@ struct visitor {
 struct share {
     const struct sh_share_config *config;
     struct sh_edge edge;
+    struct sh_background background;
     struct visitor *visitors, **last; /* who is the next to be ticked stands first */
     unsigned direct_max, last_number;
     struct sh_lobby lobby;

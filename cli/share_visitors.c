@@ -132,7 +132,7 @@ sh_ms sh_share_tick_visitors(struct share *share, sh_ms now)
         if (ticked && sh_now() >= end)
             return now;
         sh_share_take_first(share);
-        if (!visitor->over && visitor->due <= now) {
+        if (!visitor->over && (visitor->due <= now || sh_session_waits(visitor->session))) {
             visitor->due = sh_session_tick(visitor->session);
             ticked = true; /* one at least, however late it is */
         }

@@ -119,6 +119,12 @@ static void on_changed(const char *item, bool replaces, void *user)
                             : "what was kept of it is used where it is still the same");
 }
 
+static void on_disk_waits(void *user)
+{
+    struct sync *sync = user;
+    sh_output_note_of(sync->config->out, SH_STORE_SLOW, "%s", SH_OUTPUT_DISK_WAITS);
+}
+
 static void on_done(const struct sh_session_summary *summary, void *user)
 {
     struct sync *sync = user;
@@ -204,6 +210,7 @@ static const struct sh_session_ops session_ops = {
     .link = on_link,
     .progress = on_progress,
     .changed = on_changed,
+    .disk_waits = on_disk_waits,
     .done = on_done,
     .ended = on_ended,
 };
@@ -330,7 +337,8 @@ static void fill_config(const struct sync *sync, struct sh_session_config *confi
                                          .dir = from->dir,
                                          .incoming_dir = sync->incoming_dir,
                                          .bundle_dir = sync->bundle_dir,
-                                         .background = true};
+                                         .worker = sync->background.worker,
+                                         .syncer = sync->background.syncer};
     if (!from->pair || sync->again)
         config->reconnect_to = sync->picked.linked;
     memcpy(config->links, sync->edge.links, sizeof(config->links));
@@ -531,6 +539,7 @@ static enum sh_cause start(struct sync *sync)
         return SH_ENV_NO_MEMORY;
     sh_output_unblock(config->out);
     SH_TRY(sh_edge_open(&sync->edge, config->common, &edge_ops, &ble_ops, &sh_sync_link_ops, sync));
+    SH_TRY(sh_background_open(&sync->background, &sync->edge));
     SH_TRY(sh_ask_new(sync->edge.base, config->code_fd, &ask_ops, sync, &sync->ask));
     SH_TRY(sh_sync_look_for(sync, config->anchor_id));
     return sh_edge_run(&sync->edge, sync->config->out);
@@ -555,6 +564,7 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
     sh_direct_free(sync->direct);
     sh_nearby_free(sync->nearby);
     sh_ask_free(sync->ask);
+    sh_background_close(&sync->background);
     sh_edge_close(&sync->edge);
     sh_linked_clear(&sync->linked);
     free(sync->incoming_dir);

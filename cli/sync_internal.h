@@ -7,6 +7,7 @@
 #define SIMHOP_CLI_SYNC_INTERNAL_H
 
 #include "cli/ask.h"
+#include "cli/background.h"
 #include "cli/direct.h"
 #include "cli/linked.h"
 #include "cli/nearby.h"
@@ -15,6 +16,7 @@
 struct sync {
     const struct sh_sync_config *config;
     struct sh_edge edge;
+    struct sh_background background;
     struct sh_events events;
     struct sh_nearby *nearby;
     struct sh_linked linked;

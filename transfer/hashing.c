@@ -27,7 +27,7 @@ enum sh_cause sh_hashing_work(struct sh_hashing *hashing, struct sh_item *item, 
         uint32_t length = 0;
         SH_TRY(sh_item_read_leaf(item, index, buffer, &length));
         SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), hash));
-        SH_TRY(sh_item_seal_feed(item, index, hash, SH_BYTES(buffer, length)));
+        SH_TRY(sh_item_seal_feed(item, index, hash));
         hashing->done++;
     }
     return SH_OK;

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "transfer/item.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,29 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "transfer/digest.h"
+#include "transfer/item_internal.h"
 #include "transfer/leaf.h"
 
 #define ID_LABEL "simhop1 item"
-
-/* What tells one state of a file from another. */
-struct source {
-    uint64_t device, inode, size;
-    int64_t seconds, nanoseconds;
-};
-
-struct sh_item {
-    uint8_t id[SH_ITEM_ID_SIZE];
-    char name[SH_ITEM_NAME_MAX + 1];
-    int kind;
-    uint64_t size;
-    uint8_t *bytes; /* memory, else a file: */
-    char *path;     /* resolved, so that a change of folder or of a symbolic link does not matter */
-    int fd;         /* -1 while at rest */
-    struct source source;
-    struct sh_hashtree tree;
-    struct sh_digest digest;
-};
 
 static struct source source_of(const struct stat *st)
 {
@@ -94,20 +73,6 @@ static enum sh_cause derive_id(struct sh_item *item, const uint8_t anchor_id[16]
     return SH_OK;
 }
 
-static enum sh_cause end_seal(struct sh_item *item)
-{
-    return sh_item_sealed(item) ? sh_digest_end(&item->digest) : SH_OK;
-}
-
-/* The next leaf in order. */
-static enum sh_cause seal_next(struct sh_item *item, const uint8_t hash[SH_HASH_SIZE],
-                               struct sh_bytes data)
-{
-    SH_TRY(sh_digest_add(&item->digest, data));
-    SH_TRY(sh_hashtree_append(&item->tree, hash));
-    return end_seal(item);
-}
-
 /* A descriptor of a regular file and its state. The look before the open keeps a FIFO from
  * blocking and a device from being touched. */
 static enum sh_cause open_regular(const char *path, int *ret_fd, struct source *ret_source)
@@ -140,8 +105,7 @@ static enum sh_cause fill_from_file(struct sh_item *item, const char *path,
     if (item->size > SH_ITEM_SIZE_MAX)
         return unreadable(path, "too large");
     sh_item_rest(item);
-    SH_TRY(derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source))));
-    return end_seal(item);
+    return derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source)));
 }
 
 enum sh_cause sh_item_open_file(const char *name, const char *path, const uint8_t anchor_id[16],
@@ -172,12 +136,10 @@ enum sh_cause sh_item_renew(struct sh_item *item, const uint8_t anchor_id[16])
     if (source.size > SH_ITEM_SIZE_MAX)
         return unreadable(item->path, "too large");
     sh_item_rest(item);
+    sh_item_seal_drop(item);
     item->source = source;
     item->size = source.size;
-    sh_hashtree_init(&item->tree);
-    sh_digest_reset(&item->digest);
-    SH_TRY(derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source))));
-    return end_seal(item);
+    return derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source)));
 }
 
 enum sh_cause sh_item_open_memory(const char *name, int kind, struct sh_bytes bytes,
@@ -194,7 +156,6 @@ enum sh_cause sh_item_open_memory(const char *name, int kind, struct sh_bytes by
         memcpy(item->bytes, bytes.p, bytes.n);
     SH_TRY(sh_sha256(&bytes, 1, digest));
     SH_TRY(derive_id(item, anchor_id, SH_BYTES(digest, sizeof(digest))));
-    SH_TRY(end_seal(item));
     *ret_item = item;
     item = NULL;
     return SH_OK;
@@ -204,10 +165,10 @@ void sh_item_free(struct sh_item *item)
 {
     if (!item)
         return;
+    sh_item_seal_drop(item);
     sh_item_rest(item);
     if (item->bytes)
         sh_wipe(item->bytes, (size_t)item->size); /* a bundle has activation codes in it */
-    sh_digest_reset(&item->digest);
     free(item->bytes);
     free(item->path);
     free(item);
@@ -245,7 +206,7 @@ void sh_item_rest(struct sh_item *item)
     item->fd = -1;
 }
 
-static enum sh_cause wake(struct sh_item *item)
+enum sh_cause sh_item_wake(struct sh_item *item)
 {
     struct source source = {0};
     if (item->fd >= 0)
@@ -261,27 +222,42 @@ static enum sh_cause wake(struct sh_item *item)
     return SH_OK;
 }
 
-/* Reads first and looks at the state then: a write before the read ended has moved the mtime. */
-static enum sh_cause read_file(struct sh_item *item, uint64_t offset, uint8_t *out, uint32_t length)
+enum sh_read sh_source_read(int fd, const struct source *source, uint64_t offset, uint8_t *out,
+                            uint32_t length)
 {
     struct stat st;
-    SH_TRY(wake(item));
     for (uint32_t got = 0; got < length;) {
-        ssize_t n = pread(item->fd, out + got, length - got, (off_t)(offset + got));
+        ssize_t n = pread(fd, out + got, length - got, (off_t)(offset + got));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return unreadable(item->path, strerror(errno));
+            return SH_READ_FAILED;
         if (n == 0)
-            return changed(item, "it is shorter than it was");
+            return SH_READ_SHORT;
         got += (uint32_t)n;
     }
-    if (fstat(item->fd, &st) < 0)
-        return unreadable(item->path, strerror(errno));
+    if (fstat(fd, &st) < 0)
+        return SH_READ_FAILED;
     struct source now = source_of(&st);
-    if (!source_equal(&now, &item->source))
+    return source_equal(&now, source) ? SH_READ_FINE : SH_READ_CHANGED;
+}
+
+enum sh_cause sh_item_read_cause(const struct sh_item *item, enum sh_read read, int error)
+{
+    if (read == SH_READ_FAILED)
+        return unreadable(item->path, strerror(error));
+    if (read == SH_READ_SHORT)
+        return changed(item, "it is shorter than it was");
+    if (read == SH_READ_CHANGED)
         return changed(item, "its size or time of change is another now");
     return SH_OK;
+}
+
+static enum sh_cause read_file(struct sh_item *item, uint64_t offset, uint8_t *out, uint32_t length)
+{
+    SH_TRY(sh_item_wake(item));
+    enum sh_read read = sh_source_read(item->fd, &item->source, offset, out, length);
+    return sh_item_read_cause(item, read, errno);
 }
 
 enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index, uint8_t *out,
@@ -296,49 +272,5 @@ enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index, uint8_t *o
     else
         SH_TRY(read_file(item, index * SH_LEAF_SIZE, out, length));
     *ret_len = length;
-    return SH_OK;
-}
-
-enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index, const uint8_t hash[32],
-                                struct sh_bytes data)
-{
-    if (sh_item_sealed(item) || index != item->tree.leaves)
-        return SH_OK;
-    return seal_next(item, hash, data);
-}
-
-enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done)
-{
-    sh_autofree uint8_t *buffer = malloc(SH_LEAF_SIZE);
-    if (!buffer)
-        return SH_ENV_NO_MEMORY;
-    for (unsigned i = 0; i < leaves && !sh_item_sealed(item); i++) {
-        uint8_t hash[SH_HASH_SIZE];
-        uint32_t length = 0;
-        SH_TRY(sh_item_read_leaf(item, item->tree.leaves, buffer, &length));
-        SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), hash));
-        SH_TRY(seal_next(item, hash, SH_BYTES(buffer, length)));
-    }
-    *ret_done = sh_item_sealed(item);
-    return SH_OK;
-}
-
-bool sh_item_sealed(const struct sh_item *item)
-{
-    return item->tree.leaves == sh_leaf_count(item->size);
-}
-
-enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32])
-{
-    if (!sh_item_sealed(item))
-        return sh_fail(SH_INTERNAL_BUG, "%s is not sealed", item->name);
-    return sh_hashtree_root(&item->tree, out);
-}
-
-enum sh_cause sh_item_sha256(const struct sh_item *item, uint8_t out[32])
-{
-    if (!item->digest.ended)
-        return sh_fail(SH_INTERNAL_BUG, "%s is not sealed", item->name);
-    memcpy(out, item->digest.value, sizeof(item->digest.value));
     return SH_OK;
 }

@@ -7,7 +7,7 @@
 #include "proto/log.h"
 
 #define HEARTBEAT_MS 500 /* the longest sleep */
-#define DISK_LOOK_MS 10
+#define DISK_LOOK_MS 10  /* what is done in the background wakes us sooner */
 
 enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms now,
                             struct sh_puller **ret_puller)
@@ -211,6 +211,8 @@ static void pump(struct sh_puller *puller, sh_ms now)
     if (!puller->over)
         ask_manifest(puller, now);
     if (!puller->over && puller->items)
+        cause = sh_puller_collect(puller, now);
+    if (!puller->over && puller->items && cause == SH_OK)
         cause = sh_puller_advance(puller, now);
     if (!puller->over && puller->items && cause == SH_OK)
         cause = sh_puller_fill(puller, now);
@@ -264,7 +266,7 @@ void sh_puller_rx(struct sh_puller *puller, sh_link_id id, unsigned type, struct
     puller->inside = true;
     link->unanswered = 0;
     if (type == SH_MSG_LEAF)
-        cause = sh_puller_rx_leaf(puller, link, payload, clock);
+        cause = sh_puller_rx_leaf(puller, link, payload);
     else if (type == SH_MSG_MANIFEST)
         cause = sh_puller_rx_manifest(puller, payload, clock);
     else if (type == SH_MSG_LEAF_HASHES)
@@ -325,6 +327,7 @@ sh_ms sh_puller_tick(struct sh_puller *puller, sh_ms now)
     puller->inside = true;
     drop_stalled(puller, clock);
     check_end(puller, clock);
+    sh_puller_hurry(puller);
     bool more = take_over(puller, clock);
     pump(puller, clock);
     if (puller->over)

@@ -33,7 +33,8 @@
 #define SH_RECEIPT_ASKS  2    /* without an answer: receipt.timeout */
 #define SH_TRIAL_MS      1000 /* what a fresh link is tried with is not asked of another before */
 #define SH_PROGRESS_MS   200
-#define SH_DISK_MS       30000 /* to sync an item that is complete: store.slow */
+#define SH_DISK_TOLD_MS  4000
+#define SH_DISK_MS       30000 /* to write what came, or to sync an item that is complete: store.slow */
 
 struct sh_puller_item {
     uint8_t id[SH_ITEM_ID_SIZE];
@@ -65,6 +66,8 @@ struct sh_puller_ops {
      * first, NULL behind the last. May be NULL. Fails with env.no-memory. */
     enum sh_cause (*older)(const struct sh_puller_item *item, char *paths[SH_STORE_OLDER],
                            void *user);
+    /* The disk has not done for SH_DISK_TOLD_MS what it was asked for. */
+    void (*disk_waits)(void *user);
     /* At most each SH_PROGRESS_MS, and at the end of an item. link = the one it mostly comes
      * over. */
     void (*progress)(uint32_t index, const struct sh_puller_item *item, sh_link_id link,

@@ -105,12 +105,18 @@ static void fetch_again(struct sh_puller *puller, struct sh_pull_item *item)
     item->cursor = sh_store_item_next_missing(item->store, 0);
 }
 
-static enum sh_cause await_disk(struct sh_puller *puller, sh_ms now)
+enum sh_cause sh_puller_await_disk(struct sh_puller *puller, sh_ms now)
 {
-    if (puller->disk == SH_NEVER)
+    if (puller->disk == SH_NEVER) {
         puller->disk = now;
+        puller->disk_told = false;
+    }
     if (now - puller->disk >= SH_DISK_MS)
         return sh_fail(SH_STORE_SLOW, "nothing for %d s", SH_DISK_MS / 1000);
+    if (now - puller->disk >= SH_DISK_TOLD_MS && !puller->disk_told) {
+        puller->disk_told = true;
+        puller->ops->disk_waits(puller->user);
+    }
     sh_patience_moved(&puller->patience, now);
     return SH_OK;
 }
@@ -128,7 +134,7 @@ static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item
     *ret_ready = state == SH_STORE_READY;
     puller->more_work = state == SH_STORE_MORE;
     if (state == SH_STORE_WAITS)
-        return await_disk(puller, now);
+        return sh_puller_await_disk(puller, now);
     puller->disk = SH_NEVER;
     if (state == SH_STORE_LACKS)
         fetch_again(puller, item);

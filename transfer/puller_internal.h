@@ -42,6 +42,7 @@ struct sh_pull_link {
     bool proven;         /* gave a leaf that is what its hash says */
     bool tried;          /* was asked for one, to see whether it does */
     unsigned unanswered; /* requests other than pulls, since the last message */
+    unsigned queued;     /* leaves that it gave and that are not written yet: it is not to blame */
     sh_ms active;        /* began to have requests open, or gave a newly verified leaf */
 };
 
@@ -92,6 +93,7 @@ struct sh_puller {
     size_t first;   /* the first that is not finished */
     bool more_work; /* on that one */
     sh_ms disk;     /* since then the disk is waited for, SH_NEVER: it is not */
+    bool disk_told;
 
     struct sh_pull_ask receipt_ask;
     uint8_t *roots;
@@ -145,9 +147,14 @@ bool sh_puller_older_wants_root(const struct sh_pull_item *item);
 /* puller_pull.c */
 /* At rest another process may have gone on with it. Counts what is there and was not counted as having been here before. */
 SH_MUST_USE enum sh_cause sh_puller_wake(struct sh_puller *puller, struct sh_pull_item *item);
+/* It counts when sh_puller_collect finds it written. */
 SH_MUST_USE enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *link,
-                                            struct sh_bytes payload, sh_ms now);
+                                            struct sh_bytes payload);
 SH_MUST_USE enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now);
+/* Counts what is written by now. Fails with what became of a leaf, store.slow. */
+SH_MUST_USE enum sh_cause sh_puller_collect(struct sh_puller *puller, sh_ms now);
+/* What waits to be written waits for no more. */
+void sh_puller_hurry(struct sh_puller *puller);
 void sh_puller_orphan(struct sh_puller *puller, sh_link_id link);
 /* A link whose requests are overdue, 0 if none; requests that others have overtaken are taken
  * back. */
@@ -161,5 +168,7 @@ SH_MUST_USE enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller,
 /* Asks for roots, finishes items in order, sends the receipt. */
 SH_MUST_USE enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now);
 bool sh_puller_complete(const struct sh_pull_item *item);
+/* It has something to do. Fails with store.slow when it has had SH_DISK_MS for it. */
+SH_MUST_USE enum sh_cause sh_puller_await_disk(struct sh_puller *puller, sh_ms now);
 
 #endif

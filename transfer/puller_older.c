@@ -156,8 +156,10 @@ enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret
         if (!item->older || !item->older->agreed)
             continue;
         SH_TRY(sh_puller_wake(puller, item));
+        if (sh_store_item_is_behind(item->store))
+            break; /* that first */
         SH_TRY(sh_store_item_take_over(item->store, &item->older->copies, TAKE));
-        SH_TRY(sh_puller_wake(puller, item)); /* what was taken over was here */
+        SH_TRY(sh_puller_collect(puller, now));
         sh_patience_moved(&puller->patience, now);
         sh_puller_progress(puller, (uint32_t)i, false, now);
         if (item->older->copies.next == item->leaves) {

@@ -115,7 +115,7 @@ sh_link_id sh_puller_stalled_link(struct sh_puller *puller, sh_ms now)
 {
     for (size_t i = 0; i < SH_PULL_LINKS; i++) {
         const struct sh_pull_link *link = &puller->links[i];
-        if (link->id == 0 || !link_has_flights(puller, link->id))
+        if (link->id == 0 || !link_has_flights(puller, link->id) || link->queued > 0)
             continue;
         if (now - link->active >= SH_STALL_MS)
             return link->id;
@@ -300,33 +300,36 @@ enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now)
 
 /* ---- taking ---- */
 
-static enum sh_cause check_leaf(const struct sh_pull_item *item, const struct sh_leaf *leaf)
+/* Of a leaf that is here already: only whether its link gives what is right. */
+static enum sh_cause prove(const struct sh_pull_item *item, struct sh_pull_link *link,
+                           const struct sh_leaf *leaf)
 {
     uint8_t hash[SH_HASH_SIZE];
+    if (link->proven)
+        return SH_OK;
     SH_TRY(sh_leaf_hash(leaf->data, hash));
     if (memcmp(hash, leaf->hash, sizeof(hash)) != 0)
         return sh_fail(SH_TRANSFER_LEAF_MISMATCH, "leaf %" PRIu64 " of %s", leaf->index,
                        item->info.name);
+    link->proven = true;
     return SH_OK;
 }
 
-static void count_leaf(struct sh_puller *puller, struct sh_pull_link *link,
-                       const struct sh_leaf *leaf, sh_ms now)
+/* Of a fast link, of what it was asked for. */
+static bool comes_more(const struct sh_puller *puller, const struct sh_pull_link *link)
 {
-    size_t kind = link->kind > 0 && link->kind < SH_PULL_KINDS ? (size_t)link->kind : 0;
-    puller->items[leaf->item].info.verified += leaf->data.n;
-    puller->bytes[kind] += leaf->data.n;
-    puller->progress_link = link->id;
-    link->active = now;
-    sh_patience_moved(&puller->patience, now);
-    sh_puller_progress(puller, leaf->item, false, now);
+    unsigned flights = 0, leaves = 0;
+    if (link->kind == SIMHOP__LINK_KIND__LINK_KIND_BLE || !link->proven)
+        return false;
+    count_flights(puller, link->id, &flights, &leaves);
+    return leaves > link->queued;
 }
 
 enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *link,
-                                struct sh_bytes payload, sh_ms now)
+                                struct sh_bytes payload)
 {
     struct sh_leaf leaf = {.item = 0};
-    bool is_new = false;
+    struct sh_store_from from = {.link = link->id, .kind = link->kind};
     SH_TRY(sh_leaf_read(payload, &leaf));
     if (leaf.item >= puller->count || leaf.index >= puller->items[leaf.item].cursor)
         return sh_fail(SH_PROTO_WRONG_STATE, "leaf %" PRIu64 " of item %u was not asked for",
@@ -335,16 +338,68 @@ enum sh_cause sh_puller_rx_leaf(struct sh_puller *puller, struct sh_pull_link *l
     if (leaf.data.n != sh_leaf_length(item->info.size, leaf.index))
         return sh_fail(SH_PROTO_MALFORMED, "leaf %" PRIu64 " of %s has %zu octets", leaf.index,
                        item->info.name, leaf.data.n);
-    bool is_had = !item->store || sh_store_item_has(item->store, leaf.index);
-    if (is_had && link->proven)
-        return SH_OK; /* asked for twice when a link went, and both came */
-    SH_TRY(check_leaf(item, &leaf));
-    link->proven = true;
-    if (is_had)
-        return SH_OK;
-    SH_TRY(sh_store_item_put(item->store, leaf.index, leaf.data, leaf.hash, &is_new));
-    clear_leaf(puller, leaf.item, leaf.index, now);
-    if (is_new)
-        count_leaf(puller, link, &leaf, now);
+    if (!item->store || sh_store_item_has(item->store, leaf.index))
+        return prove(item, link, &leaf); /* asked for twice when a link went, and both came */
+    link->queued++;
+    from.more = comes_more(puller, link);
+    SH_TRY(sh_store_item_put(item->store, leaf.index, leaf.data, leaf.hash, &from));
     return SH_OK;
+}
+
+static void count_leaf(struct sh_puller *puller, uint32_t index, const struct sh_store_news *news,
+                       sh_ms now)
+{
+    int kind = news->from.kind;
+    struct sh_pull_link *link = sh_puller_link(puller, news->from.link);
+    puller->items[index].info.verified += news->octets;
+    if (link) {
+        link->proven = true;
+        link->queued--;
+        link->active = now;
+    }
+    if (news->from.link == 0) /* an older copy's */
+        puller->resumed += news->octets;
+    else {
+        puller->bytes[kind > 0 && kind < SH_PULL_KINDS ? kind : 0] += news->octets;
+        puller->progress_link = news->from.link;
+    }
+    sh_patience_moved(&puller->patience, now);
+    sh_puller_progress(puller, index, false, now);
+}
+
+/* Whether anything was taken is told, for the disk is waited for only so long. */
+static enum sh_cause take_news(struct sh_puller *puller, uint32_t index, sh_ms now, bool *ret_taken)
+{
+    struct sh_store_news news;
+    struct sh_store_item *store = puller->items[index].store;
+    while (store && sh_store_item_take(store, &news)) {
+        *ret_taken = true;
+        SH_TRY(news.cause);
+        clear_leaf(puller, index, news.leaf, now);
+        count_leaf(puller, index, &news, now);
+    }
+    return SH_OK;
+}
+
+void sh_puller_hurry(struct sh_puller *puller)
+{
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
+    for (size_t i = puller->first; i < end; i++) {
+        if (puller->items[i].store)
+            sh_store_item_hurry(puller->items[i].store);
+    }
+}
+
+enum sh_cause sh_puller_collect(struct sh_puller *puller, sh_ms now)
+{
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
+    bool taken = false, behind = false;
+    for (size_t i = puller->first; i < end; i++) {
+        SH_TRY(take_news(puller, (uint32_t)i, now, &taken));
+        behind =
+            behind || (puller->items[i].store && sh_store_item_is_behind(puller->items[i].store));
+    }
+    if (taken)
+        puller->disk = SH_NEVER;
+    return behind ? sh_puller_await_disk(puller, now) : SH_OK;
 }

@@ -257,7 +257,7 @@ static enum sh_cause serve_leaf(struct sh_server *server, struct server_link *li
     SH_TRY(note_changed(server, pull->item, sh_item_read_leaf(item, leaf.index, buffer, &length)));
     leaf.data = SH_BYTES(buffer, length);
     SH_TRY(sh_leaf_hash(leaf.data, leaf.hash));
-    SH_TRY(sh_item_seal_feed(item, leaf.index, leaf.hash, leaf.data));
+    SH_TRY(note_changed(server, pull->item, sh_item_seal_feed(item, leaf.index, leaf.hash)));
     if (++pull->next == pull->end) {
         link->first = (link->first + 1) % SH_SERVER_PULLS;
         link->count--;
@@ -390,16 +390,16 @@ static enum sh_cause check_receipt(const struct sh_server *server, const Simhop_
     return SH_OK;
 }
 
-static bool all_sealed(const struct sh_server *server)
+static bool all_digested(const struct sh_server *server)
 {
     for (size_t i = 0; i < server->count; i++) {
-        if (!sh_item_sealed(server->items[i]))
+        if (!sh_item_sealed(server->items[i]) || !sh_item_digested(server->items[i]))
             return false;
     }
     return true;
 }
 
-/* All items are sealed. */
+/* All items are read to their ends. */
 static enum sh_cause settle_receipt(struct sh_server *server)
 {
     SH_CLEANUP(sh_msg_freep) Simhop__Receipt *receipt = server->receipt;
@@ -429,7 +429,7 @@ static enum sh_cause take_receipt(struct sh_server *server, struct server_link *
         sh_msg_free(&server->receipt->base);
     server->receipt = receipt;
     server->receipt_link = link->id;
-    if (all_sealed(server))
+    if (all_digested(server))
         return settle_receipt(server);
     memset(server->seal, 0xff, sizeof(server->seal));
     return SH_OK;
@@ -490,9 +490,20 @@ enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id id, unsigned typ
 
 /* ---- work ---- */
 
+/* Root and digest. */
 static bool wants_sealing(const struct sh_server *server, size_t i)
 {
-    return bit_get(server->seal, i) && !sh_item_sealed(server->items[i]);
+    return bit_get(server->seal, i) &&
+           !(sh_item_sealed(server->items[i]) && sh_item_digested(server->items[i]));
+}
+
+bool sh_server_waits(const struct sh_server *server)
+{
+    for (size_t i = 0; i < server->count; i++) {
+        if (wants_sealing(server, i) && sh_item_seal_waits(server->items[i]))
+            return true;
+    }
+    return false;
 }
 
 static enum sh_cause answer_roots(struct sh_server *server, uint32_t index)
@@ -538,13 +549,15 @@ static enum sh_cause hash_some(struct sh_server *server)
     return SH_OK;
 }
 
-/* Goes round, so that one large item does not keep the roots of small ones waiting. */
+/* Goes round, so that one large item does not keep the roots of small ones waiting. One at a time is read beside the loop: each
+ * needs a descriptor. */
 static enum sh_cause seal_some(struct sh_server *server)
 {
+    bool waits = sh_server_waits(server);
     for (size_t n = 0; n < server->count; n++) {
         size_t i = (server->sealing + n) % server->count;
         bool done = false;
-        if (!wants_sealing(server, i))
+        if (!wants_sealing(server, i) || (waits && !sh_item_seal_waits(server->items[i])))
             continue;
         touch(server, (uint32_t)i);
         SH_TRY(note_changed(server, i, sh_item_seal_work(server->items[i], SEAL_STEP, &done)));
@@ -557,7 +570,7 @@ static enum sh_cause seal_some(struct sh_server *server)
 static bool more_to_do(struct sh_server *server)
 {
     for (size_t i = 0; i < server->count; i++) {
-        if (wants_sealing(server, i))
+        if (wants_sealing(server, i) && !sh_item_seal_waits(server->items[i]))
             return true;
     }
     for (size_t i = 0; i < SH_COUNT(server->links); i++) {
@@ -578,7 +591,7 @@ enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more)
         if (sh_item_sealed(server->items[i]))
             SH_TRY(answer_roots(server, i));
     }
-    if (server->receipt && all_sealed(server))
+    if (server->receipt && all_digested(server))
         SH_TRY(settle_receipt(server));
     *ret_more = more_to_do(server);
     return SH_OK;

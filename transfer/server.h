@@ -55,6 +55,9 @@ SH_MUST_USE enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id link
  * it has, and for a receipt; *ret_more: call again when idle. Same causes. */
 SH_MUST_USE enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more);
 
+/* What it has to do next needs what is done beside the loop, see sh_item_set_worker: call work when that did something. */
+bool sh_server_waits(const struct sh_server *server);
+
 /* After transfer.source-changed: which item it was, from 1; else 0. */
 uint32_t sh_server_changed(const struct sh_server *server);
 

@@ -15,8 +15,6 @@
 #include "transfer/leaf.h"
 #include "transfer/store_internal.h"
 
-#define SYNC_EVERY (8u << 20) /* octets until the kernel is told to begin writing them */
-
 /* ---- the folder ---- */
 
 static enum sh_cause open_folder(struct sh_store *store, const char *dir)
@@ -44,18 +42,20 @@ enum sh_cause sh_store_open(const char *dir, struct sh_store **ret_store)
     return SH_OK;
 }
 
-enum sh_cause sh_store_in_background(struct sh_store *store)
+void sh_store_in_background(struct sh_store *store, struct sh_worker *worker,
+                            struct sh_worker *syncer)
 {
-    return store->syncer ? SH_OK : sh_syncer_new(&store->syncer);
+    store->worker = worker;
+    store->syncer = syncer;
 }
 
 void sh_store_close(struct sh_store *store)
 {
     if (!store)
         return;
-    sh_syncer_free(store->syncer);
     if (store->work_fd >= 0)
         (void)unlinkat(store->dir_fd, SH_STORE_WORK, AT_REMOVEDIR); /* stays if anything is in it */
+    sh_store_free_spares(store);
     sh_closep(&store->work_fd);
     sh_closep(&store->dir_fd);
     free(store->dir);
@@ -152,8 +152,7 @@ static enum sh_cause promise(struct sh_store_item *item)
     return SH_OK;
 }
 
-/* So many octets are on the disk now, or will not come. */
-static void keep_promise(struct sh_store_item *item, uint64_t octets)
+void sh_store_keep_promise(struct sh_store_item *item, uint64_t octets)
 {
     uint64_t kept = SH_MIN(octets, item->promised);
     item->promised -= kept;
@@ -210,7 +209,8 @@ static enum sh_cause attach(struct sh_store_item *item)
     SH_TRY(open_part(item, &kept));
     SH_TRY(sh_journal_load(&item->journal, item->part_fd, kept));
     item->empty = item->journal.have == 0;
-    return reserve(item);
+    SH_TRY(reserve(item));
+    return sh_store_jobs_begin(item);
 }
 
 enum sh_cause sh_store_item_open(struct sh_store *store, const uint8_t id[SH_ITEM_ID_SIZE],
@@ -241,11 +241,10 @@ enum sh_cause sh_store_item_open(struct sh_store *store, const uint8_t id[SH_ITE
 
 void sh_store_item_rest(struct sh_store_item *item)
 {
+    sh_store_jobs_end(item);
     sh_closep(&item->part_fd);
     item->part_fd = -1;
     item->durable = false;
-    if (item->store->syncer)
-        sh_syncer_drop(item->store->syncer, item);
     sh_journal_close(&item->journal); /* the lock last */
 }
 
@@ -253,8 +252,7 @@ enum sh_cause sh_store_item_wake(struct sh_store_item *item)
 {
     if (item->part_fd >= 0)
         return SH_OK;
-    keep_promise(item, item->promised);
-    sh_digest_reset(&item->digest);
+    sh_store_keep_promise(item, item->promised);
     enum sh_cause cause = attach(item);
     if (cause != SH_OK)
         sh_store_item_rest(item);
@@ -278,11 +276,11 @@ void sh_store_item_close(struct sh_store_item *item)
 {
     if (!item)
         return;
+    sh_store_jobs_end(item);
     if (item->empty && item->store->work_fd >= 0)
         remove_empty(item);
     sh_store_item_rest(item);
-    keep_promise(item, item->promised);
-    sh_digest_reset(&item->digest);
+    sh_store_keep_promise(item, item->promised);
     free(item);
 }
 
@@ -294,43 +292,25 @@ void sh_store_item_closep(struct sh_store_item **item)
 
 /* ---- its leaves ---- */
 
+static bool is_queued(const struct sh_store_item *item, uint64_t leaf)
+{
+    return item->puts && leaf < item->journal.leaves && (item->queued[leaf / 8] >> (leaf % 8) & 1);
+}
+
 bool sh_store_item_has(const struct sh_store_item *item, uint64_t leaf)
 {
-    return sh_journal_has(&item->journal, leaf);
+    return sh_journal_has(&item->journal, leaf) || is_queued(item, leaf);
 }
 
 uint64_t sh_store_item_next_missing(const struct sh_store_item *item, uint64_t from)
 {
-    return sh_journal_next_missing(&item->journal, from);
+    uint64_t leaf = sh_journal_next_missing(&item->journal, from);
+    while (is_queued(item, leaf))
+        leaf = sh_journal_next_missing(&item->journal, leaf + 1);
+    return leaf;
 }
 
 uint64_t sh_store_item_verified(const struct sh_store_item *item)
 {
     return item->journal.verified;
-}
-
-enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struct sh_bytes data,
-                                const uint8_t hash[32], bool *ret_new)
-{
-    if (item->part_fd < 0 || data.n == 0 || data.n != sh_leaf_length(item->size, leaf))
-        return sh_fail(SH_INTERNAL_BUG, "leaf %" PRIu64 " of %zu octets does not fit %s", leaf,
-                       data.n, item->name);
-    if (sh_journal_has(&item->journal, leaf)) {
-        *ret_new = false;
-        return SH_OK;
-    }
-    SH_TRY(sh_write_at(item->part_fd, data.p, data.n, leaf * SH_LEAF_SIZE));
-    SH_TRY(sh_journal_record(&item->journal, leaf, hash));
-    item->empty = item->durable = false;
-    keep_promise(item, data.n);
-    item->unmarked += data.n;
-    SH_TRY(leaf == item->digest.leaves ? sh_digest_add(&item->digest, data)
-                                       : sh_store_catch_up(item));
-    item->unsynced += (uint32_t)data.n;
-    if (item->unsynced >= SYNC_EVERY) { /* begun now, the sync at the end is short */
-        (void)sync_file_range(item->part_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-        item->unsynced = 0;
-    }
-    *ret_new = true;
-    return SH_OK;
 }

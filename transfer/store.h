@@ -14,6 +14,7 @@
 #define SIMHOP_TRANSFER_STORE_H
 
 #include "crypto/hashtree.h"
+#include "system/worker.h"
 #include "transfer/item.h"
 
 struct sh_store;      /* one target folder */
@@ -22,8 +23,10 @@ struct sh_store_item; /* one item on its way in */
 /* The folder is made (0700) if absent. Fails with env.permission, store.read-only,
  * store.io-error. */
 SH_MUST_USE enum sh_cause sh_store_open(const char *dir, struct sh_store **ret_store);
-/* From now on its files are synced by a thread, and how far that is is marked. Fails with env.no-memory. */
-SH_MUST_USE enum sh_cause sh_store_in_background(struct sh_store *store);
+/* From now on leaves are checked, written and hashed by worker and synced by syncer, and how far that is is marked. Both are
+ * borrowed and must outlive the store. */
+void sh_store_in_background(struct sh_store *store, struct sh_worker *worker,
+                            struct sh_worker *syncer);
 /* Does not wait for the disk. */
 void sh_store_close(struct sh_store *store);
 void sh_store_closep(struct sh_store **store);
@@ -57,11 +60,32 @@ bool sh_store_item_has(const struct sh_store_item *item, uint64_t leaf);
 uint64_t sh_store_item_next_missing(const struct sh_store_item *item, uint64_t from);
 uint64_t sh_store_item_verified(const struct sh_store_item *item); /* octets */
 
-/* Writes a leaf whose hash was checked. A leaf that is there already is not written again
- * (*ret_new = false). Fails with store.*, internal.bug (wrong index or length). */
+/* Whence a leaf comes; given back as it is. */
+struct sh_store_from {
+    unsigned link; /* sh_link_id, 0: none */
+    int kind;      /* Simhop__LinkKind */
+    bool checked;  /* it has this hash */
+    bool more;     /* others come soon: it may wait for them, or for sh_store_item_hurry */
+};
+
+/* Takes a leaf, whose data is copied: it is held against its hash, written, and recorded. It counts once sh_store_item_take
+ * says so. A leaf that is there already, or on its way, is passed over, and nothing is said of it. Fails with internal.bug (wrong
+ * index or length), env.no-memory. */
 SH_MUST_USE enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf,
                                             struct sh_bytes data, const uint8_t hash[32],
-                                            bool *ret_new);
+                                            const struct sh_store_from *from);
+/* What became of the next leaf that was put, in their order; false: nothing yet. Its cause is SH_OK, transfer.leaf-mismatch,
+ * store.*, env.crypto. */
+struct sh_store_news {
+    uint64_t leaf;
+    uint32_t octets;
+    struct sh_store_from from;
+    enum sh_cause cause;
+};
+bool sh_store_item_take(struct sh_store_item *item, struct sh_store_news *ret_news);
+/* Leaves were put and nothing was said of them. */
+bool sh_store_item_is_behind(const struct sh_store_item *item);
+void sh_store_item_hurry(struct sh_store_item *item);
 
 /* Older copies of an item, other files that are only read: of the same name, or of the same name once and cut off. What did
  * not change since stands at the same place in them. One that cannot be opened or read is of no use, and no failure. */
@@ -96,7 +120,7 @@ SH_MUST_USE enum sh_cause sh_store_item_mark(struct sh_store_item *item, sh_ms n
  * is synced. Fails with store.*, env.crypto, env.no-memory. */
 enum sh_store_state {
     SH_STORE_MORE,  /* call again */
-    SH_STORE_WAITS, /* for the disk, in the background */
+    SH_STORE_WAITS, /* for what is done in the background */
     SH_STORE_LACKS, /* a leaf is missing: see next_missing */
     SH_STORE_READY  /* seal may be called */
 };

@@ -13,104 +13,36 @@
 #include "transfer/leaf.h"
 #include "transfer/store_internal.h"
 
-#define CATCH_UP                                                                                   \
-    3 /* leaves, for each that is put: sooner or later the digest is where the newest leaf is */
-
 /* ---- marks ---- */
-
-/* A sync that ended belongs to whichever item began it. */
-static enum sh_cause take_sync(struct sh_store *store)
-{
-    void *owner = NULL;
-    enum sh_cause cause = SH_OK;
-    if (!sh_syncer_take(store->syncer, &owner, &cause) || !owner)
-        return SH_OK;
-    struct sh_store_item *item = owner;
-    item->durable = item->sync_is_last && cause == SH_OK && item->unmarked == 0;
-    item->sync_cause = cause;
-    return cause == SH_OK ? sh_journal_set_synced(&item->journal, item->to_mark) : SH_OK;
-}
-
-static enum sh_cause begin_sync(struct sh_store_item *item)
-{
-    item->to_mark = sh_journal_next_missing(&item->journal, 0);
-    item->sync_is_last = item->to_mark == item->journal.leaves;
-    item->unmarked = 0;
-    /* Opened by its name: a copy of our descriptor would hold the lock for as long as the disk hangs. */
-    sh_autoclose int journal_fd =
-        openat(item->store->work_fd, item->leaves, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    int data_fd = journal_fd < 0 ? -1 : fcntl(item->part_fd, F_DUPFD_CLOEXEC, 0);
-    if (data_fd < 0)
-        return sh_cause_of_errno(errno, item->part);
-    sh_syncer_begin(item->store->syncer, data_fd, journal_fd, item);
-    journal_fd = -1;
-    return SH_OK;
-}
 
 enum sh_cause sh_store_item_mark(struct sh_store_item *item, sh_ms now)
 {
-    struct sh_store *store = item->store;
-    if (!store->syncer || item->part_fd < 0)
+    if (!item->store->syncer || item->part_fd < 0)
         return SH_OK;
-    SH_TRY(take_sync(store));
+    sh_store_jobs_take(item);
     SH_TRY(item->sync_cause);
+    SH_TRY(item->look_cause);
     if (item->marked_at == 0 || item->unmarked == 0)
         item->marked_at = now;
-    if (item->unmarked == 0 || !sh_syncer_is_idle(store->syncer) ||
+    if (item->unmarked == 0 || item->sync ||
         (item->unmarked < SH_STORE_MARK_OCTETS && now < item->marked_at + SH_STORE_MARK_MS))
         return SH_OK;
     item->marked_at = now;
-    return begin_sync(item);
+    return sh_store_begin_sync(item);
 }
 
-/* ---- what was not seen in order ---- */
-
-/* The next leaf of the digest, read again. */
-static enum sh_cause look_again(struct sh_store_item *item, uint8_t *buffer, bool *ret_good)
-{
-    uint8_t found[SH_HASH_SIZE], recorded[SH_HASH_SIZE];
-    uint64_t leaf = item->digest.leaves;
-    struct sh_bytes data = SH_BYTES(buffer, sh_leaf_length(item->size, leaf));
-    SH_TRY(sh_read_at(item->part_fd, buffer, data.n, leaf * SH_LEAF_SIZE));
-    *ret_good = true;
-    if (sh_journal_is_fresh(&item->journal, leaf))
-        return sh_digest_add(&item->digest, data);
-    SH_TRY(sh_leaf_hash(data, found));
-    SH_TRY(sh_journal_hash(&item->journal, leaf, recorded));
-    *ret_good = memcmp(found, recorded, SH_HASH_SIZE) == 0;
-    if (*ret_good)
-        return sh_digest_add(&item->digest, data);
-    sh_log("store: leaf %" PRIu64 " of %s is damaged on the disk", leaf, item->name);
-    return sh_journal_clear(&item->journal, leaf);
-}
-
-enum sh_cause sh_store_catch_up(struct sh_store_item *item)
-{
-    sh_autofree uint8_t *buffer = NULL;
-    bool good = true;
-    for (unsigned i = 0; i < CATCH_UP && sh_journal_is_fresh(&item->journal, item->digest.leaves);
-         i++) {
-        if (!buffer && !(buffer = malloc(SH_LEAF_SIZE)))
-            return SH_ENV_NO_MEMORY;
-        SH_TRY(look_again(item, buffer, &good));
-    }
-    return SH_OK;
-}
+/* ---- what was not seen in order, and the last sync ---- */
 
 static enum sh_cause sync_all(struct sh_store_item *item, enum sh_store_state *ret_state)
 {
-    struct sh_store *store = item->store;
     *ret_state = SH_STORE_WAITS;
-    if (!store->syncer) {
+    if (!item->store->syncer) {
         /* waits: for the disk; only without sh_store_in_background */
         if (!item->durable && fdatasync(item->part_fd) < 0)
             return sh_cause_of_errno(errno, item->part);
         item->durable = true;
-    } else {
-        SH_TRY(take_sync(store));
-        SH_TRY(item->sync_cause);
-        if (!item->durable && sh_syncer_is_idle(store->syncer))
-            SH_TRY(begin_sync(item));
+    } else if (!item->durable && !item->sync) {
+        SH_TRY(sh_store_begin_sync(item));
     }
     if (item->durable)
         *ret_state = SH_STORE_READY;
@@ -120,26 +52,25 @@ static enum sh_cause sync_all(struct sh_store_item *item, enum sh_store_state *r
 enum sh_cause sh_store_item_work(struct sh_store_item *item, unsigned leaves,
                                  enum sh_store_state *ret_state)
 {
-    sh_autofree uint8_t *buffer = NULL;
-    bool good = true;
-    for (unsigned i = 0; i < leaves && good && sh_journal_has(&item->journal, item->digest.leaves);
-         i++) {
-        if (!buffer && !(buffer = malloc(SH_LEAF_SIZE)))
-            return SH_ENV_NO_MEMORY;
-        SH_TRY(look_again(item, buffer, &good));
-    }
-    *ret_state = SH_STORE_LACKS;
-    if (item->journal.have < item->journal.leaves)
+    sh_store_jobs_take(item);
+    SH_TRY(item->sync_cause);
+    if (!item->look && !item->puts && item->look_cause == SH_OK)
+        SH_TRY(sh_store_read_on(item, leaves));
+    SH_TRY(item->look_cause);
+    *ret_state = item->looked ? SH_STORE_MORE : SH_STORE_WAITS;
+    item->looked = false;
+    if (item->look || item->puts)
         return SH_OK;
-    if (item->digest.leaves == item->journal.leaves)
-        return sync_all(item, ret_state);
-    *ret_state = SH_STORE_MORE;
-    return SH_OK;
+    bool more = sh_journal_has(&item->journal, item->digested);
+    *ret_state = more ? SH_STORE_MORE : SH_STORE_LACKS;
+    if (more || item->journal.have < item->journal.leaves)
+        return SH_OK;
+    return sync_all(item, ret_state);
 }
 
 const uint8_t *sh_store_item_sha256(const struct sh_store_item *item)
 {
-    return item->digest.value;
+    return item->sha256;
 }
 
 /* ---- the end ---- */
@@ -147,13 +78,13 @@ const uint8_t *sh_store_item_sha256(const struct sh_store_item *item)
 static enum sh_cause check_root(struct sh_store_item *item, const uint8_t root[32])
 {
     uint8_t found[SH_HASH_SIZE];
-    if (item->part_fd < 0 || !item->durable || item->digest.leaves != item->journal.leaves)
+    if (item->part_fd < 0 || !item->durable || item->digested != item->journal.leaves)
         return sh_fail(SH_INTERNAL_BUG, "%s is not complete", item->name);
     SH_TRY(sh_journal_root(&item->journal, found));
     if (memcmp(found, root, SH_HASH_SIZE) == 0)
         return SH_OK;
     SH_TRY(sh_journal_forget(&item->journal));
-    sh_digest_reset(&item->digest);
+    sh_store_drop_digest(item);
     item->empty = true;
     return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "%s", item->name);
 }
@@ -164,8 +95,7 @@ enum sh_cause sh_store_item_seal(struct sh_store_item *item, const uint8_t root[
     struct stat st;
     size_t n = strlen(item->store->dir) + 1 + strlen(item->name) + 1;
     SH_TRY(check_root(item, root));
-    if (!item->digest.ended)
-        SH_TRY(sh_digest_end(&item->digest));
+    SH_TRY(sh_store_end_digest(item));
     if (fchmod(item->part_fd, 0600) < 0 || fstat(item->part_fd, &st) < 0)
         return sh_cause_of_errno(errno, item->part);
     char *path = malloc(n);

@@ -261,15 +261,19 @@ uint64_t sh_journal_next_missing(const struct sh_journal *journal, uint64_t from
     return SH_MIN(leaf, journal->leaves);
 }
 
-enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t leaf,
-                                const uint8_t hash[SH_HASH_SIZE])
+enum sh_cause sh_journal_write_record(int fd, uint64_t leaf, const uint8_t hash[SH_HASH_SIZE])
 {
     uint8_t record[RECORD] = {THERE};
     memcpy(record + 1, hash, SH_HASH_SIZE);
-    SH_TRY(sh_write_at(journal->fd, record, RECORD, HEADER + leaf * RECORD));
+    return sh_write_at(fd, record, RECORD, HEADER + leaf * RECORD);
+}
+
+void sh_journal_mark(struct sh_journal *journal, uint64_t leaf)
+{
+    if (sh_journal_has(journal, leaf))
+        return;
     mark(journal, leaf);
     journal->fresh[leaf / 8] |= (uint8_t)(1u << (leaf % 8));
-    return SH_OK;
 }
 
 enum sh_cause sh_journal_hash(const struct sh_journal *journal, uint64_t leaf,

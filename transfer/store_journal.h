@@ -42,9 +42,11 @@ SH_MUST_USE enum sh_cause sh_journal_load(struct sh_journal *journal, int part_f
 bool sh_journal_is_fresh(const struct sh_journal *journal, uint64_t leaf);
 bool sh_journal_has(const struct sh_journal *journal, uint64_t leaf);
 uint64_t sh_journal_next_missing(const struct sh_journal *journal, uint64_t from);
-/* Its data is written. */
-SH_MUST_USE enum sh_cause sh_journal_record(struct sh_journal *journal, uint64_t leaf,
-                                            const uint8_t hash[SH_HASH_SIZE]);
+/* The record of a leaf whose data is written, into a descriptor of the file that need not be the journal's own: it may be
+ * written beside the loop. Then it counts, once it is marked. */
+SH_MUST_USE enum sh_cause sh_journal_write_record(int fd, uint64_t leaf,
+                                                  const uint8_t hash[SH_HASH_SIZE]);
+void sh_journal_mark(struct sh_journal *journal, uint64_t leaf);
 /* The hash that was recorded for a leaf that is there. */
 SH_MUST_USE enum sh_cause sh_journal_hash(const struct sh_journal *journal, uint64_t leaf,
                                           uint8_t out[SH_HASH_SIZE]);

@@ -59,14 +59,15 @@ static enum sh_cause take_leaf(struct sh_store_item *item, const struct sh_store
 {
     uint8_t expected[SH_HASH_SIZE], found[SH_HASH_SIZE];
     struct sh_bytes data = SH_BYTES(buffer, sh_leaf_length(item->size, leaf));
-    bool known = false, is_new = false;
+    static const struct sh_store_from here = {.checked = true};
+    bool known = false;
     SH_TRY(sh_journal_expected(&item->journal, leaf, expected, &known));
     for (size_t i = 0; known && i < SH_STORE_OLDER; i++) {
         if (!read_leaf(older->fd[i], leaf, buffer, (uint32_t)data.n))
             continue;
         SH_TRY(sh_leaf_hash(data, found));
         if (memcmp(found, expected, SH_HASH_SIZE) == 0)
-            return sh_store_item_put(item, leaf, data, found, &is_new);
+            return sh_store_item_put(item, leaf, data, found, &here);
     }
     return SH_OK;
 }
@@ -93,7 +94,7 @@ enum sh_cause sh_store_item_take_over(struct sh_store_item *item, struct sh_stor
         return SH_ENV_NO_MEMORY;
     SH_TRY(check_awake(item));
     for (unsigned i = 0; i < leaves; i++) {
-        uint64_t leaf = sh_journal_next_missing(&item->journal, older->next);
+        uint64_t leaf = sh_store_item_next_missing(item, older->next);
         older->next = SH_MIN(leaf + 1, item->journal.leaves);
         if (leaf == item->journal.leaves)
             break;

@@ -19,6 +19,7 @@
 #define FLUSH_MS   1000
 #define QUIET_MS   1000 /* by then the other end knows from its own interface */
 #define PACE_MS    10
+#define GATHER_MS  1
 #define DELAYS_MAX 256
 
 /* So many queued octets may leave at that time. */
@@ -36,8 +37,9 @@ struct sh_tcp_stream {
     int fd;
     struct event *readable, *writable;
     struct event *later; /* what may not happen inside a driver function: closed, free */
-    struct event *pace, *shaping, *linger;
+    struct event *pace, *shaping, *linger, *gather;
     struct evbuffer *out;
+    bool floods;  /* the last look found more than one read takes */
     bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
     bool closing; /* the user is gone */
     bool dead;
@@ -115,6 +117,7 @@ static void stream_free(struct sh_tcp_stream *s)
     free_event(s->pace);
     free_event(s->shaping);
     free_event(s->linger);
+    free_event(s->gather);
     if (s->out)
         evbuffer_free(s->out);
     sh_closep(&s->fd);
@@ -132,6 +135,7 @@ static void stream_die(struct sh_tcp_stream *s, enum sh_cause cause)
     event_del(s->readable);
     event_del(s->writable);
     event_del(s->pace);
+    event_del(s->gather);
     if (s->shaping)
         event_del(s->shaping);
     event_active(s->later, EV_TIMEOUT, 1);
@@ -297,6 +301,26 @@ static void on_writable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
 
 /* ---- input ---- */
 
+/* Where much comes, it is let gather for a moment: to wake for each piece of it costs more than what is done with it, and takes
+ * the processor from whoever else works for it. */
+static void gather(struct sh_tcp_stream *s, size_t got)
+{
+    bool floods = got == READ_MAX;
+    if (s->floods && !floods && !s->closing) {
+        event_del(s->readable);
+        arm(s->gather, GATHER_MS);
+    } else {
+        s->floods = floods;
+    }
+}
+
+static void on_gathered(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    struct sh_tcp_stream *s = user;
+    s->floods = false;
+    event_add(s->readable, NULL);
+}
+
 static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_tcp_stream *s = user;
@@ -310,6 +334,8 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     s->closed = n == 0;
+    if (n > 0)
+        gather(s, (size_t)n);
     if (n < 0)
         stream_break(s, errno);
     else if (n == 0)
@@ -438,10 +464,11 @@ static bool make_events(struct sh_tcp_stream *s)
     s->later = event_new(s->base, -1, 0, on_later, s);
     s->pace = event_new(s->base, -1, 0, on_writable, s);
     s->linger = event_new(s->base, -1, 0, on_linger, s);
+    s->gather = event_new(s->base, -1, 0, on_gathered, s);
     s->out = evbuffer_new();
     if (s->shape_fn)
         s->shaping = event_new(s->base, -1, 0, on_shaping, s);
-    return s->readable && s->writable && s->later && s->pace && s->linger && s->out &&
+    return s->readable && s->writable && s->later && s->pace && s->linger && s->gather && s->out &&
            (s->shaping || !s->shape_fn) && event_add(s->readable, NULL) == 0;
 }
 

@@ -159,8 +159,8 @@ def targets(measured):
         judge('first verified byte since the start, slowest size over quickest', max(first) / min(first), 1.2, 'times')
     if largest >= 50 * MIB:
         for side in ('sender', 'receiver'):
-            judge('peak memory at %s, %s' % (size_name(largest), side),
-                  median('rss_%s_kib' % side, 'unshaped', 'simhop', largest) / KIB, 10, 'MiB')
+            peak = median('rss_%s_kib' % side, 'unshaped', 'simhop', largest)
+            judge('peak memory at %s, %s' % (size_name(largest), side), None if peak is None else peak / KIB, 10, 'MiB')
 
     def cpu(peer):
         both = [median(key, 'unshaped', peer, GIB) for key in ('cpu_sender_s', 'cpu_receiver_s')]
@@ -233,9 +233,9 @@ def plots(result, folder):
 
 
 def write(result, folder, plot_too):
-    text = text_of(result)
     with open(os.path.join(folder, 'bench.json'), 'w') as file:
         json.dump(result, file, indent=1)
+    text = text_of(result)
     with open(os.path.join(folder, 'bench.md'), 'w') as file:
         file.write(text)
     print(text)

@@ -63,13 +63,15 @@ static void root_of_zeros(uint64_t size, uint8_t out[SH_HASH_SIZE])
 static void fill(struct sh_store_item *item, uint64_t size)
 {
     uint64_t count = sh_leaf_count(size);
-    bool is_new = false;
+    static const struct sh_store_from from = {.link = 1};
+    struct sh_store_news news;
     for (uint64_t i = sh_store_item_next_missing(item, 0); i < count;
          i = sh_store_item_next_missing(item, i)) {
         uint8_t hash[SH_HASH_SIZE];
         struct sh_bytes data = SH_BYTES(zeros, sh_leaf_length(size, i));
         fuzz_assert(sh_leaf_hash(data, hash) == SH_OK);
-        fuzz_assert(sh_store_item_put(item, i, data, hash, &is_new) == SH_OK && is_new);
+        fuzz_assert(sh_store_item_put(item, i, data, hash, &from) == SH_OK);
+        fuzz_assert(sh_store_item_take(item, &news) && news.leaf == i && news.cause == SH_OK);
     }
 }
 

@@ -50,6 +50,20 @@ from_afar() {
     [ "$(done_number tablet resumed)" = 3000000 ] || fail "$(done_number tablet resumed) bytes were here"
 }
 
+# What would take hours over Bluetooth may take minutes over a network: nobody gives it up when no other link comes.
+a_large_item_may_take_its_time() {
+    local free_mib
+    free_mib=$(df --output=avail -m "$dir" | tail -n 1)
+    [ "$free_mib" -ge 2000 ] || skip_test "$free_mib MiB are free, 2000 are needed"
+    link_them
+    truncate -s 800M "$dir/file"
+    air_is 'lan_rate 1000000'
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"event":"(progress|cause)","t":2[2-9][.]'
+    never_says tablet '"event":"cause"'
+}
+
 # The secondary is first; nobody has to start it again.
 the_anchor_comes_late() {
     link_them
@@ -233,6 +247,6 @@ nobody_answers() {
     says tablet '"phase":"measure"'
 }
 
-run_tests from_afar the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_anchor_is_found_again \
+run_tests from_afar a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_anchor_is_found_again \
     a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor \
     a_strict_secondary_does_not_try a_revoked_device somebody_else_answers nobody_answers

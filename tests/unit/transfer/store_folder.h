@@ -47,13 +47,35 @@ static SH_UNUSED struct sh_store_item *open_item(struct sh_store *store, uint64_
     return item;
 }
 
+/* Puts a leaf and waits for what becomes of it, if anything does. */
+static SH_UNUSED enum sh_cause put_hashed(struct sh_store_item *item, uint64_t leaf,
+                                          struct sh_bytes data, const uint8_t hash[32],
+                                          bool *ret_new)
+{
+    static const struct sh_store_from from = {.link = 7, .kind = 2};
+    struct sh_store_news news;
+    *ret_new = false;
+    SH_TRY(sh_store_item_put(item, leaf, data, hash, &from));
+    while (sh_store_item_is_behind(item)) {
+        if (!sh_store_item_take(item, &news))
+            continue;
+        SH_TRY(news.cause);
+        assert_int_equal(news.leaf, leaf);
+        assert_int_equal(news.octets, data.n);
+        assert_int_equal(news.from.link, 7);
+        assert_int_equal(news.from.kind, 2);
+        *ret_new = true;
+    }
+    return SH_OK;
+}
+
 static SH_UNUSED enum sh_cause put(struct sh_store_item *item, const uint8_t *bytes, size_t size,
                                    uint64_t leaf, bool *ret_new)
 {
     uint8_t hash[32];
     struct sh_bytes data = SH_BYTES(bytes + leaf * SH_LEAF_SIZE, sh_leaf_length(size, leaf));
     assert_ok(sh_leaf_hash(data, hash));
-    return sh_store_item_put(item, leaf, data, hash, ret_new);
+    return put_hashed(item, leaf, data, hash, ret_new);
 }
 
 /* Puts what is missing, at most `most` leaves; returns how many. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "system/worker.h"
 #include "transfer/item.h"
 
 #include <sys/resource.h>
@@ -149,10 +150,10 @@ static void test_feed(void **state SH_UNUSED)
                                   anchor, &item));
     assert_cause(sh_item_root(item, hash), SH_INTERNAL_BUG);
     assert_cause(sh_item_sha256(item, hash), SH_INTERNAL_BUG);
-    assert_ok(sh_item_seal_feed(item, 1, nonsense, SH_BYTES(bytes, 5)));
+    assert_ok(sh_item_seal_feed(item, 1, nonsense));
     assert_ok(sh_leaf_hash(SH_BYTES(bytes, SH_LEAF_SIZE), hash));
-    assert_ok(sh_item_seal_feed(item, 0, hash, SH_BYTES(bytes, SH_LEAF_SIZE)));
-    assert_ok(sh_item_seal_feed(item, 0, nonsense, SH_BYTES(bytes, 5)));
+    assert_ok(sh_item_seal_feed(item, 0, hash));
+    assert_ok(sh_item_seal_feed(item, 0, nonsense));
     assert_ok(sh_item_seal_work(item, 0, &done));
     assert_false(done);
     check_seal(item, bytes, 300000);
@@ -324,6 +325,49 @@ static void test_descriptors(void **state SH_UNUSED)
         sh_item_free(items[i]);
 }
 
+/* Root and digest by a worker, whatever was served meanwhile; a source that changes, and an item that goes, under its hands. */
+static void test_worker(void **state SH_UNUSED)
+{
+    enum { LEAVES = 700 };
+    const size_t size = LEAVES * (size_t)SH_LEAF_SIZE - 3;
+    const char *path = in_folder(folder, "large");
+    uint8_t *bytes = content(9, size), hash[32];
+    struct sh_worker *worker = NULL;
+    bool done = false;
+    assert_ok(sh_worker_new(&worker));
+    write_file(path, bytes, size);
+    struct sh_item *item = open_file(path);
+    sh_item_set_worker(item, worker);
+    for (unsigned i = 0; i < 600; i++) { /* served */
+        assert_ok(sh_leaf_hash(SH_BYTES(bytes + i * SH_LEAF_SIZE, SH_LEAF_SIZE), hash));
+        assert_ok(sh_item_seal_feed(item, i, hash));
+        if (i % 50 == 0)
+            sh_worker_take(worker);
+    }
+    check_seal(item, bytes, size);
+    sh_item_free(item);
+
+    item = open_file(path);
+    sh_item_set_worker(item, worker);
+    check_seal(item, bytes, size); /* all of it */
+    sh_item_free(item);
+
+    item = open_file(path);
+    sh_item_set_worker(item, worker);
+    assert_ok(sh_item_seal_work(item, 9, &done));
+    shift_mtime(path);
+    enum sh_cause cause = SH_OK;
+    while (cause == SH_OK && !done)
+        cause = sh_item_seal_work(item, 9, &done);
+    assert_cause(cause, SH_TRANSFER_SOURCE_CHANGED);
+    assert_ok(sh_item_renew(item, anchor));
+    assert_ok(sh_item_seal_work(item, 9, &done));
+    assert_true(sh_item_seal_waits(item));
+    sh_item_free(item);
+    sh_worker_free(worker);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descriptors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_worker, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "unit/transfer/pair.h"
 
@@ -24,17 +26,36 @@ int fdatasync(int fd SH_UNUSED)
     return 0;
 }
 
-static void disk_hangs(bool hanging)
+static pthread_t loop;
+static bool writes_hang;
+
+/* Stands before the library's: hangs where the loop is not. */
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
 {
     pthread_mutex_lock(&lock);
-    hangs = hanging;
+    while (writes_hang && !pthread_equal(pthread_self(), loop))
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return (ssize_t)syscall(SYS_pwrite64, fd, bytes, n, offset);
+}
+
+static void set(bool *what, bool to)
+{
+    pthread_mutex_lock(&lock);
+    *what = to;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
+}
+
+static void disk_hangs(bool hanging)
+{
+    set(&hangs, hanging);
 }
 
 static int set_up(void **state SH_UNUSED)
 {
     pair_begin(&pair);
+    loop = pthread_self();
     return 0;
 }
 
@@ -113,19 +134,71 @@ static void test_bent_on_disk(void **state SH_UNUSED)
     assert_int_equal(sh_puller_resumed(pair.puller), 298 * SH_LEAF_SIZE);
 }
 
+static struct sh_worker *syncer;
+
+static void begin_background(void)
+{
+    assert_ok(sh_worker_new(&pair.worker));
+    assert_ok(sh_worker_new(&syncer));
+    sh_store_in_background(pair.store, pair.worker, syncer);
+}
+
+static void hang_once_some_is_here(struct pair *p)
+{
+    if (!writes_hang && pair_bytes(p) >= 20 * SH_LEAF_SIZE) {
+        set(&writes_hang, true);
+        p->worker = NULL; /* nobody waits for it */
+    }
+}
+
+/* So does the one that writes: no link is to blame for it, it is told, and after half a minute it is over. */
+static void test_hanging_write(void **state SH_UNUSED)
+{
+    struct sh_worker *worker = NULL;
+    pair_item(&pair, 200 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    begin_background();
+    worker = pair.worker;
+    pair.event = hang_once_some_is_here;
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    sh_ms begin = pair.now;
+    assert_true(pair_run(&pair, 60000));
+    pair_check_failed(&pair, SH_STORE_SLOW);
+    assert_in_range(pair.now - begin, SH_DISK_MS, SH_DISK_MS + 2000);
+    assert_int_equal(pair.disk_waits, 1);
+    assert_int_equal(pair.dropped, 0);
+    uint64_t written = pair_bytes(&pair) / SH_LEAF_SIZE;
+    pair_stop(&pair);
+    set(&writes_hang, false);
+    sh_worker_await(worker, 60000);
+    sh_worker_free(worker);
+    sh_worker_free(syncer);
+    pair.event = NULL;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    pair_check_done(&pair);
+    assert_true(sh_puller_resumed(pair.puller) >= written * SH_LEAF_SIZE);
+    assert_true(written >= 20);
+}
+
 /* The thread that syncs never comes back: it is said after half a minute, and what was verified is there next time. */
 static void test_hanging_disk(void **state SH_UNUSED)
 {
     pair_item(&pair, 3 * SH_LEAF_SIZE);
     pair_start(&pair);
-    assert_ok(sh_store_in_background(pair.store));
+    begin_background();
     disk_hangs(true);
     pair_link_up(&pair, LAN, 0, FAST, 1);
     sh_ms begin = pair.now;
     assert_true(pair_run(&pair, 60000));
     pair_check_failed(&pair, SH_STORE_SLOW);
     assert_in_range(pair.now - begin, SH_DISK_MS, SH_DISK_MS + 1000);
+    assert_int_equal(pair.disk_waits, 1);
     pair_stop(&pair);
+    sh_worker_free(pair.worker);
+    sh_worker_free(syncer);
+    pair.worker = NULL;
     disk_hangs(false);
     pair_start(&pair);
     pair_link_up(&pair, LAN, 0, FAST, 1);
@@ -142,6 +215,7 @@ int main(void)
         TEST(test_finishing_fails),
         TEST(test_bent_on_disk),
         TEST(test_hanging_disk),
+        TEST(test_hanging_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

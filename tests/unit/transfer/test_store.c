@@ -62,9 +62,9 @@ static void test_put(void **state SH_UNUSED)
         assert_false(is_new);
     }
     assert_int_equal(sh_store_item_next_missing(item, 0), 4);
-    assert_cause(sh_store_item_put(item, 4, SH_BYTES(bytes, 9), hash, &is_new), SH_INTERNAL_BUG);
-    assert_cause(sh_store_item_put(item, 3, SH_BYTES(bytes, 8), hash, &is_new), SH_INTERNAL_BUG);
-    assert_cause(sh_store_item_put(item, 0, SH_BYTES(bytes, 0), hash, &is_new), SH_INTERNAL_BUG);
+    assert_cause(put_hashed(item, 4, SH_BYTES(bytes, 9), hash, &is_new), SH_INTERNAL_BUG);
+    assert_cause(put_hashed(item, 3, SH_BYTES(bytes, 8), hash, &is_new), SH_INTERNAL_BUG);
+    assert_cause(put_hashed(item, 0, SH_BYTES(bytes, 0), hash, &is_new), SH_INTERNAL_BUG);
     finish(item, bytes, size);
     sh_store_item_close(item);
     sh_store_close(store);

@@ -62,11 +62,22 @@ static int begin_test(void **state)
     return set_up(state);
 }
 
+static struct sh_worker *worker, *syncer;
+
 static struct sh_store *open_background(void)
 {
     struct sh_store *store = open_store();
-    assert_ok(sh_store_in_background(store));
+    assert_ok(sh_worker_new(&worker));
+    assert_ok(sh_worker_new(&syncer));
+    sh_store_in_background(store, worker, syncer);
     return store;
+}
+
+static void close_background(struct sh_store *store)
+{
+    sh_store_close(store);
+    sh_worker_free(worker);
+    sh_worker_free(syncer);
 }
 
 /* Marks until the thread's result is taken. */
@@ -110,7 +121,7 @@ static uint8_t *begin_marked(void)
     assert_int_equal(mark_on_disk(), 10);
     fill(item, bytes, SIZE, 5);
     sh_store_item_close(item);
-    sh_store_close(store);
+    close_background(store);
     assert_int_equal(mark_on_disk(), 10);
     return bytes;
 }
@@ -216,7 +227,7 @@ static void test_hanging_disk(void **state SH_UNUSED)
     assert_ok(sh_store_item_work(item, UINT32_MAX, &found));
     assert_int_equal(found, SH_STORE_WAITS);
     sh_store_item_close(item);
-    sh_store_close(store); /* does not wait */
+    close_background(store); /* does not wait */
     assert_false(exists(target));
     disk_is(false, 0);
     await_counter(&ended, 2);
@@ -236,7 +247,88 @@ static void test_background_end(void **state SH_UNUSED)
     assert_int_equal(ended, 2);
     finish(item, bytes, SIZE);
     sh_store_item_close(item);
-    sh_store_close(store);
+    close_background(store);
+    free(bytes);
+}
+
+/* Gives leaf after leaf without waiting, and counts what was said of them. */
+static unsigned give(struct sh_store_item *item, const uint8_t *bytes, size_t size,
+                     const unsigned *order, unsigned count)
+{
+    const struct sh_store_from from = {.link = 1, .more = true};
+    struct sh_store_news news;
+    unsigned taken = 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t hash[32];
+        struct sh_bytes data =
+            SH_BYTES(bytes + order[i] * SH_LEAF_SIZE, sh_leaf_length(size, order[i]));
+        assert_ok(sh_leaf_hash(data, hash));
+        assert_ok(sh_store_item_put(item, order[i], data, hash, &from));
+        assert_true(sh_store_item_has(item, order[i]));
+        assert_ok(sh_store_item_put(item, order[i], data, hash, &from)); /* passed over */
+    }
+    sh_store_item_hurry(item);
+    while (sh_store_item_is_behind(item)) {
+        if (!sh_store_item_take(item, &news))
+            continue;
+        assert_ok(news.cause);
+        assert_int_equal(news.leaf, order[taken++]);
+    }
+    return taken;
+}
+
+static enum sh_store_state work_on(struct sh_store_item *item)
+{
+    enum sh_store_state found = SH_STORE_MORE;
+    while (found == SH_STORE_MORE || found == SH_STORE_WAITS)
+        assert_ok(sh_store_item_work(item, UINT32_MAX, &found));
+    return found;
+}
+
+/* In whatever order leaves are given, the whole has its SHA-256; what was bent in between is found out. */
+static void test_background_order(void **state SH_UNUSED)
+{
+    enum { LEAVES = 200 };
+    const size_t size = LEAVES * (size_t)SH_LEAF_SIZE - 5;
+    uint8_t *bytes = content(4, size);
+    unsigned order[LEAVES];
+    for (unsigned i = 0; i < LEAVES; i++)
+        order[i] = i * 77 % LEAVES;
+    struct sh_store *store = open_background();
+    struct sh_store_item *item = open_item(store, size);
+    assert_int_equal(give(item, bytes, size, order, 120), 120);
+    sh_store_item_close(item);
+    close_background(store);
+    bend(order[3]);
+    store = open_background();
+    item = open_item(store, size);
+    assert_int_equal(give(item, bytes, size, order + 120, LEAVES - 120), LEAVES - 120);
+    assert_int_equal(work_on(item), SH_STORE_LACKS);
+    assert_int_equal(give(item, bytes, size, order + 3, 1), 1);
+    assert_int_equal(work_on(item), SH_STORE_READY);
+    finish(item, bytes, size);
+    sh_store_item_close(item);
+    close_background(store);
+    free(bytes);
+}
+
+/* What was given and not yet said anything of when the session ends is kept. */
+static void test_background_close(void **state SH_UNUSED)
+{
+    static const struct sh_store_from from = {.link = 1, .more = true};
+    uint8_t *bytes = content(5, SIZE);
+    struct sh_store *store = open_background();
+    struct sh_store_item *item = open_item(store, SIZE);
+    for (unsigned leaf = 0; leaf < 6; leaf++) {
+        uint8_t hash[32];
+        struct sh_bytes data = SH_BYTES(bytes + leaf * SH_LEAF_SIZE, SH_LEAF_SIZE);
+        assert_ok(sh_leaf_hash(data, hash));
+        hash[0] ^= leaf == 4; /* and of that nothing */
+        assert_ok(sh_store_item_put(item, leaf, data, hash, &from));
+    }
+    sh_store_item_close(item);
+    close_background(store);
+    finish_with(bytes, 15, 0);
     free(bytes);
 }
 
@@ -261,7 +353,7 @@ static void test_failing_disk(void **state SH_UNUSED)
     struct sh_store_sealed sealed;
     assert_cause(sh_store_item_seal(item, root, &sealed), SH_INTERNAL_BUG);
     sh_store_item_close(item);
-    sh_store_close(store);
+    close_background(store);
     assert_false(exists(target));
     free(bytes);
 }
@@ -271,9 +363,9 @@ static void test_failing_disk(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_power_cut),      CASE(test_torn_mark),      CASE(test_bent),
-        CASE(test_hanging_disk),   CASE(test_background_end), CASE(test_failing_disk),
-        CASE(test_mark_goes_back),
+        CASE(test_power_cut),      CASE(test_torn_mark),        CASE(test_bent),
+        CASE(test_hanging_disk),   CASE(test_background_end),   CASE(test_failing_disk),
+        CASE(test_mark_goes_back), CASE(test_background_order), CASE(test_background_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,9 +22,11 @@
 
 #define SH_BLUEZ_START_MS  6500                     /* before it was ever on the air */
 #define SH_BLUEZ_SILENT_MS (7000 + SH_BLE_GRACE_MS) /* 5 s for a call, 7 s where nothing is heard */
-#define SH_BLUEZ_CALL_MS                                                                           \
-    4500 /* by so much connecting is later; it waits for nothing else of theirs */
-#define SH_BLUEZ_STOP_MS 5000 /* until it has stopped to scan */
+#define SH_BLUEZ_CALL_MS   4500                     /* by so much connecting is later at most */
+/* Until a call is answered or has failed: two tries, each of 3.5 s in which the peer may answer, what the kernel needs after the
+ * first, and 4.5 s (the second time 3 s) as above. Just after another call was given up: 4.3 s more. */
+#define SH_BLUEZ_CONNECT_MS 15000
+#define SH_BLUEZ_STOP_MS    5000 /* until it has stopped to scan */
 
 /* adapter: "hci0", an address, or NULL for the best one. Opens the bus and goes on in the loop: what was
  * asked of the driver meanwhile is done when the adapter is there, or ends in ops->failed. Addresses that it gives are

@@ -44,7 +44,7 @@ static void on_habit(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
         fake.knows = PEER;
         fake_device(PEER, sh_advert_uuid_text, -50);
     }
-    if (calls > seen_calls)
+    if (calls > seen_calls && !call_hangs)
         fake_connected(PEER_DEV, true);
     if (fake.disconnected > seen_disconnects)
         fake_connected(PEER_DEV, false);
@@ -206,6 +206,18 @@ static void connect_anew(void)
     assert_int_equal(ble->driver->connect(ble, PEER "/random", 0x93, true), SH_OK);
 }
 
+static void call_nobody(void)
+{
+    call_hangs = true;
+    connect_peer();
+}
+
+/* That nobody answered is what there is to tell. */
+static bool nobody_answers(void)
+{
+    return connect_fails == 1 && connect_cause == SH_CONNECT_TIMEOUT;
+}
+
 static int visitor = -1;
 
 static void visit(void)
@@ -320,6 +332,7 @@ static const struct operation {
     {"scan beside", SH_BLUEZ_SILENT_MS, on_the_air, scan_beside, hears_well, SH_OK},
     {"connect", SH_BLUEZ_CALL_MS, hearing, connect_peer, is_connected, SH_OK},
     {"connect anew", SH_BLUEZ_CALL_MS, connected_before, connect_anew, is_connected, SH_OK},
+    {"call nobody", SH_BLUEZ_CONNECT_MS, hearing, call_nobody, nobody_answers, SH_OK},
     {"listen", SH_BLUEZ_SILENT_MS, on_the_air, visit, is_visited, SH_OK},
     {"stop", SH_BLUEZ_STOP_MS, both, stop, is_stopped, SH_OK},
     {"adapter back", SH_BLUEZ_SILENT_MS, switched_off, switch_on, is_on_air, SH_BLUETOOTH_OFF},
@@ -365,6 +378,7 @@ static void leave(void)
     heard = streams = fails = connect_fails = nones = distances = 0;
     fail_cause = connect_cause = none_cause = SH_OK;
     fake.registered = 0;
+    call_hangs = false;
     seen_calls = calls;
     seen_measurements = fake.measured;
     notes[0] = '\0';

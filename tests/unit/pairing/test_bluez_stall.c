@@ -324,21 +324,26 @@ static const struct operation {
     void (*begin)(void);
     bool (*done)(void);
     enum sh_cause also; /* what it may be called, beside silence */
+    bool survives;      /* a single loss, unless it is called so */
 } operations[] = {
-    {"begin, advertise", SH_BLUEZ_START_MS, nothing, begin_advertising, is_on_air, SH_OK},
-    {"begin, scan", SH_BLUEZ_SILENT_MS, nothing, begin_scanning, hears_well, SH_OK},
-    {"advertise other", SH_BLUEZ_SILENT_MS, on_the_air, advertise_other, other_is_on_air, SH_OK},
-    {"lower the power", STEP_MS + SH_BLUEZ_SILENT_MS, can_lower, lower, lowered_or_says_so, SH_OK},
-    {"scan beside", SH_BLUEZ_SILENT_MS, on_the_air, scan_beside, hears_well, SH_OK},
-    {"connect", SH_BLUEZ_CALL_MS, hearing, connect_peer, is_connected, SH_OK},
-    {"connect anew", SH_BLUEZ_CALL_MS, connected_before, connect_anew, is_connected, SH_OK},
-    {"call nobody", SH_BLUEZ_CONNECT_MS, hearing, call_nobody, nobody_answers, SH_OK},
-    {"listen", SH_BLUEZ_SILENT_MS, on_the_air, visit, is_visited, SH_OK},
-    {"stop", SH_BLUEZ_STOP_MS, both, stop, is_stopped, SH_OK},
-    {"adapter back", SH_BLUEZ_SILENT_MS, switched_off, switch_on, is_on_air, SH_BLUETOOTH_OFF},
+    {"begin, advertise", SH_BLUEZ_START_MS, nothing, begin_advertising, is_on_air, SH_OK, true},
+    {"begin, scan", SH_BLUEZ_SILENT_MS, nothing, begin_scanning, hears_well, SH_OK, true},
+    {"advertise other", SH_BLUEZ_SILENT_MS, on_the_air, advertise_other, other_is_on_air, SH_OK,
+     true},
+    {"lower the power", STEP_MS + SH_BLUEZ_SILENT_MS, can_lower, lower, lowered_or_says_so, SH_OK,
+     true},
+    {"scan beside", SH_BLUEZ_SILENT_MS, on_the_air, scan_beside, hears_well, SH_OK, true},
+    {"connect", SH_BLUEZ_CALL_MS, hearing, connect_peer, is_connected, SH_OK, true},
+    {"connect anew", SH_BLUEZ_CALL_MS, connected_before, connect_anew, is_connected, SH_OK, true},
+    {"call nobody", SH_BLUEZ_CONNECT_MS, hearing, call_nobody, nobody_answers, SH_OK, true},
+    {"listen", SH_BLUEZ_SILENT_MS, on_the_air, visit, is_visited, SH_OK, true},
+    {"stop", SH_BLUEZ_STOP_MS, both, stop, is_stopped, SH_OK, true},
+    {"adapter back", SH_BLUEZ_SILENT_MS, switched_off, switch_on, is_on_air, SH_BLUETOOTH_OFF,
+     true},
     {"daemon back", SH_BLUEZ_SILENT_MS, killed, bluetoothd_starts, does_both,
-     SH_BLUETOOTH_NO_DAEMON},
-    {"measure", MEASURE_S * 1000 + SH_BLUEZ_SOUNDING_MS, on_a_bus, measure, is_measured, SH_OK},
+     SH_BLUETOOTH_NO_DAEMON, true},
+    {"measure", MEASURE_S * 1000 + SH_BLUEZ_SOUNDING_MS, on_a_bus, measure, is_measured, SH_OK,
+     false},
 };
 
 /* ---- a run ---- */
@@ -422,6 +427,8 @@ static const char *const hole_names[HOLES] = {"none", "one", "all from it on"};
 /* What silence may be called. */
 static bool is_right(const struct operation *operation, const struct result *result)
 {
+    if (!result->done && broker.hole == HOLE_ONE && operation->survives)
+        return result->cause != SH_OK && result->cause == operation->also;
     return result->done || result->cause == SH_BLUETOOTH_REFUSED ||
            result->cause == SH_ENV_NO_BUS ||
            (result->cause != SH_OK && result->cause == operation->also);

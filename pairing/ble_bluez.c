@@ -15,7 +15,7 @@
 #include "proto/slow.h"
 #include "system/clock.h"
 
-#define START_GRACE_MS 1000 /* what cannot work at the start is said after so long */
+#define START_GRACE_MS 1500 /* what cannot work at the start is said then, after a second try */
 #define WATCH_S        2
 #define STEP_MS        3000 /* each is a word with bluetoothd and a stop of the controller */
 #define SILENT_WATCHES 8    /* scanning without hearing anything: begin again */

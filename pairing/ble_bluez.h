@@ -10,11 +10,23 @@
  * what was asked for is asked for again when it is back, and `failed` comes only after
  * SH_BLE_GRACE_MS. What can never work (no kernel support, no permission, a blocking switch at the
  * start) fails in a moment.
+ *
+ * bluetoothd, or the bus, may fall silent at any time. That ends in ops->failed (bluetooth.refused, env.no-bus) within the times
+ * below, unless it speaks again, or does not matter; a single answer or signal that is lost costs no more than the time until it is
+ * noticed.
  */
 #ifndef SIMHOP_PAIRING_BLE_BLUEZ_H
 #define SIMHOP_PAIRING_BLE_BLUEZ_H
 
 #include "pairing/ble.h"
+
+#define SH_BLUEZ_START_MS  6500                     /* before it was ever on the air */
+#define SH_BLUEZ_SILENT_MS (7000 + SH_BLE_GRACE_MS) /* 5 s for a call, 7 s where nothing is heard */
+#define SH_BLUEZ_CALL_MS   4500                     /* by so much connecting is later at most */
+/* Until a call is answered or has failed: two tries, each of 3.5 s in which the peer may answer, what the kernel needs after the
+ * first, and 4.5 s (the second time 3 s) as above. Just after another call was given up: 4.3 s more. */
+#define SH_BLUEZ_CONNECT_MS 15000
+#define SH_BLUEZ_STOP_MS    5000 /* until it has stopped to scan */
 
 /* adapter: "hci0", an address, or NULL for the best one. Opens the bus and goes on in the loop: what was
  * asked of the driver meanwhile is done when the adapter is there, or ends in ops->failed. Addresses that it gives are

@@ -246,10 +246,10 @@ static void try_again(struct sh_bluez_advert *advert)
     evtimer_add(advert->retry, &tv);
 }
 
-/* Something else than what was registered may still be taken. */
-static bool other_form_helps(const struct entry *entry, enum sh_cause cause)
+/* Something else than what was registered may still be taken; of what is not answered nothing is. */
+static bool other_form_helps(const struct entry *entry, enum sh_cause cause, sd_bus_message *answer)
 {
-    return cause == SH_BLUETOOTH_REFUSED && entry->form + 1 < FORMS;
+    return cause == SH_BLUETOOTH_REFUSED && entry->form + 1 < FORMS && !sh_bus_unanswered(answer);
 }
 
 static int on_registered(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
@@ -268,9 +268,9 @@ static int on_registered(sd_bus_message *answer, void *user, sd_bus_error *error
         review(advert);
     } else {
         bool full = cause == SH_BLUETOOTH_SLOTS_FULL && other->state == UP;
-        bool other_form = other_form_helps(entry, cause);
+        bool other_form = other_form_helps(entry, cause, answer);
         sh_log("bluez: %s", sh_detail());
-        if (other_form && entry->form == POWERED)
+        if (cause == SH_BLUETOOTH_REFUSED && entry->form == POWERED)
             refuse_power(advert, entry);
         if (other_form)
             advert->form = entry->form + 1;

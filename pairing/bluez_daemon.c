@@ -7,10 +7,12 @@
 
 #include "proto/log.h"
 #include "proto/slow.h"
+#include "system/clock.h"
 
 #define REOPEN_MS 500
 #define CALL_MS   3000
 #define BACK_MS   60000 /* one that hung may answer yet */
+#define READ_MS   2000  /* what it shows is read anew so often at most */
 
 #define FROM_BLUEZ "type='signal',sender='" SH_BLUEZ_NAME "',"
 
@@ -34,6 +36,7 @@ struct sh_bluez_daemon {
     struct sh_bluez *objects;
     char owner[64]; /* its unique name; "": there is none */
     bool known;     /* the objects are read */
+    sh_ms read_at;  /* anew, when it was last asked for */
 };
 
 static void on_lost(enum sh_cause cause, void *user);
@@ -106,23 +109,65 @@ enum sh_cause sh_bluez_error(sd_bus_message *answer, const char *method)
 
 /* ---- reading the objects ---- */
 
+static int hangs(struct sh_bluez_daemon *daemon, enum sh_cause cause);
+
 static int on_objects(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
 {
     struct sh_bluez_daemon *daemon = user;
     slot_drop(&daemon->call);
     enum sh_cause cause = sh_bluez_error(answer, "GetManagedObjects");
+    if (sh_bus_unanswered(answer))
+        return hangs(daemon, cause);
     return tell(daemon, cause == SH_OK ? sh_bluez_managed(daemon->objects, answer) : cause);
 }
 
-static enum sh_cause ask_objects(struct sh_bluez_daemon *daemon, unsigned limit_ms)
+/* A device of which only a change was told is not known: it did not fit any more, or was not seen to appear. */
+static int on_read_anew(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
+{
+    static const struct sh_bluez_change all = {.adapter_gone = true};
+    struct sh_bluez_daemon *daemon = user;
+    slot_drop(&daemon->call);
+    enum sh_cause cause = sh_bluez_error(answer, "GetManagedObjects");
+    if (sh_bus_unanswered(answer))
+        return hangs(daemon, cause);
+    if (cause == SH_OK)
+        cause = sh_bluez_managed(daemon->objects, answer);
+    if (cause != SH_OK)
+        return tell(daemon, cause);
+    daemon->ops->changed(&all, daemon->user);
+    return 1;
+}
+
+static enum sh_cause ask_objects(struct sh_bluez_daemon *daemon, sd_bus_message_handler_t answered,
+                                 unsigned limit_ms)
 {
     sd_bus_message *m = NULL;
     slot_drop(&daemon->call);
     SH_TRY(sh_bluez_message(daemon->bus, "/", "org.freedesktop.DBus.ObjectManager",
                             "GetManagedObjects", &m));
-    enum sh_cause cause = sh_bus_call(daemon->bus, m, on_objects, daemon, limit_ms, &daemon->call);
+    enum sh_cause cause = sh_bus_call(daemon->bus, m, answered, daemon, limit_ms, &daemon->call);
     sd_bus_message_unref(m);
     return cause;
+}
+
+/* It does not answer. It is asked for longer: its first answer tells that it goes on. */
+static int hangs(struct sh_bluez_daemon *daemon, enum sh_cause cause)
+{
+    char detail[256];
+    snprintf(detail, sizeof(detail), "%s", sh_detail());
+    if (ask_objects(daemon, on_objects, BACK_MS) != SH_OK)
+        sh_log("bluez: what it shows cannot be asked for");
+    return tell(daemon, sh_fail(cause, "%s", detail));
+}
+
+static void read_anew(struct sh_bluez_daemon *daemon)
+{
+    sh_ms now = sh_now();
+    if (daemon->call || now < daemon->read_at + READ_MS)
+        return;
+    daemon->read_at = now;
+    if (ask_objects(daemon, on_read_anew, CALL_MS) != SH_OK)
+        sh_log("bluez: what it shows cannot be asked for");
 }
 
 static int on_ping(sd_bus_message *answer, void *user, sd_bus_error *error SH_UNUSED)
@@ -130,13 +175,7 @@ static int on_ping(sd_bus_message *answer, void *user, sd_bus_error *error SH_UN
     struct sh_bluez_daemon *daemon = user;
     slot_drop(&daemon->call);
     enum sh_cause cause = sh_bluez_error(answer, "Ping");
-    if (cause == SH_OK || !daemon->known)
-        return 1;
-    char detail[256];
-    snprintf(detail, sizeof(detail), "%s", sh_detail());
-    if (ask_objects(daemon, BACK_MS) != SH_OK)
-        sh_log("bluez: what it shows cannot be asked for");
-    return tell(daemon, sh_fail(cause, "%s", detail));
+    return cause == SH_OK || !daemon->known ? 1 : hangs(daemon, cause);
 }
 
 void sh_bluez_daemon_ping(struct sh_bluez_daemon *daemon)
@@ -157,7 +196,7 @@ static int owner_is(struct sh_bluez_daemon *daemon, const char *owner)
     slot_drop(&daemon->call);
     if (!sh_strcopy(daemon->owner, sizeof(daemon->owner), owner) || !daemon->owner[0])
         return tell(daemon, sh_fail(SH_BLUETOOTH_NO_DAEMON, "nobody is %s", SH_BLUEZ_NAME));
-    enum sh_cause cause = ask_objects(daemon, CALL_MS);
+    enum sh_cause cause = ask_objects(daemon, on_objects, CALL_MS);
     return cause == SH_OK ? 1 : tell(daemon, cause);
 }
 
@@ -166,6 +205,10 @@ static int on_owner(sd_bus_message *answer, void *user, sd_bus_error *error SH_U
     struct sh_bluez_daemon *daemon = user;
     const char *owner = NULL;
     enum sh_cause cause = sh_bluez_error(answer, "GetNameOwner");
+    if (sh_bus_unanswered(answer)) {
+        on_lost(sh_fail(SH_ENV_NO_BUS, "GetNameOwner is not answered"), daemon);
+        return 1;
+    }
     if (cause != SH_OK && cause != SH_BLUETOOTH_NO_DAEMON) {
         slot_drop(&daemon->call);
         return tell(daemon, cause);
@@ -193,6 +236,8 @@ static int on_signal(sd_bus_message *signal, void *user, sd_bus_error *error SH_
     if (!daemon->known || !sender || strcmp(sender, daemon->owner) != 0)
         return 0;
     struct sh_bluez_change change = sh_bluez_signal(daemon->objects, signal);
+    if (change.device && !change.device->address[0])
+        read_anew(daemon);
     if (change.adapter || change.device || change.adapter_gone)
         daemon->ops->changed(&change, daemon->user);
     return 0;

@@ -9,10 +9,12 @@
 #include "pairing/bluez_read.h"
 #include "pairing/sounding_parse.h"
 #include "proto/log.h"
+#include "proto/slow.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define OBJECTS    "org.freedesktop.DBus.ObjectManager"
 #define CALL_MS    5000
+#define LATE_MS    1000 /* than the measurement's own end */
 
 /* Tones with round trips in between (main mode 2, sub mode 1). Either role stays allowed: the other side may want to measure
  * next. */
@@ -32,7 +34,8 @@ struct sh_bluez_sounding {
     bool ours;      /* we started it */
     bool told_none; /* once is enough */
     sd_bus_slot *match[4];
-    sd_bus_slot *call; /* the one under way */
+    sd_bus_slot *call;  /* the one under way */
+    struct event *late; /* bluetoothd does not tell that it is over */
     struct sh_sounding *engine;
 };
 
@@ -43,6 +46,7 @@ static int none(struct sh_bluez_sounding *sounding, enum sh_cause cause)
 {
     sounding->state = NONE;
     sounding->ours = false;
+    event_del(sounding->late);
     if (sounding->told_none)
         return 1;
     sounding->told_none = true;
@@ -76,6 +80,19 @@ static int on_data(sd_bus_message *signal, void *user, sd_bus_error *error SH_UN
 
 /* ---- starting ---- */
 
+static void stop(struct sh_bluez_sounding *sounding)
+{
+    sd_bus_message *m = NULL;
+    if (sh_bluez_message(sounding->bus, sounding->device, SH_BLUEZ_SOUNDING, "StopMeasurement",
+                         &m) != SH_OK)
+        return;
+    sd_bus_message_set_expect_reply(m, false);
+    if (sd_bus_send(sh_bus_sd(sounding->bus), m, NULL) < 0)
+        sh_log("bluez: Channel Sounding goes on");
+    sh_bus_kick(sounding->bus);
+    sd_bus_message_unref(m);
+}
+
 /* The one call of the state that it begins. */
 static enum sh_cause call(struct sh_bluez_sounding *sounding, sd_bus_message *m,
                           sd_bus_message_handler_t answered, enum state state)
@@ -93,8 +110,12 @@ static int on_started(sd_bus_message *answer, void *user, sd_bus_error *error SH
     /* Somebody measures already; what they measure is told to all. */
     bool running = refused && strcmp(refused->name, "org.bluez.Error.InProgress") == 0;
     enum sh_cause cause = running ? SH_OK : sh_bluez_error(answer, "StartMeasurement");
+    if (sh_bus_unanswered(answer))
+        stop(sounding); /* it may begin yet */
     if (cause != SH_OK)
         return none(sounding, cause);
+    const struct timeval end = {.tv_sec = sounding->seconds + LATE_MS / 1000};
+    event_add(sounding->late, &end);
     sounding->ours = !running;
     sounding->state = ON;
     sh_log("bluez: Channel Sounding %s", running ? "runs already" : "runs");
@@ -135,6 +156,15 @@ static enum sh_cause ask(struct sh_bluez_sounding *sounding)
         cause = call(sounding, m, on_asked, ASKING);
     sd_bus_message_unref(m);
     return cause;
+}
+
+static void on_late(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    SH_SLOW("bluez sounding");
+    struct sh_bluez_sounding *sounding = user;
+    if (sounding->ours)
+        stop(sounding);
+    none(sounding, sh_fail(SH_BLUETOOTH_REFUSED, "the measurement came to no end"));
 }
 
 /* ---- what becomes of the interface ---- */
@@ -232,7 +262,8 @@ enum sh_cause sh_bluez_sounding_new(struct sh_bus *bus, const char *device, unsi
         return SH_ENV_NO_MEMORY;
     *sounding = (struct sh_bluez_sounding){
         .bus = bus, .ops = ops, .user = user, .seconds = seconds, .engine = sh_sounding_new()};
-    enum sh_cause cause = sounding->engine ? SH_OK : SH_ENV_NO_MEMORY;
+    sounding->late = evtimer_new(sh_bus_base(bus), on_late, sounding);
+    enum sh_cause cause = sounding->engine && sounding->late ? SH_OK : SH_ENV_NO_MEMORY;
     if (!sh_strcopy(sounding->device, sizeof(sounding->device), device))
         cause = sh_fail(SH_BLUETOOTH_REFUSED, "%s: no path of a device", device);
     if (cause == SH_OK)
@@ -247,19 +278,6 @@ enum sh_cause sh_bluez_sounding_new(struct sh_bus *bus, const char *device, unsi
     return SH_OK;
 }
 
-static void stop(struct sh_bluez_sounding *sounding)
-{
-    sd_bus_message *m = NULL;
-    if (sh_bluez_message(sounding->bus, sounding->device, SH_BLUEZ_SOUNDING, "StopMeasurement",
-                         &m) != SH_OK)
-        return;
-    sd_bus_message_set_expect_reply(m, false);
-    if (sd_bus_send(sh_bus_sd(sounding->bus), m, NULL) < 0)
-        sh_log("bluez: Channel Sounding goes on");
-    sh_bus_kick(sounding->bus);
-    sd_bus_message_unref(m);
-}
-
 void sh_bluez_sounding_free(struct sh_bluez_sounding *sounding)
 {
     if (!sounding)
@@ -270,6 +288,8 @@ void sh_bluez_sounding_free(struct sh_bluez_sounding *sounding)
     /* While it starts it is not known whose it is; one of somebody else ends once in a while. */
     if (sounding->state == STARTING || sounding->ours)
         stop(sounding);
+    if (sounding->late)
+        event_free(sounding->late);
     sh_sounding_free(sounding->engine);
     free(sounding);
 }

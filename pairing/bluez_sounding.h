@@ -17,7 +17,8 @@
 #include "pairing/sounding.h"
 #include "system/bus.h"
 
-#define SH_BLUEZ_SOUNDING "org.bluez.ChannelSounding1"
+#define SH_BLUEZ_SOUNDING    "org.bluez.ChannelSounding1"
+#define SH_BLUEZ_SOUNDING_MS 11000 /* two answers, and a second more than what was asked for */
 
 struct sh_bluez_sounding_ops {
     /* After each procedure, from the loop. Both NAN unless estimate->verdict is SH_SOUNDING_GOOD; the estimate, which
@@ -25,7 +26,8 @@ struct sh_bluez_sounding_ops {
     void (*distance)(double metres, double sd_m, const struct sh_sounding_estimate *estimate,
                      void *user);
     /* Once at most, from the loop, with a detail: none comes for now (no such interface, refused, no answer), or none comes
-     * any more (the time is over, the device was disconnected). No reason to end a session. May free the sounding. */
+     * any more (the time is over, the device was disconnected). Where the bus lives it comes within SH_BLUEZ_SOUNDING_MS and
+     * the time of the measurement at the latest, if there is such an interface now. No reason to end a session. May free the sounding. */
     void (*none)(enum sh_cause cause, void *user);
 };
 

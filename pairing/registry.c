@@ -13,9 +13,8 @@
 
 #include "pairing/registry_db.h"
 
-#define BUSY_MS      2000
-#define WAL_TRIES    200
 #define WAL_WAIT_NS  10000000
+#define WAL_TRIES    (SH_REGISTRY_BUSY_MS * 1000000 / WAL_WAIT_NS)
 #define FILE_NAME    "registry.db"
 #define PATH_MAX_LEN 480 /* SQLite's own limit, less the suffixes of its files */
 
@@ -211,25 +210,25 @@ static enum sh_cause make_file(const char *path)
 }
 
 /* Two that open a new file at once may find each other in the way, and SQLite does not call the
- * busy handler where waiting could be a deadlock. */
+ * busy handler where waiting could be a deadlock. Where it does, it would wait its time in each try. */
 static enum sh_cause set_wal(struct sh_registry *registry)
 {
-    for (unsigned i = 0;; i++) {
-        int result = sqlite3_exec(registry->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-        if (result == SQLITE_OK)
-            return SH_OK;
-        if ((result & 0xff) != SQLITE_BUSY || i == WAL_TRIES)
-            return sh_db_cause(registry, result);
-        const struct timespec wait = {.tv_nsec = WAL_WAIT_NS};
+    int result = SQLITE_BUSY;
+    sqlite3_busy_timeout(registry->db, 0);
+    for (unsigned i = 0; (result & 0xff) == SQLITE_BUSY && i <= WAL_TRIES; i++) {
+        const struct timespec wait = {.tv_nsec = i > 0 ? WAL_WAIT_NS : 0};
         /* waits: some tries of a moment each */
         nanosleep(&wait, NULL);
+        result = sqlite3_exec(registry->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
     }
+    sqlite3_busy_timeout(registry->db, SH_REGISTRY_BUSY_MS);
+    return result == SQLITE_OK ? SH_OK : sh_db_cause(registry, result);
 }
 
 static enum sh_cause set_up(struct sh_registry *registry)
 {
     int version = 0;
-    sqlite3_busy_timeout(registry->db, BUSY_MS);
+    sqlite3_busy_timeout(registry->db, SH_REGISTRY_BUSY_MS);
     sqlite3_extended_result_codes(registry->db, 1);
     /* First of all a look that changes nothing: a newer registry stays as it is. */
     SH_TRY(sh_db_version(registry, &version));

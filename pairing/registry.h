@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The registry: SQLite (WAL, synchronous FULL, busy time-out 2 s) in registry.db of the state
- * folder, mode 0600. Several processes may use it at once. It holds linked devices, attempts and
+ * The registry: SQLite (WAL, synchronous FULL) in registry.db of the state
+ * folder, mode 0600. Several processes may use it at once: one that has it locked is waited for, in each function
+ * SH_REGISTRY_BUSY_MS at most, and then the function fails with env.registry. It holds linked devices, attempts and
  * the lock, revisions, received items, begun transfers, receipts, levels at one metre, addresses. The schema version stands in user_version; older
  * ones are migrated in one transaction, newer ones are refused. Every function fails with
  * env.registry (the detail says what SQLite said), store.no-space, store.read-only, env.permission,
@@ -14,6 +15,8 @@
 #include "crypto/cert.h"
 #include "crypto/identity.h"
 #include "pairing/policy.h"
+
+#define SH_REGISTRY_BUSY_MS 2000
 
 struct sh_registry;
 

@@ -147,6 +147,8 @@ enum sh_cause sh_bus_open(struct event_base *base, sh_bus_lost_fn lost, void *us
                            .ready_by = now_us() + SH_BUS_CALL_MS * UINT64_C(1000)};
     bus->timer = evtimer_new(base, on_io, bus);
     int r = bus->timer ? sd_bus_open_system(&bus->sd) : -ENOMEM;
+    if (r >= 0) /* for what it asks by itself; its own limit is 25 s */
+        r = sd_bus_set_method_call_timeout(bus->sd, SH_BUS_CALL_MS * UINT64_C(1000));
     if (r >= 0)
         r = rearm(bus);
     if (r < 0) {
@@ -174,12 +176,26 @@ sd_bus *sh_bus_sd(struct sh_bus *bus)
     return bus->sd;
 }
 
-/* Without an answer of ours sd-bus takes a refusal for the end of the connection. */
+struct event_base *sh_bus_base(struct sh_bus *bus)
+{
+    return bus->base;
+}
+
+bool sh_bus_unanswered(sd_bus_message *answer)
+{
+    return sd_bus_message_is_method_error(answer, SD_BUS_ERROR_TIMEOUT) ||
+           sd_bus_message_is_method_error(answer, SD_BUS_ERROR_NO_REPLY);
+}
+
+/* Without an answer of ours sd-bus takes a refusal for the end of the connection. A bus that does not answer at all is as good as gone:
+ * nothing would ever be signalled. */
 static int on_match(sd_bus_message *answer, void *user SH_UNUSED, sd_bus_error *error SH_UNUSED)
 {
     const sd_bus_error *refused = sd_bus_message_get_error(answer);
     if (refused)
         sh_log("system bus: AddMatch: %s", refused->name);
+    if (sh_bus_unanswered(answer))
+        sd_bus_close(sd_bus_message_get_bus(answer)); /* which process() meets next */
     return 1;
 }
 

@@ -32,13 +32,16 @@ SH_MUST_USE enum sh_cause sh_bus_open(struct event_base *base, sh_bus_lost_fn lo
 void sh_bus_free(struct sh_bus *bus);
 
 /* signalled gets every message that the rule (D-Bus specification, "Match Rules") fits, until ret_slot is unreferenced. A bus that
- * refuses the rule is logged; nothing is signalled then. Fails with env.no-bus, env.no-memory. */
+ * refuses the rule is logged; nothing is signalled then. One that does not answer within SH_BUS_CALL_MS counts as lost.
+ * Fails with env.no-bus, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_bus_match(struct sh_bus *bus, const char *rule,
                                        sd_bus_message_handler_t signalled, void *user,
                                        sd_bus_slot **ret_slot);
 
 /* For objects and messages; the bus keeps it. Use only the *_async functions on it. */
 sd_bus *sh_bus_sd(struct sh_bus *bus);
+/* The loop in which it lives. */
+struct event_base *sh_bus_base(struct sh_bus *bus);
 
 /* Sends a method call (the message stays the caller's). answered gets the reply, an error of the peer, or one that sd-bus
  * makes after limit_ms (0: SH_BUS_CALL_MS; counted from when the connection is made) or when the bus closes. Where the
@@ -47,6 +50,8 @@ sd_bus *sh_bus_sd(struct sh_bus *bus);
 SH_MUST_USE enum sh_cause sh_bus_call(struct sh_bus *bus, sd_bus_message *message,
                                       sd_bus_message_handler_t answered, void *user,
                                       unsigned limit_ms, sd_bus_slot **ret_slot);
+/* Is it the error that stands for no answer in time, rather than one of the peer? */
+bool sh_bus_unanswered(sd_bus_message *answer);
 /* Something was given to sh_bus_sd. */
 void sh_bus_kick(struct sh_bus *bus);
 

@@ -16,6 +16,9 @@ void sh_wifi_boot_id(char out[40]);
 
 /* ---- One task on this machine's Wi-Fi ---- */
 
+/* A killed wpa_supplicant says nothing: while a group is up it is asked so often. */
+#define SH_WIFI_ALIVE_MS 5000
+
 struct sh_wifi_run_config {
     struct event_base *base;
     enum sh_wpa_task_kind kind;

@@ -49,10 +49,12 @@ void sh_wifi_mark_free(struct sh_wifi_mark *mark);
 /* Not all is: the file stays for a sweep. NULL is fine. */
 void sh_wifi_mark_leave(struct sh_wifi_mark *mark);
 
+#define SH_WIFI_SWEEP_MS 6000
+
 struct sh_wifi_sweep;
 /* read: sh_wifi_nl_read. */
 /* done is called from the loop, once, when everything that can be undone is: after some milliseconds, or as long as wpa_supplicant takes to
- * answer. count: marks of which all is undone. Fails with env.no-memory. */
+ * answer, but after SH_WIFI_SWEEP_MS at the latest, however many marks there are. count: marks of which all is undone. Fails with env.no-memory. */
 SH_MUST_USE enum sh_cause sh_wifi_sweep_new(struct event_base *base, const char *run_dir,
                                             enum sh_cause (*read)(struct sh_wifi_radio *ret_radio),
                                             void (*done)(unsigned count, void *user), void *user,

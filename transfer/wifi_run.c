@@ -17,8 +17,7 @@
 #include "transfer/wpa_child.h"
 #include "transfer/wpa_control.h"
 
-#define ALIVE_MS    5000 /* a killed wpa_supplicant says nothing: it is asked */
-#define OWN_IFACES  4    /* hop0 .. */
+#define OWN_IFACES  4 /* hop0 .. */
 #define SOCKET_PATH 108
 #define NEW_IFACES  64 /* numbers that are looked at for the group's */
 
@@ -90,7 +89,7 @@ static void tick(struct sh_wifi_run *run)
     sh_ms now = sh_now(), next = sh_wpa_task_tick(run->task, now);
     sh_ms wait = next > now ? next - now : 0;
     if (next == SH_NEVER)
-        wait = ALIVE_MS;
+        wait = SH_WIFI_ALIVE_MS;
     const struct timeval after = {.tv_sec = (time_t)(wait / 1000),
                                   .tv_usec = (suseconds_t)(wait % 1000) * 1000};
     event_add(run->timer, &after);

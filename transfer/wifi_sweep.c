@@ -35,7 +35,8 @@ struct sh_wifi_sweep {
     struct left left[MARKS_MAX];
     unsigned count, at, undone;
     struct sh_wpa_control *control;
-    struct event *next;
+    struct event *next, *limit;
+    bool late;
 };
 
 /* ---- Finding ---- */
@@ -167,6 +168,18 @@ static void on_lost(enum sh_cause cause, void *user)
 
 static const struct sh_wpa_control_ops control_ops = {.event = on_event, .lost = on_lost};
 
+/* Whoever waits for it has no more time than this; what is left stays for the next sweep. */
+static void on_limit(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
+{
+    SH_SLOW("wifi sweep limit");
+    struct sh_wifi_sweep *s = user;
+    sh_log("wifi: sweep: wpa_supplicant takes too long");
+    s->late = true;
+    sh_wpa_control_free(s->control);
+    s->control = NULL;
+    event_active(s->next, EV_TIMEOUT, 1);
+}
+
 static bool is_group(const struct sh_wifi_iface *iface, const struct sh_wifi_mark_text *text)
 {
     if (text->kind == SH_WPA_CLIENT)
@@ -192,7 +205,7 @@ static void on_next(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 {
     SH_SLOW("wifi sweep");
     struct sh_wifi_sweep *s = user;
-    if (s->at == s->count) {
+    if (s->at == s->count || s->late) {
         s->done(s->undone, s->user);
         return;
     }
@@ -225,13 +238,15 @@ enum sh_cause sh_wifi_sweep_new(struct event_base *base, const char *run_dir,
                                 void (*done)(unsigned count, void *user), void *user,
                                 struct sh_wifi_sweep **ret_sweep)
 {
+    static const struct timeval limit = {.tv_sec = SH_WIFI_SWEEP_MS / 1000};
     struct sh_wifi_sweep *s = calloc(1, sizeof(*s));
     if (!s)
         return SH_ENV_NO_MEMORY;
     *s = (struct sh_wifi_sweep){.base = base, .read = read, .done = done, .user = user};
     s->next = event_new(base, -1, 0, on_next, s);
-    if (!s->next) {
-        free(s);
+    s->limit = event_new(base, -1, 0, on_limit, s);
+    if (!s->next || !s->limit || event_add(s->limit, &limit) < 0) {
+        sh_wifi_sweep_free(s);
         return SH_ENV_NO_MEMORY;
     }
     if (sh_strcopy(s->run_dir, sizeof(s->run_dir), run_dir))
@@ -245,7 +260,10 @@ void sh_wifi_sweep_free(struct sh_wifi_sweep *s)
 {
     if (!s)
         return;
-    event_free(s->next);
+    if (s->next)
+        event_free(s->next);
+    if (s->limit)
+        event_free(s->limit);
     sh_wpa_control_free(s->control);
     for (; s->at < s->count; s->at++)
         sh_closep(&s->left[s->at].fd);

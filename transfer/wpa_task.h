@@ -21,6 +21,7 @@ enum sh_wpa_task_kind {
     SH_WPA_STATION, /* the person's own station interface */
 };
 
+/* Until the command that starts it is answered, and so long again until it is up. */
 #define SH_WPA_OWN_MS    5000
 #define SH_WPA_JOIN_MS   5000
 #define SH_WPA_CLIENT_MS 7000

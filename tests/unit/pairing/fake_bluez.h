@@ -61,6 +61,15 @@ static inline void fake_read_power(sd_bus_message *m)
     fake.powers++;
 }
 
+static inline struct fake_advert *fake_advert(const char *path)
+{
+    for (size_t i = 0; i < SH_COUNT(fake.adverts); i++) {
+        if (strcmp(fake.adverts[i].path, path) == 0)
+            return &fake.adverts[i];
+    }
+    return NULL;
+}
+
 /* One property after the other, each a change of what is on the air. */
 static inline int fake_changed(sd_bus_message *m, void *user SH_UNUSED,
                                sd_bus_error *error SH_UNUSED)
@@ -77,17 +86,11 @@ static inline int fake_changed(sd_bus_message *m, void *user SH_UNUSED,
         fake_must(sd_bus_message_exit_container(m));
         fake_on_air(m, sd_bus_message_get_path(m));
     }
+    struct fake_advert *advert = fake_advert(sd_bus_message_get_path(m));
+    if (advert)
+        advert->id = fake.data[3];
     fake.steps++;
     return 1;
-}
-
-static inline struct fake_advert *fake_advert(const char *path)
-{
-    for (size_t i = 0; i < SH_COUNT(fake.adverts); i++) {
-        if (strcmp(fake.adverts[i].path, path) == 0)
-            return &fake.adverts[i];
-    }
-    return NULL;
 }
 
 static inline void fake_unregister(sd_bus_message *call)
@@ -116,6 +119,7 @@ static inline void fake_advert_up(sd_bus_message *call)
     if (!advert)
         return; /* unregistered meanwhile */
     advert->up = true;
+    advert->id = fake.data[3];
     fake.up++;
 }
 
@@ -248,6 +252,7 @@ static inline int fake_called(sd_bus_message *m, void *user SH_UNUSED,
             fake_read_filter(m);
         fake.started += strcmp(member, "StartDiscovery") == 0;
         fake.stopped += strcmp(member, "StopDiscovery") == 0;
+        fake.measured += strcmp(member, "StartMeasurement") == 0;
         if (strcmp(member, "Disconnect") == 0) {
             fake.disconnected++;
             snprintf(fake.disconnected_path, sizeof(fake.disconnected_path), "%s",

@@ -14,6 +14,7 @@
 struct fake_advert {
     char path[64]; /* "": none */
     bool up;
+    uint8_t id; /* the first octet of the identity that it sends */
 };
 
 /* What becomes of a transmit power that is asked for. */
@@ -31,6 +32,7 @@ struct fake {
     bool named;
 
     bool no_adapter, off, random_objects;
+    const char *knows; /* the address of a device that it has heard; NULL: none */
     unsigned slots_free;
     const char *silent;      /* this method is not answered */
     const char *denied;      /* this one is refused */
@@ -47,7 +49,7 @@ struct fake {
     unsigned registered, started, stopped, filtered;
     int filter_rssi; /* SH_BLUEZ_NO_RSSI: the filter of the discovery has none */
     bool filter_duplicates;
-    unsigned pinged, disconnected;
+    unsigned pinged, disconnected, measured;
     char disconnected_path[64];
     struct fake_advert adverts[8];
     unsigned up; /* registered and not unregistered */
@@ -79,6 +81,24 @@ static inline void fake_shut(sd_bus_message *m)
         fake_must(sd_bus_message_close_container(m));
 }
 
+static inline void fake_device_path(char path[64], const char *adapter, const char *address)
+{
+    snprintf(path, 64, "%s/dev_%s", adapter, address);
+    for (char *c = path; *c; c++)
+        *c = *c == ':' ? '_' : *c;
+}
+
+/* The properties of a device that has our data. */
+static inline void fake_device_properties(sd_bus_message *m, const char *address, const char *uuid,
+                                          int rssi)
+{
+    static const uint8_t data[] = {1, 0x93, 127, 1, 2, 3, 4, 5, 6, 7};
+    fake_must(sd_bus_message_append(m, "a{sv}", 4, "Address", "s", address, "AddressType", "s",
+                                    "random", "RSSI", "n", rssi, "ServiceData", "a{sv}", 1, uuid,
+                                    "ay", 10, data[0], data[1], data[2], data[3], data[4], data[5],
+                                    data[6], data[7], data[8], data[9]));
+}
+
 static inline void fake_objects(sd_bus_message *m)
 {
     fake_must(sd_bus_message_open_container(m, 'a', "{oa{sa{sv}}}"));
@@ -95,6 +115,13 @@ static inline void fake_objects(sd_bus_message *m)
             fake.can_set_power ? "CanSetTxPower" : "HardwareOffload", "SupportedCapabilities",
             "a{sv}", 3, "MaxAdvLen", "y", 31, "MinTxPower", "n", fake.power_max - 30, "MaxTxPower",
             "n", fake.power_max));
+        fake_shut(m);
+    }
+    if (fake.knows) {
+        char path[64];
+        fake_device_path(path, FAKE_ADAPTER, fake.knows);
+        fake_open(m, path, SH_BLUEZ_DEVICE);
+        fake_device_properties(m, fake.knows, sh_advert_uuid_text, -50);
         fake_shut(m);
     }
     fake_must(sd_bus_message_close_container(m));
@@ -138,20 +165,14 @@ static inline void fake_slots(unsigned free_slots)
 static inline void fake_device_of(const char *adapter, const char *address, const char *uuid,
                                   int rssi)
 {
-    static const uint8_t data[] = {1, 0x93, 127, 1, 2, 3, 4, 5, 6, 7};
     char path[64];
-    snprintf(path, sizeof(path), "%s/dev_%s", adapter, address);
-    for (char *c = path; *c; c++)
-        *c = *c == ':' ? '_' : *c;
+    fake_device_path(path, adapter, address);
     sd_bus_message *m = fake_signal("/", "org.freedesktop.DBus.ObjectManager", "InterfacesAdded");
     fake_must(sd_bus_message_append(m, "o", path));
     fake_must(sd_bus_message_open_container(m, 'a', "{sa{sv}}"));
     fake_must(sd_bus_message_open_container(m, 'e', "sa{sv}"));
     fake_must(sd_bus_message_append(m, "s", SH_BLUEZ_DEVICE));
-    fake_must(sd_bus_message_append(m, "a{sv}", 4, "Address", "s", address, "AddressType", "s",
-                                    "random", "RSSI", "n", rssi, "ServiceData", "a{sv}", 1, uuid,
-                                    "ay", 10, data[0], data[1], data[2], data[3], data[4], data[5],
-                                    data[6], data[7], data[8], data[9]));
+    fake_device_properties(m, address, uuid, rssi);
     fake_must(sd_bus_message_close_container(m));
     fake_must(sd_bus_message_close_container(m));
     fake_send(m);

@@ -26,6 +26,13 @@ struct fake_socket {
     unsigned attached_count;
 };
 
+/* What of its answers and events is swallowed: number `at`, or all from it on. */
+struct fake_hole {
+    bool digs, rest;
+    unsigned at, told, swallowed;
+    char first[96]; /* that was */
+};
+
 struct fake_wpa {
     struct event_base *base;
     char dir[64];
@@ -40,6 +47,8 @@ struct fake_wpa {
     bool hidden;   /* a group gets no interface that can be seen */
     char ssid[65]; /* of the network that was set, in hexadecimal */
     bool network;  /* it is there */
+    bool selected; /* so is the station, on it */
+    struct fake_hole hole;
     char log[FAKE_LOG][96];
     unsigned log_count;
 };
@@ -58,12 +67,24 @@ static struct fake_socket *fake_socket(struct fake_wpa *w, const char *name)
     return NULL;
 }
 
+static void fake_say(struct fake_socket *s, const struct fake_peer *to, const char *text,
+                     const char *what)
+{
+    struct fake_hole *hole = &s->wpa->hole;
+    unsigned number = hole->told++;
+    if (hole->digs && number >= hole->at && (hole->rest || number == hole->at)) {
+        if (hole->swallowed++ == 0)
+            snprintf(hole->first, sizeof(hole->first), "%.95s", what);
+        return;
+    }
+    (void)sendto(s->fd, text, strlen(text), 0, (const struct sockaddr *)&to->name, to->n);
+}
+
 static void fake_tell(struct fake_wpa *w, const char *socket, const char *text)
 {
     struct fake_socket *s = fake_socket(w, socket);
     for (unsigned i = 0; s && i < s->attached_count; i++)
-        (void)sendto(s->fd, text, strlen(text), 0, (struct sockaddr *)&s->attached[i].name,
-                     s->attached[i].n);
+        fake_say(s, &s->attached[i], text, text);
 }
 
 static void fake_open(struct fake_wpa *w, const char *name);
@@ -119,13 +140,19 @@ static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const 
     }
     if (begins(command, "SET_NETWORK 4 ssid "))
         snprintf(w->ssid, sizeof(w->ssid), "%.64s", command + strlen("SET_NETWORK 4 ssid "));
+    w->selected = w->selected || begins(command, "SELECT_NETWORK");
     if (begins(command, "REMOVE_NETWORK"))
-        w->network = false;
+        w->network = w->selected = false;
     if (begins(command, "BSS "))
         return "id=0\nbssid=46:00:00:00:00:01\np2p_device_addr=42:00:00:00:00:01\n";
     if (strcmp(command, "STATUS") == 0 && strcmp(s->name, w->group) == 0) {
         snprintf(reply, sizeof(reply), "ssid=%s\nmode=%s\nwpa_state=COMPLETED\n", ssid_text(w),
                  w->owner ? "P2P GO" : "station");
+        return reply;
+    }
+    if (strcmp(command, "STATUS") == 0 && w->selected) {
+        snprintf(reply, sizeof(reply), "ssid=%s\nmode=station\nwpa_state=COMPLETED\n",
+                 ssid_text(w));
         return reply;
     }
     if (strcmp(command, "STATUS") == 0)
@@ -169,7 +196,9 @@ static void fake_readable(evutil_socket_t fd, short what SH_UNUSED, void *user)
             s->attached[i--] = s->attached[--s->attached_count];
     }
     const char *reply = fake_answer(w, s, command);
-    (void)sendto(fd, reply, strlen(reply), 0, (struct sockaddr *)&from.name, from.n);
+    fake_say(s, &from, reply, command);
+    if (begins(command, "SELECT_NETWORK"))
+        fake_tell(w, s->name, "<3>CTRL-EVENT-CONNECTED - ");
     if (begins(command, "SCAN TYPE"))
         fake_tell(w, s->name, "<3>CTRL-EVENT-SCAN-RESULTS ");
     /* Its own events are heard by whoever attached to the group's interface, which is after the answer. */
@@ -217,7 +246,7 @@ static void fake_free(struct fake_wpa *w)
 }
 
 /* How often a command that begins so came. */
-static unsigned fake_count(const struct fake_wpa *w, const char *command)
+static inline unsigned fake_count(const struct fake_wpa *w, const char *command)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < w->log_count; i++)

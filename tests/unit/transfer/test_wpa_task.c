@@ -8,8 +8,8 @@
 
 static const char *const kind_names[] = {"own", "second", "client", "station"};
 
-/* What it does with command or event number `fault`. */
-enum fault { NONE, LOST, DOUBLED, FAILED };
+/* What it does with command or event number `fault`; SILENT: and with all that come after it. */
+enum fault { NONE, LOST, SILENT, DOUBLED, FAILED };
 
 static struct sh_wpa_task *task;
 static enum sh_wpa_task_kind kind;
@@ -132,6 +132,8 @@ static const char *own_mode(void)
 
 static unsigned times(unsigned number)
 {
+    if (fault == SILENT)
+        return number >= fault_at ? 0 : 1;
     if (fault == NONE || fault == FAILED || number != fault_at)
         return 1;
     return fault == LOST ? 0 : 2;
@@ -146,7 +148,7 @@ static void run(void)
         sh_ms next = sh_wpa_task_tick(task, now);
         if (ups + ends > 0)
             break;
-        if (looks > 0 && linked)
+        if (looks > 0 && linked && fault != SILENT)
             status(own_mode(), NAME, "COMPLETED");
         looks = 0;
         if (answered == command_count) {
@@ -270,7 +272,7 @@ static void test_station(void **state SH_UNUSED)
 /* Every reply and event of every kind: lost, told twice, a refusal in its place. It comes up or is over once, with a cause, in time. */
 static void test_faults(void **state SH_UNUSED)
 {
-    static const enum fault faults[] = {LOST, DOUBLED, FAILED};
+    static const enum fault faults[] = {LOST, SILENT, DOUBLED, FAILED};
     for (unsigned k = SH_WPA_OWN; k <= SH_WPA_STATION; k++) {
         for (size_t f = 0; f < SH_COUNT(faults); f++) {
             for (fault_at = 0; fault_at < 40; fault_at++) {
@@ -289,6 +291,50 @@ static void test_faults(void **state SH_UNUSED)
         }
     }
     fault = NONE;
+}
+
+/* What silence may be called, and by when. */
+static void check_silence(void)
+{
+    static const unsigned limits[] = {SH_WPA_OWN_MS, SH_WPA_JOIN_MS, SH_WPA_CLIENT_MS,
+                                      SH_WPA_JOIN_MS};
+    bool right = ups == 1 || end_cause == SH_WIFI_NO_SUPPLICANT ||
+                 end_cause == (kind == SH_WPA_OWN ? SH_WIFI_GROUP_FAILED : SH_WIFI_JOIN_TIMEOUT);
+    if (!right || now - 1000 > 2 * limits[kind])
+        fail_msg("%s, silent at %u: %s after %llu ms", kind_names[kind], fault_at,
+                 ups ? "up" : sh_cause_info(end_cause)->name, (unsigned long long)(now - 1000));
+}
+
+static void run_with(enum sh_wpa_task_kind of_kind, enum fault with)
+{
+    fault = with;
+    begin(of_kind);
+    run();
+}
+
+/* Every reply and event, alone and with all that come after it, until none is left; and a clean one right after. */
+static void test_silence(void **state SH_UNUSED)
+{
+    printf("%-8s %-15s %5s %5s %10s\n", "task", "swallowed", "runs", "up", "longest s");
+    for (unsigned k = SH_WPA_OWN; k <= SH_WPA_STATION; k++) {
+        for (unsigned f = LOST; f <= SILENT; f++) {
+            unsigned all = 1, up_count = 0;
+            sh_ms longest = 0;
+            for (fault_at = 0; fault_at <= all; fault_at++) {
+                run_with((enum sh_wpa_task_kind)k, (enum fault)f);
+                check_silence();
+                all = told;
+                up_count += ups;
+                longest = SH_MAX(longest, now - 1000);
+                run_with((enum sh_wpa_task_kind)k, NONE);
+                assert_int_equal(ups, 1);
+            }
+            printf("%-8s %-15s %5u %5u %10.1f\n", kind_names[k],
+                   f == LOST ? "one" : "all from it on", fault_at, up_count,
+                   (double)longest / 1000);
+            assert_true(fault_at > 10 && up_count > 0);
+        }
+    }
 }
 
 /* Brings the task to where it waits for its link. */
@@ -524,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_no_p2p),   cmocka_unit_test(test_lost),
         cmocka_unit_test(test_undo),     cmocka_unit_test(test_undo_names),
         cmocka_unit_test(test_no_event), cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

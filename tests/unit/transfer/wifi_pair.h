@@ -195,18 +195,26 @@ static inline unsigned marks(void)
 
 static bool have_air;
 
-static inline int setup(void **state SH_UNUSED)
+static inline void air_up(void)
+{
+    assert_int_equal(system("ip link add p2p-a-0 type veth peer name p2p-b-0 && "
+                            "ip link set p2p-a-0 up && ip link set p2p-b-0 up"),
+                     0);
+}
+
+static inline int air_down(void)
+{
+    return system("ip link del p2p-a-0 2>/dev/null || true");
+}
+
+/* Both sides, with nothing asked of them yet. */
+static inline void pair_up(void)
 {
     char path[64];
-    if (!have_air)
-        return 0;
     strcpy(folder, "/tmp/simhop-wifi.XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(run_dir, sizeof(run_dir), "%s/run", folder);
     base = event_base_new();
-    assert_int_equal(system("ip link add p2p-a-0 type veth peer name p2p-b-0 && "
-                            "ip link set p2p-a-0 up && ip link set p2p-b-0 up"),
-                     0);
     snprintf(path, sizeof(path), "%s/wa", folder);
     fake_new(&wa, base, path, "p2p-a-0", true);
     anchor = new_link(path, run_dir);
@@ -219,6 +227,14 @@ static inline int setup(void **state SH_UNUSED)
     streams[0] = streams[1] = NULL;
     is_shown = is_station_only = false;
     station_ifindex = 1;
+}
+
+static inline int setup(void **state SH_UNUSED)
+{
+    if (!have_air)
+        return 0;
+    air_up();
+    pair_up();
     return 0;
 }
 
@@ -230,10 +246,8 @@ static inline void close_streams(void)
     }
 }
 
-static inline int teardown(void **state SH_UNUSED)
+static inline void pair_down(void)
 {
-    if (!have_air)
-        return 0;
     close_streams();
     event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* dead ones are freed from it */
     close_streams(); /* one that was dialled and only now accepted */
@@ -243,7 +257,14 @@ static inline int teardown(void **state SH_UNUSED)
     fake_free(&wb);
     event_base_free(base);
     remove_tree(folder);
-    return system("ip link del p2p-a-0 2>/dev/null || true");
+}
+
+static inline int teardown(void **state SH_UNUSED)
+{
+    if (!have_air)
+        return 0;
+    pair_down();
+    return air_down();
 }
 
 static inline void need_air(void)

@@ -40,6 +40,8 @@ struct run {
     bool lan; /* the anchor offers LAN too */
     bool
         group; /* both may use Wi-Fi Direct; the anchor has a group up GROUP_START_MS after it is wanted */
+    sh_ms group_goes_after;         /* since it came up, for good; 0 = never */
+    bool group_unanswered;          /* who joins it hears nothing */
     enum sh_cause lan_fails;        /* each attempt on LAN, at once; SH_OK: none does */
     struct sh_path_facts lan_facts; /* and what is seen of it */
     enum { NO_VIEW, VIEW_LISTENS, VIEW_CLOSED } view; /* what the anchor answers when it is asked */
@@ -103,7 +105,12 @@ struct run {
     unsigned dials_while_up;        /* of the secondary's, when LAN had come up */
     unsigned lan_ups[2];            /* by enum sh_role: times that LAN came up */
     uint64_t anchor_link_bytes[SH_SESSION_KINDS];
-    unsigned lan_failed;                           /* times that LAN was given up */
+    unsigned group_failed,
+        group_cancelled; /* times that it was given up, that joining it was stopped */
+    enum sh_cause
+        group_verdict[2];      /* by enum sh_role: the last one, and what the anchor heard of it */
+    sh_ms group_verdict_after; /* since the group went */
+    unsigned lan_failed;       /* times that LAN was given up */
     enum sh_cause lan_verdict, lan_verdict_anchor; /* the last one; what the anchor heard of it */
     sh_ms lan_verdict_after;                       /* since the transfer began */
     size_t item_count;

@@ -7,7 +7,7 @@
 
 tests=(firewall_drops new_is_dropped_both_ways own_firewall_drops firewall_resets new_is_reset_both_ways firewall_prohibits
     new_is_prohibited_both_ways the_anchor_drops_what_is_new the_anchor_resets_what_is_new the_anchor_prohibits_what_is_new
-    no_lan_no_calls out_of_reach route_is_stolen
+    the_anchor_calls_with_smaller_segments no_lan_no_calls out_of_reach route_is_stolen
     segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later
     lan_is_withdrawn)
 verdict_s=25
@@ -134,6 +134,15 @@ the_anchor_resets_what_is_new() {
 the_anchor_prohibits_what_is_new() {
     cable
     firewall anchor input "$new reject with icmp type admin-prohibited"
+    comes_back
+}
+
+# And nothing above 1000 octets passes: the anchor calls again, twice, with smaller segments.
+the_anchor_calls_with_smaller_segments() {
+    cable
+    firewall anchor input "$new drop"
+    firewall anchor input 'meta length gt 1000 drop'
+    firewall tablet input 'meta length gt 1000 drop'
     comes_back
 }
 

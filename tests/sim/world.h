@@ -48,6 +48,9 @@ struct run {
     bool lan_has_no_address; /* LAN may be used, but the anchor cannot be called there */
     /* What becomes of the anchor's calls; NO_BACK: the secondary cannot listen. */
     enum { NO_BACK, BACK_WORKS, BACK_REFUSED, BACK_DROPPED } back;
+    /* On what the anchor calls for, segments of more octets are lost, that way; 0: none are. */
+    unsigned back_passes;
+    enum { HOLE_BOTH_WAYS, HOLE_TO_ANCHOR, HOLE_TO_SECONDARY } back_hole;
     bool ble_dies_then; /* behind the offer; strangers come when it is dead, before the anchor */
     bool back_is_malformed; /* what the secondary offers has port 0 */
     unsigned back_repeats;  /* it offers so many times more, always the same */
@@ -98,7 +101,8 @@ struct run {
     unsigned codes_shown, groups_wanted;
     sh_ms group_wanted_after; /* since the transfer began */
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
-    unsigned views; /* that the anchor was asked for */
+    unsigned views;       /* that the anchor was asked for */
+    unsigned segments[8]; /* of the first of these calls */
     unsigned opened, closed, calls,
         strangers_gone;             /* the secondary's door; what the anchor called */
     sh_ms opened_after, back_after; /* since the transfer began; the last ones */

@@ -64,7 +64,7 @@ struct world {
     struct {
         bool open;
         struct {
-            unsigned attempt;
+            unsigned attempt, segment;
             sh_ms at; /* 0: none */
         } calls[CALLS_MAX];
         sh_ms strangers_at, dies_at; /* 0: not */

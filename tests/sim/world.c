@@ -158,6 +158,8 @@ static void on_link(int kind, const char *state, enum sh_cause cause, void *user
     if (!run || kind != SIMHOP__LINK_KIND__LINK_KIND_LAN)
         return;
     run->lan_ups[side - side->world->sides] += strcmp(state, "up") == 0;
+    if (strcmp(state, "up") == 0 && side == &side->world->sides[SH_SECONDARY])
+        run->lan_up_after = side->world->wire.now - side->world->transfer_since;
     if (strcmp(state, "failed") != 0)
         return;
     if (side == &side->world->sides[SH_ANCHOR]) {

@@ -107,6 +107,7 @@ struct run {
         strangers_gone;             /* the secondary's door; what the anchor called */
     sh_ms opened_after, back_after; /* since the transfer began; the last ones */
     unsigned dials_while_up;        /* of the secondary's, when LAN had come up */
+    sh_ms lan_up_after;             /* since the transfer began; the secondary's last one */
     unsigned lan_ups[2];            /* by enum sh_role: times that LAN came up */
     uint64_t anchor_link_bytes[SH_SESSION_KINDS];
     unsigned group_failed,

@@ -375,6 +375,8 @@ enum sh_cause sh_session_on_link_state(struct sh_session *s, struct slot *slot S
     SH_TRY(sh_msg_unpack(SH_MSG_LINK_STATE, payload, &message));
     const Simhop__LinkState *state = (const Simhop__LinkState *)message;
     enum sh_cause cause = state->cause[0] ? sh_cause_by_name(state->cause) : SH_OK;
+    if (state->up)
+        sh_session_told_up(s, (int)state->kind);
     if (state->kind > SIMHOP__LINK_KIND__LINK_KIND_UNSPECIFIED &&
         (int)state->kind < SH_SESSION_KINDS)
         s->ops->link((int)state->kind,

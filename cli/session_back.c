@@ -2,7 +2,8 @@
 /*
  * The other direction of `lan`: where the secondary's calls do not come through, it listens for a while and says where, and the
  * anchor calls. The lane is then the same as any other: its key is the session's, TLS's roles, the greeting and the probes stay. When
- * the door is open is decided by transfer/back.h; the anchor's calls are a ladder of one rung.
+ * the door is open is decided by transfer/back.h; the anchor's calls are a ladder of one rung. They go on until the secondary has a lane
+ * in use: it is the one that probes, and what it finds of full segments shows here only by what it does.
  */
 #include <stdlib.h>
 
@@ -146,13 +147,16 @@ static void call_dial(const struct sh_attempt *attempt, void *user)
     s->ops->dial(attempt, s->user);
 }
 
+/* Which of several lanes the secondary keeps it decides itself: one that has greeted is left to it. */
 static void call_cancel(unsigned attempt, void *user)
 {
     struct sh_session *s = user;
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *slot = &s->slots[i];
         if (slot->id != 0 && slot->back && slot->attempt == attempt) {
-            sh_session_drop_slot(slot, SH_OK);
+            slot->attempt = 0; /* the ladder knows already, and the next one counts anew */
+            if (!slot->ready)
+                sh_session_drop_slot(slot, SH_OK);
             return;
         }
     }
@@ -173,14 +177,11 @@ bool sh_session_calls(const struct sh_session *s)
     return s->ops->dial && !s->direct && sh_session_kind_allowed(s, LAN, &rank);
 }
 
-/* What is under way ends, but for the call that this lane came by. */
-static void end_calls(struct sh_session *s, const struct slot *slot)
+static void end_calls(struct sh_session *s)
 {
     struct sh_ladder *calls = s->calls;
     s->calls = NULL;
-    if (calls && slot && slot->back)
-        sh_ladder_up(calls, slot->attempt, sh_session_now(s));
-    else if (calls)
+    if (calls)
         sh_ladder_taken(calls, LAN, sh_session_now(s));
     sh_ladder_free(calls);
 }
@@ -189,7 +190,8 @@ static bool has_lan(const struct sh_session *s)
 {
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         const struct slot *slot = &s->slots[i];
-        if (slot->id != 0 && slot->kind == LAN && slot->given && !slot->gone)
+        if (slot->id != 0 && slot->kind == LAN && slot->given && !slot->gone &&
+            (!slot->back || slot->used))
             return true;
     }
     return false;
@@ -204,7 +206,7 @@ static enum sh_cause begin_calls(struct sh_session *s, struct sh_back_offer *off
     offers.n_offers = SH_COUNT(list);
     offers.offers = list;
     SH_TRY(sh_random((uint8_t *)&seed, sizeof(seed)));
-    end_calls(s, NULL);
+    end_calls(s);
     s->call_sets++;
     SH_TRY(sh_ladder_new(kinds, SH_COUNT(kinds), seed, &call_ops, s, &s->calls));
     sh_ladder_limit(s->calls, SH_BACK_ROUNDS);
@@ -252,11 +254,42 @@ void sh_session_call_failed(struct sh_session *s, unsigned attempt, enum sh_caus
 
 void sh_session_calls_over(struct sh_session *s, const struct slot *slot)
 {
-    if (slot->kind != LAN)
+    if (slot->kind == LAN && !slot->back)
+        end_calls(s);
+}
+
+void sh_session_told_up(struct sh_session *s, int kind)
+{
+    if (kind == LAN)
+        end_calls(s);
+}
+
+/* Before it has the lane it sends a greeting and two pings. */
+void sh_session_note_called(struct sh_session *s, struct slot *slot, unsigned type)
+{
+    if (s->config.role != SH_ANCHOR || !slot->back || slot->used || type == SH_MSG_LINK_HELLO)
         return;
-    if (slot->back)
-        sh_log("session: a link of kind %d is up: we called", slot->kind);
-    end_calls(s, slot);
+    if (type == SH_MSG_PING && slot->pongs < 2) {
+        slot->pongs++;
+        slot->padded = sh_session_now(s);
+        return;
+    }
+    slot->used = true;
+    sh_log("session: a link of kind %d is up: we called", slot->kind);
+    end_calls(s);
+}
+
+bool sh_session_is_black_hole(const struct sh_session *s, const struct slot *slot)
+{
+    return s->config.role == SH_ANCHOR && slot->back && !slot->used && slot->pongs == 1 &&
+           sh_session_now(s) >= slot->padded + AWAITED_MS;
+}
+
+/* One that answered the small ping, and never became a link: the secondary takes none that loses the full-size one. */
+static enum sh_cause call_cause(const struct slot *was)
+{
+    bool lost = sh_cause_info(was->gone_cause)->category == SH_CAT_NO_LINK;
+    return lost && was->pongs > 0 && !was->used ? SH_LINK_MTU : was->gone_cause;
 }
 
 /* ---- Both ---- */
@@ -264,7 +297,7 @@ void sh_session_calls_over(struct sh_session *s, const struct slot *slot)
 void sh_session_back_gone(struct sh_session *s, const struct slot *was, enum sh_cause verdict)
 {
     if (was->back && s->calls)
-        sh_session_call_failed(s, was->attempt, was->gone_cause);
+        sh_session_call_failed(s, was->attempt, call_cause(was));
     if (!s->ladder || was->kind != LAN || !was->given)
         return;
     sh_back_down(&s->back);
@@ -278,5 +311,5 @@ void sh_session_back_end(struct sh_session *s)
         sh_back_give_up(&s->back, sh_session_now(s));
         close_door(s);
     }
-    end_calls(s, NULL);
+    end_calls(s);
 }

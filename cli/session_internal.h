@@ -28,6 +28,8 @@
     4096 /* fills a segment on any usual path: Ethernet has 1500 octets, jumbo frames aside */
 #define PADDED_MS                                                                                  \
     1500 /* and is answered so long after the small one, or full segments do not pass */
+#define AWAITED_MS                                                                                 \
+    2000 /* anchor: so long after the small one it awaits that of a lane that it called for; the secondary judges first */
 #define LINK_ID_SIZE  16
 #define BLE_RATE      100000 /* octets a second over Bluetooth, until it is measured */
 #define BLE_LONGEST_S 7200   /* what takes longer over that is refused */
@@ -53,11 +55,12 @@ struct slot {
     unsigned
         attempt; /* of the ladder, or of the anchor's calls; 0: the first lane, or one that was accepted */
     bool first, ready /* probed */, given /* server or puller has it */, gone;
-    bool back;   /* the anchor called */
-    bool proved; /* the other end has shown the key */
-    unsigned pongs;
+    bool back;      /* the anchor called */
+    bool proved;    /* the other end has shown the key */
+    bool used;      /* anchor, of a lane that it called for: the secondary has it among its links */
+    unsigned pongs; /* that came; anchor: that were sent on such a lane */
     sh_ms deadline; /* until ready */
-    sh_ms padded;   /* when the full-size ping was sent */
+    sh_ms padded;   /* when the full-size ping was sent; anchor: when the last one came */
     sh_ms heard, pinged,
         answered; /* a message came; a ping of session_path.c left, and its answer came */
     enum sh_cause gone_cause;
@@ -189,11 +192,17 @@ void sh_session_note_refused(struct sh_session *s, int kind);
 void sh_session_note_offers(struct sh_session *s, const Simhop__LinkOffers *offers);
 void sh_session_back_tick(struct sh_session *s);
 bool sh_session_back_hopes(int kind, void *user);
-/* Anchor: the secondary offers to be called; a call failed; a lane of that kind is in use, so none is needed. */
+/* Anchor: the secondary offers to be called; a call failed; a lane of that kind greets, and the secondary says that it has one: no call
+ * is needed then, but as long as it is a called one that has yet to be probed. */
 enum sh_cause sh_session_on_back_offers(struct sh_session *s, struct slot *slot,
                                         struct sh_bytes payload);
 void sh_session_call_failed(struct sh_session *s, unsigned attempt, enum sh_cause cause);
 void sh_session_calls_over(struct sh_session *s, const struct slot *slot);
+void sh_session_told_up(struct sh_session *s, int kind);
+/* Anchor: a message of this type came in on a lane. */
+void sh_session_note_called(struct sh_session *s, struct slot *slot, unsigned type);
+/* Anchor: a called lane passes small segments, and the full-size ping did not come. */
+bool sh_session_is_black_hole(const struct sh_session *s, const struct slot *slot);
 bool sh_session_calls(const struct sh_session *s);
 /* Both: a lane was taken away for this reason; the session is over. */
 void sh_session_back_gone(struct sh_session *s, const struct slot *was, enum sh_cause verdict);

@@ -394,6 +394,7 @@ static enum sh_cause lane_msg(struct sh_lane *lane, unsigned type, struct sh_byt
         s->wanted = s->heard;
     if (slot->kind > 0 && slot->kind < SH_SESSION_KINDS)
         s->read[slot->kind] += payload.n;
+    sh_session_note_called(s, slot, type);
     enum sh_cause cause = dispatch(s, slot, type, payload);
     if (cause != SH_OK)
         s->fatal = cause;
@@ -472,6 +473,8 @@ void sh_session_lanes_tick(struct sh_session *s)
     sh_ms now = sh_session_now(s);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *slot = &s->slots[i];
+        if (slot->id != 0 && sh_session_is_black_hole(s, slot))
+            sh_session_drop_slot(slot, SH_LINK_MTU);
         if (slot->id == 0 || slot->ready)
             continue;
         if (slot->pongs > 0 && now >= slot->padded + PADDED_MS)

@@ -397,18 +397,19 @@ static void on_accepted(struct sh_link *link, struct sh_stream *stream, void *us
     sh_lobby_enter(&share->lobby, link->driver->kind, stream, wall_now(), sh_now());
 }
 
-/* A new offer is for every session that runs; one that ends says nothing, its connections do. */
+/* Every session that runs is told of a new offer, and of one that is no more: nobody is to look for what is gone. */
 static void on_offered(struct sh_link *link, const Simhop__LinkOffer *offer, enum sh_cause cause,
                        void *user)
 {
     struct share *share = user;
+    bool news = offer || share->offers[link->driver->kind];
     share->offers[link->driver->kind] = offer;
     if (offer && link == share->edge.lan &&
         sh_lan_port_keep(share->config->common->state, (uint16_t)offer->port) != SH_OK)
         sh_log("share: the port could not be kept: %s", sh_detail());
     if (!offer && cause != SH_OK) /* ble carries it all the same */
         sh_output_link(share->config->out, link->driver->name, "failed", cause);
-    for (const struct visitor *visitor = share->visitors; offer && visitor;
+    for (const struct visitor *visitor = share->visitors; news && visitor;
          visitor = visitor->next) {
         if (!visitor->over)
             sh_session_reoffer(visitor->session);

@@ -13,10 +13,7 @@ void sh_sync_quit(struct sync *sync, enum sh_cause cause)
     if (sync->quitting)
         return;
     sync->quitting = true;
-    /* A second search that came to nothing changes nothing about why it was needed. */
-    if (sync->again_until != SH_NEVER && sh_cause_info(cause)->category == SH_CAT_NO_LINK)
-        cause = sync->again_cause;
-    sync->end = sh_edge_explain(&sync->edge, cause);
+    sync->end = sh_edge_explain(&sync->edge, sh_again_end(&sync->lost, cause));
     sh_edge_quit(&sync->edge, false);
 }
 
@@ -507,9 +504,10 @@ static void on_sleeps(void *user)
 static void on_slept(sh_ms slept, void *user)
 {
     struct sync *sync = user;
-    if (!is_moving(sync))
+    bool moving = is_moving(sync);
+    sh_again_slept(&sync->lost, slept, moving, sh_now());
+    if (!moving)
         return;
-    sync->woke = sh_now();
     sh_events_slept(sync->config->out, slept);
     sh_session_slept(sync->session, slept);
 }
@@ -551,7 +549,8 @@ enum sh_cause sh_sync_run(const struct sh_sync_config *config)
     if (!sync)
         return SH_ENV_NO_MEMORY;
     sync->config = config;
-    sync->connect_deadline = sync->trial_deadline = sync->again_until = SH_NEVER;
+    sync->connect_deadline = sync->trial_deadline = SH_NEVER;
+    sync->lost = (struct sh_again)SH_AGAIN_INIT;
     sync->events = (struct sh_events){.out = config->out,
                                       .tracer = config->tracer,
                                       .role = "secondary",

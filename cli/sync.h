@@ -11,8 +11,6 @@
 
 #define SH_SYNC_CONNECT_MS 10000 /* until a stream is up */
 #define SH_SYNC_CONNECTS   3     /* tries in all */
-#define SH_SYNC_SLEPT_MS                                                                           \
-    60000 /* a transfer that ends so soon after a sleep ended by it, and is begun again */
 
 struct sh_sync_config {
     const struct sh_common *common;

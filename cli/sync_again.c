@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Looking for the other device, at first and once more: a transfer that was cut off by a sleep of this machine, or whose links are all
- * gone, goes on by itself, so that nobody has to start it again. After lost links only if the session brought something, and only for a
- * while: what cannot go on ends with the cause that it had.
+ * gone, goes on by itself, so that nobody has to start it again. When it does is decided by cli/again.h.
  */
 #include "cli/amount.h"
 #include "cli/sync_internal.h"
@@ -49,18 +48,12 @@ enum sh_cause sh_sync_look_for(struct sync *sync, const uint8_t *id)
     return sh_sync_direct_begin(sync, name);
 }
 
-static bool is_lost(enum sh_cause cause)
-{
-    return cause == SH_CONNECT_LOST || cause == SH_TRANSFER_STALLED || cause == SH_LINK_NONE ||
-           cause == SH_RECEIPT_TIMEOUT;
-}
-
 static void look_again(struct sync *sync)
 {
     sync->phase = SH_PHASE_DISCOVER;
     enum sh_cause cause = sh_sync_look_for(sync, sync->again_id);
     if (cause != SH_OK)
-        sh_sync_quit(sync, sync->again_until == SH_NEVER ? cause : sync->again_cause);
+        sh_sync_quit(sync, sync->lost.until == SH_NEVER ? cause : sync->lost.cause);
     sh_edge_wake(&sync->edge);
 }
 
@@ -68,32 +61,28 @@ static void look_again(struct sync *sync)
  * is needed. */
 bool sh_sync_begin_again(struct sync *sync, enum sh_cause cause)
 {
-    bool by_sleep = sync->woke != 0 && sh_now() < sync->woke + SH_SYNC_SLEPT_MS &&
-                    sh_cause_info(cause)->category == SH_CAT_NO_LINK;
-    bool by_loss = is_lost(cause) && sh_session_verified(sync->old) > 0;
-    sync->woke = 0;
-    if (!by_sleep && !by_loss && is_lost(cause))
-        return sh_sync_search_on(sync);
-    if (sync->quitting || (!by_sleep && !by_loss))
+    bool brought = sh_session_verified(sync->old) > 0;
+    enum sh_again_step step = sh_again_over(&sync->lost, cause, brought, sync->quitting, sh_now());
+    if (step == SH_AGAIN_NO)
         return false;
-    if (!by_sleep)
-        sh_sync_tell_held(sync);
-    sh_output_note(sync->config->out, by_sleep
-                                          ? "The connection did not outlive the sleep. Looking "
-                                            "for the other device again."
-                                          : "The links are gone. Looking for the other device "
-                                            "again.");
-    sync->again = true;
-    sync->again_until = by_sleep ? SH_NEVER : sh_now() + SH_SYNC_AGAIN_MS;
-    sync->again_cause = cause;
-    memcpy(sync->again_id, sh_session_held(sync->old)->anchor_id, sizeof(sync->again_id));
+    if (step != SH_AGAIN_SEARCH_ON) {
+        if (step == SH_AGAIN_BY_LOSS)
+            sh_sync_tell_held(sync);
+        sh_output_note(sync->config->out, step == SH_AGAIN_BY_SLEEP
+                                              ? "The connection did not outlive the sleep. Looking "
+                                                "for the other device again."
+                                              : "The links are gone. Looking for the other device "
+                                                "again.");
+        sync->again = true;
+        memcpy(sync->again_id, sh_session_held(sync->old)->anchor_id, sizeof(sync->again_id));
+    }
     look_again(sync);
     return true;
 }
 
 bool sh_sync_search_on(struct sync *sync)
 {
-    if (sync->quitting || sync->again_until == SH_NEVER || sh_now() >= sync->again_until)
+    if (sync->quitting || !sh_again_may_search(&sync->lost, sh_now()))
         return false;
     look_again(sync);
     return true;
@@ -101,7 +90,7 @@ bool sh_sync_search_on(struct sync *sync)
 
 sh_ms sh_sync_again_tick(struct sync *sync, sh_ms now)
 {
-    if (now >= sync->again_until)
-        sh_sync_quit(sync, sync->again_cause);
-    return sync->again_until;
+    if (now >= sync->lost.until)
+        sh_sync_quit(sync, sync->lost.cause);
+    return sync->lost.until;
 }

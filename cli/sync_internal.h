@@ -6,6 +6,7 @@
 #ifndef SIMHOP_CLI_SYNC_INTERNAL_H
 #define SIMHOP_CLI_SYNC_INTERNAL_H
 
+#include "cli/again.h"
 #include "cli/ask.h"
 #include "cli/background.h"
 #include "cli/direct.h"
@@ -30,7 +31,6 @@ struct sync {
     enum sh_phase phase; /* until the session has its own */
     char *incoming_dir, *bundle_dir;
     bool quitting, told_level;
-    sh_ms woke; /* in a transfer; 0: it has not slept */
     bool again; /* linked by now, whatever --pair says */
     enum sh_cause end;
 
@@ -39,8 +39,7 @@ struct sync {
     enum sh_phase phase_before;
     struct sh_nearby_pick waiting; /* who is near, while the direct way may still be shorter */
     bool pick_waits;
-    sh_ms again_until; /* one that was lost has to be found until then; SH_NEVER: none was */
-    enum sh_cause again_cause;
+    struct sh_again lost;
     uint8_t again_id[SH_DEVICE_ID_SIZE];
     enum sh_cause radio; /* why it is gone, while the direct way is all that there is */
 };
@@ -79,7 +78,6 @@ void sh_sync_trace_counted(const struct sh_ble_heard *heard, const struct sh_adv
 void sh_sync_trace_looks(sh_ms now, void *user);
 
 /* sync_again.c */
-#define SH_SYNC_AGAIN_MS 15000
 /* What `old` leaves of its transfer. */
 void sh_sync_tell_held(const struct sync *sync);
 /* Begins the search. id: of this linked one only; NULL: as --anchor says. */

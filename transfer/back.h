@@ -6,8 +6,8 @@
  *
  * The door is opened when the attempts failed to connect or have hung for SH_BACK_HUNG_MS, or at once where the anchor offers no address;
  * once for each time that something changed: an offer, an address, a link that went down. It is open for SH_BACK_OPEN_MS at
- * most, which is enough for two rounds of the anchor's, and not when the link is up. It rests between two times, and SH_BACK_SETS
- * times are all.
+ * most, which is enough for two rounds of the anchor's, or for its calls with ever smaller segments (ladder.h), and not when the
+ * link is up. It rests between two times, and SH_BACK_SETS times are all.
  */
 #ifndef SIMHOP_TRANSFER_BACK_H
 #define SIMHOP_TRANSFER_BACK_H

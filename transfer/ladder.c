@@ -332,17 +332,50 @@ static void begin_anew(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
     rung->retry = now + SH_YIELD_MS;
 }
 
+static void note_cause(struct rung *rung, enum sh_cause cause)
+{
+    if (sh_path_telling(cause) >= sh_path_telling(rung->cause))
+        rung->cause = cause;
+    rung->lower |= cause == SH_LINK_MTU || cause == SH_LINK_STALLED;
+    rung->at_once |= cause == SH_LINK_MTU;
+}
+
+/* There is nothing to be found any more where it was; what is up goes down by itself if it does. */
+static void withdraw(struct sh_ladder *ladder, struct rung *rung, sh_ms now)
+{
+    bool wifi = rung->kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT;
+    rung->count = 0;
+    if (rung->state == RUNG_IDLE || rung->state == RUNG_UP)
+        return;
+    rung_cancel(ladder, rung);
+    note_cause(rung, wifi ? SH_WIFI_GROUP_LOST : SH_LINK_NOT_LISTENING);
+    rung_failed(ladder, rung, now);
+}
+
 static void take_offer(struct sh_ladder *ladder, struct rung *rung, const Simhop__LinkOffer *offer,
                        sh_ms now)
 {
     struct sh_attempt addresses[SH_LADDER_ATTEMPTS];
     size_t count = sort_addresses(offer, addresses);
     bool same = same_addresses(rung, addresses, count);
+    if (count == 0) {
+        withdraw(ladder, rung, now);
+        return;
+    }
     memcpy(rung->addresses, addresses, count * sizeof(addresses[0]));
     rung->count = count;
-    if (count == 0 || rung->state == RUNG_UP || (same && rung->state != RUNG_IDLE))
+    if (rung->state == RUNG_UP || (same && rung->state != RUNG_IDLE))
         return;
     begin_anew(ladder, rung, now);
+}
+
+static bool is_among(const Simhop__LinkOffers *offers, int kind)
+{
+    for (size_t i = 0; i < offers->n_offers; i++) {
+        if ((int)offers->offers[i]->kind == kind)
+            return true;
+    }
+    return false;
 }
 
 enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffers *offers,
@@ -356,6 +389,10 @@ enum sh_cause sh_ladder_offers(struct sh_ladder *ladder, const Simhop__LinkOffer
         struct rung *rung = rung_find(ladder, (int)offers->offers[i]->kind);
         if (rung)
             take_offer(ladder, rung, offers->offers[i], now);
+    }
+    for (size_t i = 0; i < ladder->count; i++) {
+        if (!is_among(offers, ladder->rungs[i].kind))
+            withdraw(ladder, &ladder->rungs[i], now);
     }
     (void)sh_ladder_tick(ladder, now);
     return SH_OK;
@@ -395,14 +432,6 @@ void sh_ladder_taken(struct sh_ladder *ladder, int kind, sh_ms now)
     struct rung *rung = rung_find(ladder, kind);
     if (rung && rung->state != RUNG_UP)
         rung_up(ladder, rung, 0, now);
-}
-
-static void note_cause(struct rung *rung, enum sh_cause cause)
-{
-    if (sh_path_telling(cause) >= sh_path_telling(rung->cause))
-        rung->cause = cause;
-    rung->lower |= cause == SH_LINK_MTU || cause == SH_LINK_STALLED;
-    rung->at_once |= cause == SH_LINK_MTU;
 }
 
 void sh_ladder_down(struct sh_ladder *ladder, unsigned attempt, enum sh_cause cause, sh_ms now)

@@ -10,6 +10,8 @@
  * Where small segments pass and large ones do not (link.mtu: a black hole, since nobody says so), the kind is tried again at once with
  * segments of at most 1200 and then 900 octets, which costs no round; after a stall (link.stalled) the next round has such.
  *
+ * What the anchor offers no more is not looked for any longer: its attempts end at once (wifi.group-lost, link.not-listening).
+ *
  * Wi-Fi Direct costs the radio and the person something, so it is tried only while no better kind is
  * up, and not in the first SH_YIELD_MS while a better one is tried.
  */
@@ -71,7 +73,8 @@ unsigned sh_ladder_rank(const struct sh_ladder *ladder, int kind);
 /* Fails with proto.malformed (address length, port not in 1..65535, a group that is none) and then changes nothing.
  * Kinds that are unknown or not allowed are passed over, and so are addresses over
  * SH_LADDER_ATTEMPTS. An offer takes the place of an earlier one of its kind; a kind that was
- * given up is tried again. */
+ * given up is tried again. A kind without an address, or that is not among them, is withdrawn: it is given up, and a link of it that is
+ * up stays until it goes down. */
 SH_MUST_USE enum sh_cause sh_ladder_offers(struct sh_ladder *ladder,
                                            const Simhop__LinkOffers *offers, sh_ms now);
 /* Whether an offer of a kind that is known may be used at all: fails as sh_ladder_offers does. */

@@ -174,6 +174,7 @@ struct sh_netif_watch {
     void (*news)(void *user);
     void *user;
     uint32_t ifindex; /* 0: it watches addresses, for as long as it lives */
+    bool may_be_down; /* only its removal is news */
     struct nl_sock *sock;
     struct event *readable;
     bool is_news;
@@ -192,9 +193,15 @@ static int on_message(struct nl_msg *msg, void *user)
         return NL_OK;
     const struct ifinfomsg *info = nlmsg_data(header);
     if ((uint32_t)info->ifi_index == w->ifindex &&
-        (header->nlmsg_type == RTM_DELLINK || !(info->ifi_flags & IFF_UP)))
+        (header->nlmsg_type == RTM_DELLINK || (!w->may_be_down && !(info->ifi_flags & IFF_UP))))
         w->is_news = true;
     return NL_OK;
+}
+
+static bool is_removed(const struct sh_netif_watch *w)
+{
+    char name[IF_NAMESIZE];
+    return if_indextoname(w->ifindex, name) == NULL;
 }
 
 static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
@@ -203,9 +210,9 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     struct sh_netif_watch *w = user;
     /* waits: readable, and non-blocking */
     int error = nl_recvmsgs_default(w->sock);
-    char name[IF_NAMESIZE];
     if (error == -NLE_NOMEM) /* news were lost: look */
-        w->is_news = w->ifindex == 0 || if_indextoname(w->ifindex, name) == NULL;
+        w->is_news = w->ifindex == 0 || is_removed(w);
+    w->is_news |= w->may_be_down && is_removed(w);
     if (!w->is_news)
         return;
     w->is_news = false;
@@ -252,6 +259,19 @@ enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
 {
     static const int groups[] = {RTNLGRP_LINK, RTNLGRP_NONE};
     return watch_new(base, ifindex, groups, gone, user, ret_watch);
+}
+
+enum sh_cause sh_netif_watch_removal(struct event_base *base, uint32_t ifindex,
+                                     void (*gone)(void *user), void *user,
+                                     struct sh_netif_watch **ret_watch)
+{
+    struct sh_netif_watch *w = NULL;
+    SH_TRY(sh_netif_watch_new(base, ifindex, gone, user, &w));
+    w->may_be_down = true;
+    if (is_removed(w))
+        event_active(w->readable, EV_READ, 1);
+    *ret_watch = w;
+    return SH_OK;
 }
 
 enum sh_cause sh_netif_watch_addresses(struct event_base *base, void (*changed)(void *user),

@@ -30,6 +30,10 @@ struct sh_netif_watch;
 SH_MUST_USE enum sh_cause sh_netif_watch_new(struct event_base *base, uint32_t ifindex,
                                              void (*gone)(void *user), void *user,
                                              struct sh_netif_watch **ret_watch);
+/* The same for one that may not be up yet, or not all the time: gone is called only when it is removed, also if it was before this call. */
+SH_MUST_USE enum sh_cause sh_netif_watch_removal(struct event_base *base, uint32_t ifindex,
+                                                 void (*gone)(void *user), void *user,
+                                                 struct sh_netif_watch **ret_watch);
 /* changed is called from the loop whenever an address of any interface comes or goes. Fails as the one above. */
 SH_MUST_USE enum sh_cause sh_netif_watch_addresses(struct event_base *base,
                                                    void (*changed)(void *user), void *user,

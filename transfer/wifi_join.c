@@ -183,6 +183,8 @@ static void try_ways(struct sh_wifi_join *j)
     struct sh_wifi_run_config config;
     const struct sh_wifi_iface *station = NULL;
     enum sh_cause cause = sh_wifi_look(j->wifi, &radio, &station, &config);
+    if (cause == SH_WIFI_ABSENT && j->cause == SH_WIFI_GONE)
+        cause = sh_fail(j->cause, "%s", j->detail); /* it was there when we began */
     if (cause != SH_OK) {
         fail_all(j, cause);
         return;

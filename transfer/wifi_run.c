@@ -33,13 +33,15 @@ struct sh_wifi_run {
     struct sh_wpa_child *child;
     struct sh_wifi_mark *mark;
     struct sh_wifi_mark_text text;
-    struct sh_netif_watch *watch;
+    struct sh_netif_watch *watch; /* of the interface that joins, or the group's */
+    struct sh_netif_watch *station_watch;
     struct event *timer, *tell;
     uint32_t second; /* our own station interface; 0: none */
     struct sh_wifi_up up;
     bool is_up, answered;
     bool looking; /* a STATUS is on its way */
     bool unsaid;  /* a last word was not sent */
+    bool guessed; /* wpa_supplicant may know a better cause, and has told it by now */
     enum news news;
     enum sh_cause cause;
     char detail[160];
@@ -47,21 +49,29 @@ struct sh_wifi_run {
 
 static void end(struct sh_wifi_run *run, enum sh_cause cause)
 {
-    if (run->news == IS_OVER)
+    if (run->news == IS_OVER && !run->guessed)
         return;
+    run->guessed = false;
     run->news = IS_OVER;
     run->cause = cause;
     (void)snprintf(run->detail, sizeof(run->detail), "%.159s", sh_detail()); /* until it is told */
     event_active(run->tell, EV_TIMEOUT, 1);
 }
 
-/* Whoever told what first: with the machine's own interface everything went. */
+static bool is_removed(uint32_t ifindex)
+{
+    char name[IF_NAMESIZE];
+    return ifindex > 0 && !if_indextoname(ifindex, name) && errno == ENXIO;
+}
+
+/* Whoever told what first: with the machine's own interface everything went, and with ours all that tried to join by it. */
 static enum sh_cause over_cause(const struct sh_wifi_run *run)
 {
     const struct sh_wifi_iface *station = &run->config.station;
-    char name[IF_NAMESIZE];
-    if (station->ifindex > 0 && !if_indextoname(station->ifindex, name) && errno == ENXIO)
+    if (is_removed(station->ifindex))
         return sh_fail(SH_WIFI_GONE, "%s", station->name);
+    if (!run->is_up && is_removed(run->second))
+        return sh_fail(SH_WIFI_GONE, "%s", run->text.iface);
     return sh_fail(run->cause, "%s", run->detail);
 }
 
@@ -99,6 +109,34 @@ static void mark(struct sh_wifi_run *run)
 {
     if (run->mark && sh_wifi_mark_set(run->mark, &run->text) != SH_OK)
         sh_log("wifi: mark: %s", sh_detail());
+}
+
+/* ---- Interfaces that are removed before anything is up ---- */
+
+static void on_station_removed(void *user)
+{
+    struct sh_wifi_run *run = user;
+    end(run, sh_fail(SH_WIFI_GONE, "%s", run->config.station.name));
+}
+
+/* wpa_supplicant removes a group that it gives up, after it has said why: that may be read only behind this. */
+static void on_removed(void *user)
+{
+    struct sh_wifi_run *run = user;
+    if (run->news == IS_OVER)
+        return;
+    end(run, sh_fail(SH_WIFI_GONE, "%s", run->text.iface));
+    run->guessed = is_p2p(run);
+}
+
+/* Without one the time-out says it, too. */
+static void watch_removal(struct sh_wifi_run *run, uint32_t ifindex, void (*removed)(void *user),
+                          struct sh_netif_watch **watch)
+{
+    if (*watch || ifindex == 0)
+        return;
+    if (sh_netif_watch_removal(run->config.base, ifindex, removed, run, watch) != SH_OK)
+        sh_log("wifi: %s", sh_detail());
 }
 
 /* ---- Control sockets ---- */
@@ -237,6 +275,7 @@ static void task_group(void *user)
         run->text.ifindex = if_nametoindex(told);
     if (told[0] || find_group(run))
         mark(run);
+    watch_removal(run, run->text.ifindex, on_removed, &run->watch);
     open_group(run);
 }
 
@@ -322,6 +361,8 @@ static void task_up(const char *iface, void *user)
         name_group(run, iface);
     up->address_count = sh_netif_add_addresses(name, up->ifindex, up->addresses, &cause);
     note_addresses(run);
+    sh_netif_watch_free(run->watch);
+    run->watch = NULL;
     if (up->address_count > 0)
         cause = sh_netif_watch_new(run->config.base, up->ifindex, on_gone, run, &run->watch);
     if (cause != SH_OK) {
@@ -387,6 +428,7 @@ static enum sh_cause begin_second(struct sh_wifi_run *run)
     for (unsigned i = 0; i < OWN_IFACES && cause == SH_WIFI_OWNED; i++)
         cause = make_second(run, i);
     SH_TRY(cause);
+    watch_removal(run, run->second, on_removed, &run->watch);
     return sh_wpa_child_new(run->config.base, run->config.run_dir, run->text.iface, &child_ops, run,
                             &run->child);
 }
@@ -430,6 +472,7 @@ static enum sh_cause begin(struct sh_wifi_run *run)
     run->tell = event_new(run->config.base, -1, 0, on_tell, run);
     if (!run->timer || !run->tell)
         return SH_ENV_NO_MEMORY;
+    watch_removal(run, run->config.station.ifindex, on_station_removed, &run->station_watch);
     if (run->config.kind != SH_WPA_SECOND)
         SH_TRY(open_controls(run));
     SH_TRY(sh_wifi_mark_new(run->config.run_dir, &run->mark));
@@ -484,6 +527,7 @@ bool sh_wifi_run_free(struct sh_wifi_run *run)
     if (run->text.address_count > 0)
         sh_netif_remove_addresses(run->up.ifindex, run->text.addresses, run->text.address_count);
     sh_netif_watch_free(run->watch);
+    sh_netif_watch_free(run->station_watch);
     sh_wpa_control_free(run->station);
     sh_wpa_control_free(run->p2p);
     sh_wpa_control_free(run->group);

@@ -109,7 +109,7 @@ tidy() { is_tidy 'the second sync'; }
 row supplicant-client wifi 'done .*tablet: wifi\.group-lost wifi\.no-supplicant' always
 row switch-tablet wifi 'done .*tablet: wifi\.group-lost wifi\.rfkill-soft' always
 row switch-anchor wifi 'done .*anchor: wifi\.group-lost wifi\.rfkill-soft'
-row supplicant-anchor wifi 'done .*tablet: wifi\.group-lost wifi\.not-found, anchor: wifi\.group-lost wifi\.no-supplicant'
+row supplicant-anchor wifi 'done .*tablet: wifi\.group-lost, anchor: wifi\.group-lost wifi\.no-supplicant'
 row supplicant-tablet wifi 'done ble:[0-9]*,wifi-direct:[0-9]*$'
 row child-killed wifi 'done .*wifi-direct:.*tablet: wifi\.'
 row group-removed wifi 'done .*wifi-direct:.*tablet: (wifi\.group-lost|connect\.lost).*anchor: wifi\.group-lost' always

@@ -7,8 +7,9 @@
 
 tests=(firewall_drops new_is_dropped_both_ways own_firewall_drops firewall_resets new_is_reset_both_ways firewall_prohibits
     new_is_prohibited_both_ways the_anchor_drops_what_is_new the_anchor_resets_what_is_new the_anchor_prohibits_what_is_new
-    no_lan_no_calls out_of_reach route_is_stolen
-    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later)
+    the_anchor_calls_with_smaller_segments no_lan_no_calls out_of_reach route_is_stolen
+    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later
+    lan_is_withdrawn)
 verdict_s=25
 
 # shellcheck source=networks.bash
@@ -136,6 +137,15 @@ the_anchor_prohibits_what_is_new() {
     comes_back
 }
 
+# And nothing above 1000 octets passes: the anchor calls again, twice, with smaller segments.
+the_anchor_calls_with_smaller_segments() {
+    cable
+    firewall anchor input "$new drop"
+    firewall anchor input 'meta length gt 1000 drop'
+    firewall tablet input 'meta length gt 1000 drop'
+    comes_back
+}
+
 # Nothing listens on the tablet for an anchor that does not call.
 no_lan_no_calls() {
     cable
@@ -223,6 +233,16 @@ lan_comes_later() {
     both_done anchor tablet
     same "$dir/file" "$dir/tablet.dir/file"
     [ "$(done_number tablet lan)" -ge 1000000 ] || fail "$(done_number tablet lan) bytes over lan"
+}
+
+# The tablet's calls get no answer when the anchor loses its network: it says so by Bluetooth, and nobody calls there any longer.
+lan_is_withdrawn() {
+    cable
+    firewall anchor input 'meta l4proto tcp drop'
+    begin
+    wait_for tablet '"phase":"transfer"' || return
+    on anchor ip link set a0 down && on anchor ip link set lo down
+    verdict link.not-listening
 }
 
 run_tests "${tests[@]}"

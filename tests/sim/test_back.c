@@ -186,6 +186,44 @@ static void it_does_not_call_for_ever(void **state SH_UNUSED)
     assert_in_range(run.calls, SH_BACK_ROUNDS, SH_BACK_SETS + SH_BACK_ROUNDS);
 }
 
+/* Small segments pass, full ones do not, one way or both: it calls again at once, with smaller ones, until they pass. */
+static void it_calls_with_smaller_segments(void **state SH_UNUSED)
+{
+    static const unsigned passes[] = {1300, 1000}, segments[] = {0, 1200, 900};
+    for (int hole = HOLE_BOTH_WAYS; hole <= HOLE_TO_SECONDARY; hole++) {
+        for (unsigned i = 0; i < SH_COUNT(passes); i++) {
+            struct run run = sync_by((struct run){.lan_fails = SH_LINK_REFUSED,
+                                                  .lan_facts = reset,
+                                                  .link_latency = 20,
+                                                  .back = BACK_WORKS,
+                                                  .back_passes = passes[i],
+                                                  .back_hole = hole});
+            assert_over_lan(&run);
+            assert_int_equal(run.calls, i + 2);
+            for (unsigned j = 0; j < run.calls; j++)
+                assert_int_equal(run.segments[j], segments[j]);
+        }
+    }
+}
+
+/* Nor for ever: both smaller ones, and then the rounds that there are anyway. */
+static void no_segment_is_small_enough(void **state SH_UNUSED)
+{
+    for (int hole = HOLE_BOTH_WAYS; hole <= HOLE_TO_SECONDARY; hole++) {
+        struct run run = sync_by((struct run){.lan_fails = SH_LINK_REFUSED,
+                                              .lan_facts = reset,
+                                              .view = VIEW_LISTENS,
+                                              .back = BACK_WORKS,
+                                              .back_passes = 800,
+                                              .back_hole = hole});
+        assert_int_equal(run.calls, 2 + SH_BACK_ROUNDS);
+        assert_int_equal(run.lan_ups[SH_SECONDARY] + run.lan_ups[SH_ANCHOR], 0);
+        assert_int_equal(run.lan_failed, 1);
+        assert_cause(run.lan_verdict, SH_LINK_FIREWALL_REJECT);
+        assert_int_equal(run.opened, 1);
+    }
+}
+
 static void a_malformed_offer_ends_it(void **state SH_UNUSED)
 {
     uint64_t size = SIZE;
@@ -215,6 +253,8 @@ int main(void)
         cmocka_unit_test(strangers_alone_change_nothing),
         cmocka_unit_test(a_link_that_goes_down_comes_back),
         cmocka_unit_test(it_does_not_call_for_ever),
+        cmocka_unit_test(it_calls_with_smaller_segments),
+        cmocka_unit_test(no_segment_is_small_enough),
         cmocka_unit_test(a_malformed_offer_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,26 @@ static void none_that_ble_alone_carries(void **state SH_UNUSED)
     assert_int_equal(run.link_bytes[BLE], 1000000);
 }
 
+/* The anchor's group goes while the secondary looks for it, or waits to look for it again: it hears that at once, by Bluetooth, and goes
+ * on with what is left. */
+static void nobody_looks_for_one_that_is_gone(void **state SH_UNUSED)
+{
+    static const sh_ms goes_after[] = {1000, 3000, SH_JOIN_MS + 400};
+    for (size_t i = 0; i < SH_COUNT(goes_after); i++) {
+        struct run run = run_with(12000000, (struct run){.group = true,
+                                                         .group_unanswered = true,
+                                                         .group_goes_after = goes_after[i],
+                                                         .ble_carries = true,
+                                                         .ble_latency = 150});
+        assert_int_equal(run.link_bytes[BLE], 12000000);
+        assert_int_equal(run.group_failed, 1);
+        assert_int_equal(run.group_cancelled, 1);
+        assert_in_range(run.group_verdict_after, 0, 1000); /* behind what Bluetooth carries */
+        for (int side = 0; side < 2; side++)
+            assert_string_equal(sh_cause_info(run.group_verdict[side])->name, "wifi.group-lost");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +109,7 @@ int main(void)
         cmocka_unit_test(a_small_transfer_needs_none),
         cmocka_unit_test(none_while_the_lan_works),
         cmocka_unit_test(wanted_when_the_lan_dies),
+        cmocka_unit_test(nobody_looks_for_one_that_is_gone),
         cmocka_unit_test(none_that_ble_alone_carries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

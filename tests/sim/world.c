@@ -128,19 +128,38 @@ static void on_dial(const struct sh_attempt *attempt, void *user)
 static void on_cancel(unsigned attempt, void *user)
 {
     struct side *side = user;
-    if (side == &side->world->sides[SH_ANCHOR])
+    if (side == &side->world->sides[SH_ANCHOR]) {
         world_call_off(side->world, attempt);
-    else
-        side->world->dial.at = 0;
+        return;
+    }
+    side->world->dial.at = 0;
+    if (side->world->run && side->world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT)
+        side->world->run->group_cancelled++;
+}
+
+static void note_group(struct side *side, const char *state, enum sh_cause cause)
+{
+    struct run *run = side->world->run;
+    if (strcmp(state, "failed") != 0)
+        return;
+    run->group_verdict[side - side->world->sides] = cause;
+    if (side == &side->world->sides[SH_ANCHOR])
+        return;
+    run->group_failed++;
+    run->group_verdict_after = side->world->wire.now - side->world->group_gone;
 }
 
 static void on_link(int kind, const char *state, enum sh_cause cause, void *user)
 {
     struct side *side = user;
     struct run *run = side->world->run;
+    if (run && kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT)
+        note_group(side, state, cause);
     if (!run || kind != SIMHOP__LINK_KIND__LINK_KIND_LAN)
         return;
     run->lan_ups[side - side->world->sides] += strcmp(state, "up") == 0;
+    if (strcmp(state, "up") == 0 && side == &side->world->sides[SH_SECONDARY])
+        run->lan_up_after = side->world->wire.now - side->world->transfer_since;
     if (strcmp(state, "failed") != 0)
         return;
     if (side == &side->world->sides[SH_ANCHOR]) {
@@ -285,7 +304,9 @@ static void connect_link(struct world *world)
 {
     unsigned attempt = world->dial.attempt;
     world->dial.at = 0;
-    if (world->run->dial_unanswered)
+    if (world->run->dial_unanswered ||
+        (world->run->group_unanswered &&
+         world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT))
         return;
     if (world->run->lan_fails != SH_OK && world->dial.kind == SIMHOP__LINK_KIND__LINK_KIND_LAN) {
         sh_session_dial_failed(world->sides[SH_SECONDARY].session, attempt, world->dial.kind,
@@ -437,15 +458,25 @@ static void side_step(struct world *world, struct side *side)
         side->next_tick = SH_MAX(sh_session_tick(side->session), now + 1);
 }
 
-/* A group that comes up, a network that goes away for good. */
+static void change_group(struct world *world, bool up)
+{
+    world->group_at = world->group_goes_at = 0;
+    world->group_up = up;
+    if (up && world->run->group_goes_after > 0)
+        world->group_goes_at = world->wire.now + world->run->group_goes_after;
+    if (!up)
+        world->group_gone = world->wire.now;
+    if (!world->sides[SH_ANCHOR].over)
+        sh_session_reoffer(world->sides[SH_ANCHOR].session);
+}
+
+/* A group that comes up and goes, a network that goes away for good. */
 static void change_links(struct world *world)
 {
-    if (world->group_at && world->wire.now >= world->group_at) {
-        world->group_at = 0;
-        world->group_up = true;
-        if (!world->sides[SH_ANCHOR].over)
-            sh_session_reoffer(world->sides[SH_ANCHOR].session);
-    }
+    if (world->group_at && world->wire.now >= world->group_at)
+        change_group(world, true);
+    if (world->group_goes_at && world->wire.now >= world->group_goes_at)
+        change_group(world, false);
     world_direct_tick(world);
     world_back_tick(world);
     if (world->lan_dies_at && world->wire.now >= world->lan_dies_at && world->lan_end) {
@@ -461,8 +492,8 @@ bool world_step(struct world *world, sh_ms limit)
     next = SH_MIN(next, side_next(&world->sides[0]));
     next = SH_MIN(next, side_next(&world->sides[1]));
     next = SH_MIN(next, world_back_next(world));
-    const sh_ms times[] = {world->dial.at, world->group_at, world->lan_dies_at,
-                           world->direct_breaks_at, world->callers_until};
+    const sh_ms times[] = {world->dial.at,     world->group_at,         world->group_goes_at,
+                           world->lan_dies_at, world->direct_breaks_at, world->callers_until};
     for (size_t i = 0; i < SH_COUNT(times); i++) {
         if (times[i])
             next = SH_MIN(next, times[i]);
@@ -498,7 +529,7 @@ void world_clear_run(struct world *world)
     world->direct_breaks_at = world->callers_until = 0;
     world->guest_count = 0;
     world->dial.at = 0;
-    world->transfer_since = world->group_at = world->lan_dies_at = 0;
+    world->transfer_since = world->group_at = world->group_goes_at = world->lan_dies_at = 0;
     world->group_up = false;
     world->lan_end = NULL;
     wire_clear(&world->wire);

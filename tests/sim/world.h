@@ -40,12 +40,17 @@ struct run {
     bool lan; /* the anchor offers LAN too */
     bool
         group; /* both may use Wi-Fi Direct; the anchor has a group up GROUP_START_MS after it is wanted */
+    sh_ms group_goes_after;         /* since it came up, for good; 0 = never */
+    bool group_unanswered;          /* who joins it hears nothing */
     enum sh_cause lan_fails;        /* each attempt on LAN, at once; SH_OK: none does */
     struct sh_path_facts lan_facts; /* and what is seen of it */
     enum { NO_VIEW, VIEW_LISTENS, VIEW_CLOSED } view; /* what the anchor answers when it is asked */
     bool lan_has_no_address; /* LAN may be used, but the anchor cannot be called there */
     /* What becomes of the anchor's calls; NO_BACK: the secondary cannot listen. */
     enum { NO_BACK, BACK_WORKS, BACK_REFUSED, BACK_DROPPED } back;
+    /* On what the anchor calls for, segments of more octets are lost, that way; 0: none are. */
+    unsigned back_passes;
+    enum { HOLE_BOTH_WAYS, HOLE_TO_ANCHOR, HOLE_TO_SECONDARY } back_hole;
     bool ble_dies_then; /* behind the offer; strangers come when it is dead, before the anchor */
     bool back_is_malformed; /* what the secondary offers has port 0 */
     unsigned back_repeats;  /* it offers so many times more, always the same */
@@ -96,14 +101,21 @@ struct run {
     unsigned codes_shown, groups_wanted;
     sh_ms group_wanted_after; /* since the transfer began */
     uint64_t link_bytes[SH_SESSION_KINDS], resumed;
-    unsigned views; /* that the anchor was asked for */
+    unsigned views;       /* that the anchor was asked for */
+    unsigned segments[8]; /* of the first of these calls */
     unsigned opened, closed, calls,
         strangers_gone;             /* the secondary's door; what the anchor called */
     sh_ms opened_after, back_after; /* since the transfer began; the last ones */
     unsigned dials_while_up;        /* of the secondary's, when LAN had come up */
+    sh_ms lan_up_after;             /* since the transfer began; the secondary's last one */
     unsigned lan_ups[2];            /* by enum sh_role: times that LAN came up */
     uint64_t anchor_link_bytes[SH_SESSION_KINDS];
-    unsigned lan_failed;                           /* times that LAN was given up */
+    unsigned group_failed,
+        group_cancelled; /* times that it was given up, that joining it was stopped */
+    enum sh_cause
+        group_verdict[2];      /* by enum sh_role: the last one, and what the anchor heard of it */
+    sh_ms group_verdict_after; /* since the group went */
+    unsigned lan_failed;       /* times that LAN was given up */
     enum sh_cause lan_verdict, lan_verdict_anchor; /* the last one; what the anchor heard of it */
     sh_ms lan_verdict_after;                       /* since the transfer began */
     size_t item_count;

@@ -48,7 +48,10 @@ void world_call(struct world *world, const struct sh_attempt *attempt)
         if (world->back.calls[i].at != 0)
             continue;
         world->back.calls[i].attempt = attempt->id;
+        world->back.calls[i].segment = attempt->segment;
         world->back.calls[i].at = world->wire.now + CONNECT_MS;
+        if (world->run->calls < SH_COUNT(world->run->segments))
+            world->run->segments[world->run->calls] = attempt->segment;
         world->run->calls++;
         return;
     }
@@ -63,7 +66,18 @@ void world_call_off(struct world *world, unsigned attempt)
     }
 }
 
-static void connect_call(struct world *world, unsigned attempt)
+/* Words of TLS are smaller than a segment, a full-size probe is larger than several. */
+static void dig_hole(const struct run *run, unsigned segment, struct stream *ends[2])
+{
+    if (run->back_passes == 0 || (segment > 0 && segment <= run->back_passes))
+        return;
+    if (run->back_hole != HOLE_TO_ANCHOR)
+        wire_pass_small(ends[0], run->back_passes);
+    if (run->back_hole != HOLE_TO_SECONDARY)
+        wire_pass_small(ends[1], run->back_passes);
+}
+
+static void connect_call(struct world *world, unsigned attempt, unsigned segment)
 {
     struct run *run = world->run;
     struct stream *ends[2];
@@ -75,6 +89,7 @@ static void connect_call(struct world *world, unsigned attempt)
         return;
     }
     wire_pair(&world->wire, run->link_latency ? run->link_latency : 1, ends);
+    dig_hole(run, segment, ends);
     run->back_after = world->wire.now - world->transfer_since;
     if (run->back_dies_after > 0) {
         world->back.end = ends[0];
@@ -175,7 +190,7 @@ void world_back_tick(struct world *world)
         if (world->back.calls[i].at == 0 || now < world->back.calls[i].at)
             continue;
         world->back.calls[i].at = 0;
-        connect_call(world, world->back.calls[i].attempt);
+        connect_call(world, world->back.calls[i].attempt, world->back.calls[i].segment);
     }
     if (world->back.dies_at && now >= world->back.dies_at) {
         world->back.dies_at = 0;

@@ -54,8 +54,9 @@ struct world {
         int kind;
         sh_ms at;
     } dial;
-    sh_ms transfer_since, group_at, lan_dies_at; /* 0: not */
+    sh_ms transfer_since, group_at, group_goes_at, lan_dies_at; /* 0: not */
     bool group_up;
+    sh_ms group_gone; /* when it went */
     struct stream *lan_end;
     struct guest callers[2];               /* of a direct run, by enum sh_role */
     struct stream *direct_end;             /* until it breaks */
@@ -63,7 +64,7 @@ struct world {
     struct {
         bool open;
         struct {
-            unsigned attempt;
+            unsigned attempt, segment;
             sh_ms at; /* 0: none */
         } calls[CALLS_MAX];
         sh_ms strangers_at, dies_at; /* 0: not */

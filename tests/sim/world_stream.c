@@ -22,6 +22,8 @@ struct stream {
     struct chunk *head, **tail; /* on the way from here to the peer */
     size_t pending;
     bool closed, was_high;
+    size_t passes; /* 0: all sizes */
+    bool stuck;
 };
 
 static void queue(struct stream *stream, struct sh_bytes bytes, sh_ms delay, bool end)
@@ -80,8 +82,9 @@ static void stream_send(struct sh_stream *base, struct sh_bytes bytes)
     struct wire *wire = stream->wire;
     if (stream->closed || bytes.n == 0)
         return;
+    stream->stuck = stream->stuck || (stream->passes > 0 && bytes.n > stream->passes);
     bool here = wire->fault != FAULT_NONE && wire->steps == wire->fault_step;
-    bool swallowed = is_swallowed(stream);
+    bool swallowed = is_swallowed(stream) || stream->stuck;
     wire->steps++;
     if (swallowed) {
         stream->pending += bytes.n;
@@ -123,7 +126,7 @@ static void stream_close(struct sh_stream *base)
         return;
     stream->closed = true;
     const struct wire *wire = stream->wire;
-    bool unheard = wire->hole_at != 0 && is_swallowed(stream);
+    bool unheard = stream->stuck || (wire->hole_at != 0 && is_swallowed(stream));
     if (!unheard)
         queue(stream, (struct sh_bytes){0}, 0, true);
 }
@@ -172,6 +175,11 @@ void wire_pair(struct wire *wire, sh_ms latency, struct stream *ret_ends[2])
     ret_ends[1] = new_end(wire, latency);
     ret_ends[0]->peer = ret_ends[1];
     ret_ends[1]->peer = ret_ends[0];
+}
+
+void wire_pass_small(struct stream *end, size_t octets)
+{
+    end->passes = octets;
 }
 
 void wire_end(struct stream *end)

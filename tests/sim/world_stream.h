@@ -32,6 +32,8 @@ void wire_set_fault(struct wire *wire, enum fault_kind fault, unsigned step, uin
 void wire_set_hole(struct wire *wire, enum hole_kind kind, unsigned step);
 /* Two ends of one stream, each chunk `latency` on its way. */
 void wire_pair(struct wire *wire, sh_ms latency, struct stream *ret_ends[2]);
+/* From here on what is larger is lost, and with it all that comes behind it, its end too. */
+void wire_pass_small(struct stream *end, size_t octets);
 /* Both ends break, after what is on its way. */
 void wire_end(struct stream *end);
 struct sh_stream *stream_base(struct stream *stream);

@@ -43,6 +43,7 @@ struct fake_wpa {
     const char *event; /* comes instead of the group's start; from the group's interface */
     bool mute;         /* answers nothing */
     bool silent;       /* tells of no group; its status does */
+    bool searches;     /* never comes to an end with a group, and says so */
     bool hangs;    /* does not do what it is asked for a group, and answers nothing from then on */
     bool hidden;   /* a group gets no interface that can be seen */
     char ssid[65]; /* of the network that was set, in hexadecimal */
@@ -115,7 +116,7 @@ static const char *ssid_text(const struct fake_wpa *w)
 static void fake_start(struct fake_wpa *w)
 {
     char text[256];
-    if (w->silent)
+    if (w->silent || w->searches)
         return;
     if (w->event) {
         fake_tell(w, w->group, w->event);
@@ -145,6 +146,8 @@ static const char *fake_answer(struct fake_wpa *w, struct fake_socket *s, const 
         w->network = w->selected = false;
     if (begins(command, "BSS "))
         return "id=0\nbssid=46:00:00:00:00:01\np2p_device_addr=42:00:00:00:00:01\n";
+    if (strcmp(command, "STATUS") == 0 && strcmp(s->name, w->group) == 0 && w->searches)
+        return "wpa_state=SCANNING\n";
     if (strcmp(command, "STATUS") == 0 && strcmp(s->name, w->group) == 0) {
         snprintf(reply, sizeof(reply), "ssid=%s\nmode=%s\nwpa_state=COMPLETED\n", ssid_text(w),
                  w->owner ? "P2P GO" : "station");

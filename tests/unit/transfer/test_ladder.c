@@ -406,10 +406,58 @@ static void test_new_offer(void **state SH_UNUSED)
     assert_int_equal(seen.cancel_count, 1);
     run_to(seen.now + SH_RACE_MS);
     assert_int_equal(seen.dials[seen.dial_count - 1].port, 4001);
-    assert_ok(give(&none, 1)); /* what runs may end, then there is nothing left */
-    run_to(seen.now + 20000);
+    unsigned dials = seen.dial_count;
+    assert_ok(give(&none, 1)); /* nothing to call any more */
     assert_false(sh_ladder_trying(ladder));
     assert_int_equal(seen.failed_count, 1);
+    assert_cause(seen.failed_cause, SH_LINK_NOT_LISTENING);
+    assert_int_equal(seen.cancel_count, 1 + dials - 1); /* each that was begun */
+    run_to(seen.now + 20000);
+    assert_int_equal(seen.dial_count, dials);
+}
+
+/* What the anchor offers no more: its attempts end at once, wherever they are, what else it offers is not touched, and it is told once. */
+static void test_withdrawn(void **state SH_UNUSED)
+{
+    const struct offer both[] = {{LAN, 1, 0, 4000}, {WIFI_DIRECT, 1, 0, 1}};
+    assert_ok(give(both, 2));
+    run_to(5000 + SH_YIELD_MS);
+    assert_int_equal(seen.dial_count, 2); /* it searches for the group */
+    assert_ok(give(both, 1));
+    assert_int_equal(seen.cancel_count, 1);
+    assert_int_equal(seen.cancels[0], seen.dials[1].id);
+    assert_int_equal(seen.failed_count, 1);
+    assert_int_equal(seen.failed_kind, WIFI_DIRECT);
+    assert_cause(seen.failed_cause, SH_WIFI_GROUP_LOST);
+    assert_true(sh_ladder_dials(ladder, LAN));
+    assert_ok(give(both, 1));
+    assert_int_equal(seen.failed_count, 1);
+    assert_ok(give(both, 2)); /* it is back: so are we */
+    run_to(seen.now + SH_YIELD_MS);
+    assert_int_equal(seen.dials[seen.dial_count - 1].kind, WIFI_DIRECT);
+    sh_ladder_down(ladder, seen.dials[seen.dial_count - 1].id, SH_WIFI_NOT_FOUND, seen.now);
+    assert_ok(give(both, 1)); /* in a back-off */
+    assert_int_equal(seen.failed_count, 2);
+    assert_cause(seen.failed_cause, SH_WIFI_GROUP_LOST);
+    run_to(seen.now + SH_DIAL_MS);
+    for (unsigned i = 3; i < seen.dial_count; i++)
+        assert_int_equal(seen.dials[i].kind, LAN);
+}
+
+/* A link that is up is not cut off by it; when it goes down, nobody looks for another. */
+static void test_withdrawn_while_up(void **state SH_UNUSED)
+{
+    const struct offer offer = {WIFI_DIRECT, 1, 0, 1};
+    assert_ok(give(&offer, 1));
+    sh_ladder_up(ladder, seen.dials[0].id, seen.now);
+    assert_ok(give(NULL, 0));
+    run_to(seen.now + SH_STEADY_MS);
+    assert_int_equal(seen.cancel_count + seen.failed_count, 0);
+    sh_ladder_down(ladder, seen.dials[0].id, SH_WIFI_GROUP_LOST, seen.now);
+    assert_int_equal(seen.failed_count, 1);
+    assert_cause(seen.failed_cause, SH_WIFI_GROUP_LOST);
+    run_to(seen.now + SH_JOIN_MS);
+    assert_int_equal(seen.dial_count, 1);
 }
 
 /* The network changed: what was given up or waits for its time is tried now, what runs is left alone. */
@@ -525,6 +573,8 @@ int main(void)
         TEST(test_chance),
         TEST(test_bad_offers),
         TEST(test_new_offer),
+        TEST(test_withdrawn),
+        TEST(test_withdrawn_while_up),
         TEST(test_again),
         TEST(test_taken),
         TEST(test_taken_without_an_offer),

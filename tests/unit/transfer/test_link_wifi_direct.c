@@ -97,6 +97,91 @@ static void test_station_gone(void **state SH_UNUSED)
     assert_string_equal(sh_detail(), "wlan0");
 }
 
+static void begin_to_join(void)
+{
+    struct sh_attempt attempt = {.id = 7, .address_len = 16, .port = 1, .group = group};
+    wb.searches = true;
+    assert_ok(secondary->driver->dial(secondary, &attempt));
+    until(fake_count(&wb, "P2P_GROUP_ADD") == 1);
+    settle();
+    assert_int_equal(failed, 0);
+}
+
+/* While it joins, by whatever it joins: that is told by the kernel, and is the cause, not that the time is up. */
+static void test_joining_gone(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    begin_to_join();
+    assert_int_equal(system("ip link set p2p-b-0 down && ip link set p2p-b-0 up"), 0);
+    settle(); /* wpa_supplicant does so, too */
+    assert_int_equal(failed, 0);
+    assert_int_equal(system("ip link del p2p-b-0"), 0);
+    settle(); /* it is not waited for anything */
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_WIFI_GONE);
+    assert_string_equal(failed_detail, "p2p-b-0");
+    assert_int_equal(dialled, 0);
+}
+
+/* A group that wpa_supplicant gave up goes with its interface; it has said why. */
+static void test_joining_given_up(void **state SH_UNUSED)
+{
+    need_air();
+    listen_up();
+    begin_to_join();
+    assert_int_equal(system("ip link del p2p-b-0"), 0);
+    fake_tell(&wb, "p2p-b-0",
+              "<3>CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid=\"x\" auth_failures=1 reason=WRONG_KEY");
+    until(failed == 1);
+    assert_cause(failed_cause, SH_WIFI_WRONG_KEY);
+}
+
+/* The stick is pulled while it joins; then there is no other to try. */
+static void test_joining_station_gone(void **state SH_UNUSED)
+{
+    need_air();
+    assert_int_equal(system("ip link del p2p-a-0 && ip link add w-0 type veth peer name w-1 && "
+                            "ip link add p2p-a-0 type veth peer name p2p-b-0 && "
+                            "ip link set p2p-a-0 up && ip link set p2p-b-0 up"),
+                     0);
+    station_ifindex = if_nametoindex("w-0");
+    listen_up();
+    begin_to_join();
+    is_pulled = true;
+    assert_int_equal(system("ip link del w-0"), 0);
+    settle(); /* it is not waited for anything */
+    assert_int_equal(failed, 1);
+    assert_cause(failed_cause, SH_WIFI_GONE);
+    assert_string_equal(failed_detail, "wlan0");
+}
+
+static void on_removal(void *user)
+{
+    ++*(unsigned *)user;
+}
+
+/* Also of what went before anybody watched. */
+static void test_watch_removal(void **state SH_UNUSED)
+{
+    struct sh_netif_watch *watch = NULL, *late = NULL;
+    unsigned removed = 0, removed_before = 0;
+    need_air();
+    uint32_t ifindex = if_nametoindex("p2p-b-0");
+    assert_ok(sh_netif_watch_removal(base, ifindex, on_removal, &removed, &watch));
+    assert_int_equal(system("ip link set p2p-b-0 down"), 0);
+    settle();
+    assert_int_equal(removed, 0);
+    assert_int_equal(system("ip link del p2p-b-0"), 0);
+    until(removed == 1);
+    assert_ok(sh_netif_watch_removal(base, ifindex, on_removal, &removed_before, &late));
+    until(removed_before == 1);
+    settle();
+    assert_int_equal(removed + removed_before, 2);
+    sh_netif_watch_free(watch);
+    sh_netif_watch_free(late);
+}
+
 /* The group's interface takes none of the two kinds of addresses: here because it went in between. */
 static void test_no_address(void **state SH_UNUSED)
 {
@@ -247,6 +332,10 @@ int main(void)
         TEST(test_no_event),
         TEST(test_station_gone),
         TEST(test_group_removed),
+        TEST(test_joining_gone),
+        TEST(test_joining_given_up),
+        TEST(test_joining_station_gone),
+        TEST(test_watch_removal),
         TEST(test_no_address),
         TEST(test_iwd),
         TEST(test_not_taken_unasked),

@@ -23,6 +23,7 @@ static struct sh_link *anchor, *secondary;
 /* What the links told. */
 static unsigned offers, losses, accepted, dialled, failed;
 static enum sh_cause loss_cause, failed_cause;
+static char failed_detail[160];
 static struct sh_wifi_group group;
 static uint8_t address[2][16];
 static size_t address_len[2], address_count;
@@ -39,6 +40,8 @@ static bool is_shown;
 static uint32_t station_ifindex;
 /* The radio has no more than its station. */
 static bool is_station_only;
+/* Nor that: it was pulled. */
+static bool is_pulled;
 
 static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
 {
@@ -62,6 +65,8 @@ static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
         radio->phys[0].combinations[0].limit_count = 1;
         radio->phys[0].combinations[0].total = 1;
     }
+    if (is_pulled)
+        radio->iface_count = 0;
     if (is_shown)
         radio->ifaces[radio->iface_count++] = shown;
     return SH_OK;
@@ -129,6 +134,7 @@ static inline void on_dial_failed(struct sh_link *link SH_UNUSED, unsigned attem
 {
     failed++;
     failed_cause = cause;
+    snprintf(failed_detail, sizeof(failed_detail), "%s", sh_detail());
 }
 
 static inline void on_note(const char *text, void *user SH_UNUSED)
@@ -225,7 +231,7 @@ static inline void pair_up(void)
     run_dir[strlen(run_dir) - 1] = '\0';
     offers = losses = accepted = dialled = failed = received = closed = notes = 0;
     streams[0] = streams[1] = NULL;
-    is_shown = is_station_only = false;
+    is_shown = is_station_only = is_pulled = false;
     station_ifindex = 1;
 }
 

@@ -28,6 +28,7 @@ struct sh_worker {
     bool running;     /* a job that is in neither queue */
     bool waits;       /* the thread, for a job */
     bool quit;
+    bool abandoned; /* the owner is gone: the thread frees */
     int fd;
 };
 
@@ -80,6 +81,8 @@ static void ran(struct sh_worker *worker, struct sh_job *job)
     queue_put(&worker->done, job);
     worker->untold++;
     bool tells = !worker->todo.first || worker->untold >= TELL_EVERY;
+    if (worker->quit)
+        pthread_cond_broadcast(&worker->idle);
     if (!tells || worker->quit)
         return;
     worker->untold = 0;
@@ -106,9 +109,8 @@ static void *run(void *user)
         pthread_mutex_unlock(&worker->lock);
         job->run(job);
         pthread_mutex_lock(&worker->lock);
-        bool ours = worker->quit;
         ran(worker, job);
-        if (!ours)
+        if (!worker->abandoned)
             continue;
         pthread_mutex_unlock(&worker->lock);
         destroy(worker);
@@ -146,19 +148,35 @@ enum sh_cause sh_worker_new(struct sh_worker **ret_worker)
     return SH_OK;
 }
 
+static struct timespec after(unsigned ms)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    uint64_t ns = (uint64_t)end.tv_nsec + (uint64_t)ms * 1000000;
+    end.tv_sec += (time_t)(ns / 1000000000);
+    end.tv_nsec = (long)(ns % 1000000000);
+    return end;
+}
+
+/* A job that hashes is waited for: the process may end next, and what libraries clean up then it must not be using. */
 void sh_worker_free(struct sh_worker *worker)
 {
     if (!worker)
         return;
+    const struct timespec end = after(SH_WORKER_FREE_MS);
+    int error = 0;
     pthread_mutex_lock(&worker->lock);
-    bool busy = worker->running;
     pthread_t thread = worker->thread;
     worker->quit = true;
     pthread_cond_signal(&worker->given);
-    if (busy)
+    while (worker->running && error != ETIMEDOUT)
+        /* waits: for one job, and only so long */
+        error = pthread_cond_timedwait(&worker->idle, &worker->lock, &end);
+    bool abandons = worker->abandoned = worker->running;
+    if (abandons)
         pthread_detach(thread);
     pthread_mutex_unlock(&worker->lock);
-    if (busy) /* the thread's now */
+    if (abandons) /* the thread's now */
         return;
     /* waits: not busy, so it sees the end at once */
     pthread_join(thread, NULL);
@@ -220,14 +238,10 @@ void sh_worker_take(struct sh_worker *worker)
 
 void sh_worker_await(struct sh_worker *worker, unsigned ms)
 {
-    struct timespec end;
     if (!worker)
         return;
     sh_worker_hurry(worker);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    uint64_t ns = (uint64_t)end.tv_nsec + (uint64_t)ms * 1000000;
-    end.tv_sec += (time_t)(ns / 1000000000);
-    end.tv_nsec = (long)(ns % 1000000000);
+    const struct timespec end = after(ms);
     int error = 0;
     pthread_mutex_lock(&worker->lock);
     while ((worker->todo.first || worker->running) && error != ETIMEDOUT)

@@ -24,7 +24,8 @@ struct sh_job {
 
 /* Starts the thread. Fails with env.no-memory. */
 SH_MUST_USE enum sh_cause sh_worker_new(struct sh_worker **ret_worker);
-/* What did not begin is lost, what runs is not waited for: a disk that hangs would hold us. NULL is fine. */
+/* What did not begin is lost, what runs is waited for, but not long: a disk that hangs would hold us. NULL is fine. */
+#define SH_WORKER_FREE_MS 1000
 void sh_worker_free(struct sh_worker *worker);
 
 /* Becomes readable (poll(2)) when a job ended; sh_worker_take makes it unreadable. */

@@ -146,7 +146,29 @@ static void test_tells(void **state)
     assert_int_equal(last_ended, 3);
 }
 
-/* One that runs is not waited for, and frees itself; those behind it are lost. */
+static void run_for_a_while(struct sh_job *job)
+{
+    struct noted *noted = (struct noted *)job;
+    pthread_mutex_lock(&lock);
+    begun++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    poll(NULL, 0, 100);
+    noted->ran = true;
+}
+
+/* What only computes has ended when the worker is gone, for the process may end then. */
+static void test_goes_while_computing(void **state)
+{
+    jobs[0].job.run = run_for_a_while;
+    sh_worker_give(*state, &jobs[0].job, false);
+    await(&begun, 1);
+    sh_worker_free(*state);
+    *state = NULL;
+    assert_true(jobs[0].ran && jobs[0].ended);
+}
+
+/* One that hangs is not waited for, and frees itself; those behind it are lost. */
 static void test_goes_while_busy(void **state)
 {
     hold(true);
@@ -178,8 +200,8 @@ static void test_without(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_in_order),        TEST(test_waits_for_more), TEST(test_tells),
-        TEST(test_goes_while_busy), TEST(test_without),
+        TEST(test_in_order),        TEST(test_waits_for_more),       TEST(test_tells),
+        TEST(test_goes_while_busy), TEST(test_goes_while_computing), TEST(test_without),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

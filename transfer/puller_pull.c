@@ -7,7 +7,7 @@
 #include "proto/log.h"
 
 /* How much is asked of a link of a kind at once. BLE moves some 60 KiB a second: what is in
- * flight there is what a switch to a better link has to wait for. */
+ * flight there is what a switch to a better link has to wait for. What waits to be written is in flight too, and in memory. */
 struct window {
     unsigned leaves; /* in flight */
     unsigned pull;   /* in a Pull */
@@ -17,7 +17,7 @@ static struct window window_of(int kind)
 {
     if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
         return (struct window){.leaves = 2, .pull = 1};
-    return (struct window){.leaves = 64, .pull = SH_PULL_FLIGHT_MAX};
+    return (struct window){.leaves = 48, .pull = 8};
 }
 
 /* ---- flights ---- */

@@ -18,7 +18,7 @@
 #define WRITE_EVERY (8u << 20) /* octets until the kernel is told to begin writing them */
 #define LOOK_MOST   64         /* leaves a job */
 #define SETTLE_MS   1000
-#define SPARES      64
+#define SPARES      48
 
 struct sh_store_hands {
     atomic_uint holders;

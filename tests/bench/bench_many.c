@@ -35,8 +35,8 @@
 #include "transfer/link.h"
 
 #define COUNT_MAX   2000
-#define WINDOW      64 /* leaves asked for and not here, as sync does over a LAN */
-#define PULL        16
+#define WINDOW      48 /* leaves asked for and not here, as sync does over a LAN */
+#define PULL        8
 #define PROGRESS_MS 200
 #define START_S     20
 #define FIRST_S     30

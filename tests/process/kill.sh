@@ -11,7 +11,7 @@ seed=${SIMHOP_KILLS_SEED:-1}
 patience=120
 leaf=65536
 declare -A size_of=([ble]=500000 [lan]=6000000 [lan,ble]=4000000)
-declare -A window_of=([ble]=2 [lan]=64 [lan,ble]=66) # leaves that are asked for at once: the most that a kill may cost
+declare -A window_of=([ble]=2 [lan]=48 [lan,ble]=50) # leaves that are asked for at once: the most that a kill may cost
 
 # after SECONDS_MAX: some time.
 nap() {

@@ -81,8 +81,8 @@ static void test_window_fast(void **state SH_UNUSED)
     pair_link_up(&pair, WIFI_DIRECT, 0, FAST, 1);
     assert_true(pair_run(&pair, 10000));
     pair_check_done(&pair);
-    assert_in_range(most_under_way, 8, 64);
-    assert_int_equal(pulls, 40);
+    assert_in_range(most_under_way, 8, 48);
+    assert_int_equal(pulls, 80);
 }
 
 /* Over a link with a long way: the requests of small items do not wait for each other. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Shared by the world's own files: world.c (a run), world_devices.c (what there is before and after it),
- * world_raw.c (a hand-made peer), world_direct.c (a run without a radio), world_back.c (the anchor calls).
+ * world_links.c (the links of a run), world_raw.c (a hand-made peer), world_direct.c (a run without a radio), world_back.c (the anchor calls).
  */
 #ifndef SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
 #define SIMHOP_TESTS_SIM_WORLD_INTERNAL_H
@@ -80,6 +80,10 @@ void world_start_side(struct world *world, enum sh_role role, struct stream *str
 void world_fill_config(struct world *world, enum sh_role role, const struct sh_device *reconnect,
                        struct sh_session_config *config);
 extern const struct sh_session_ops world_session_ops;
+/* What the secondary dialled is answered, or not. */
+void world_connect_link(struct world *world);
+/* What comes or goes now. */
+void world_change_links(struct world *world);
 /* Both ends of a connection; the sessions begin when TLS is up. */
 void world_start_direct(struct world *world);
 /* Breaks that connection; ends those that have not got so far in time. */

@@ -9,6 +9,7 @@
 #include "fake_broker.h"
 #include "sounding_data.h"
 #include "sounding_synth.h"
+#include "unit/stall_table.h"
 #include "unit/virtual_clock.h"
 
 #include "pairing/bluez_radio.h"
@@ -416,10 +417,7 @@ static void world_down(void)
 
 /* ---- the table ---- */
 
-static struct cell {
-    unsigned runs, done, causes[SH_CAUSE_COUNT];
-    sh_ms longest;
-} cells[SH_COUNT(operations)][HOLES];
+static struct stall_cell cells[SH_COUNT(operations)][HOLES];
 static unsigned runs;
 
 static const char *const hole_names[HOLES] = {"none", "one", "all from it on"};
@@ -437,12 +435,8 @@ static bool is_right(const struct operation *operation, const struct result *res
 static void check(size_t number, const struct result *result)
 {
     const struct operation *operation = &operations[number];
-    struct cell *cell = &cells[number][broker.hole];
     runs++;
-    cell->runs++;
-    cell->done += result->done;
-    cell->causes[result->cause]++;
-    cell->longest = SH_MAX(cell->longest, result->ms);
+    stall_count(&cells[number][broker.hole], result->done, result->cause, result->ms);
     if (!is_right(operation, result) || result->ms > operation->deadline_ms + LATE_MS)
         fail_msg("%s, swallowed: %s %u, %s: %s%s after %u ms", operation->name,
                  hole_names[broker.hole], broker.at, broker.first, result->done ? "done, " : "",
@@ -502,20 +496,11 @@ static void every_answer(void **state SH_UNUSED)
 
 static void print_table(void **state SH_UNUSED)
 {
-    printf("%-17s %-15s %5s %5s %10s %10s  %s\n", "operation", "swallowed", "runs", "done",
-           "longest s", "deadline s", "causes");
+    stall_head();
     for (size_t i = 0; i < SH_COUNT(operations); i++) {
         for (size_t hole = HOLE_ONE; hole < HOLES; hole++) {
-            const struct cell *cell = &cells[i][hole];
-            printf("%-17s %-15s %5u %5u %10.1f %10.1f ", operations[i].name, hole_names[hole],
-                   cell->runs, cell->done, (double)cell->longest / 1000,
-                   (double)operations[i].deadline_ms / 1000);
-            for (int cause = SH_OK + 1; cause < SH_CAUSE_COUNT; cause++) {
-                if (cell->causes[cause])
-                    printf(" %s %u", sh_cause_info((enum sh_cause)cause)->name,
-                           cell->causes[cause]);
-            }
-            printf("\n");
+            stall_row(operations[i].name, hole_names[hole], &cells[i][hole],
+                      operations[i].deadline_ms);
         }
     }
     printf("%u runs in all\n", runs);

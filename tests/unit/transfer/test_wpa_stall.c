@@ -4,6 +4,7 @@
  * that come after it. Each run ends as it should or in a right cause, no later than the operation's deadline (docs/protocol.md, section
  * "Deadlines") plus a second, and the next, clean one succeeds. Over a virtual clock; test_wpa_task.c does the same without sockets.
  */
+#include "unit/stall_table.h"
 #include "unit/virtual_clock.h"
 
 #include "transfer/wpa_control.h"
@@ -252,10 +253,7 @@ static struct result run(const struct operation *operation)
     return result;
 }
 
-static struct cell {
-    unsigned runs, done, causes[SH_CAUSE_COUNT];
-    sh_ms longest;
-} cells[SH_COUNT(operations)][2];
+static struct stall_cell cells[SH_COUNT(operations)][2];
 static unsigned runs;
 
 /* What silence may be called. */
@@ -269,12 +267,8 @@ static void check(size_t number, const struct result *result)
 {
     const struct operation *operation = &operations[number];
     const struct fake_hole *hole = &operation->wpa->hole;
-    struct cell *cell = &cells[number][hole->rest];
     runs++;
-    cell->runs++;
-    cell->done += result->done;
-    cell->causes[result->cause]++;
-    cell->longest = SH_MAX(cell->longest, result->ms);
+    stall_count(&cells[number][hole->rest], result->done, result->cause, result->ms);
     if (!is_right(result) || result->ms > operation->deadline_ms + LATE_MS)
         fail_msg("%s, swallowed: %s %u, %s: %s%s after %u ms", operation->name,
                  hole->rest ? "all from" : "number", hole->at, hole->first,
@@ -321,20 +315,11 @@ static void every_answer(void **state SH_UNUSED)
 static void print_table(void **state SH_UNUSED)
 {
     need_air();
-    printf("%-18s %-15s %5s %5s %10s %10s  %s\n", "operation", "swallowed", "runs", "done",
-           "longest s", "deadline s", "causes");
+    stall_head();
     for (size_t i = 0; i < SH_COUNT(operations); i++) {
         for (size_t rest = 0; rest < 2; rest++) {
-            const struct cell *cell = &cells[i][rest];
-            printf("%-18s %-15s %5u %5u %10.1f %10.1f ", operations[i].name,
-                   rest ? "all from it on" : "one", cell->runs, cell->done,
-                   (double)cell->longest / 1000, (double)operations[i].deadline_ms / 1000);
-            for (int cause = SH_OK + 1; cause < SH_CAUSE_COUNT; cause++) {
-                if (cell->causes[cause])
-                    printf(" %s %u", sh_cause_info((enum sh_cause)cause)->name,
-                           cell->causes[cause]);
-            }
-            printf("\n");
+            stall_row(operations[i].name, rest ? "all from it on" : "one", &cells[i][rest],
+                      operations[i].deadline_ms);
         }
     }
     printf("%u runs in all\n", runs);

@@ -15,6 +15,8 @@
 
 #define FOLLOW_AT 32  /* leaves behind the tree */
 #define JOB_MOST  512 /* leaves: some 50 ms */
+#define AT_ONCE                                                                                    \
+    4 /* leaves that are not worth the way to a thread and back: a thousand small files each go it */
 
 /* What jobs have of an item; they hold on to it. */
 struct sh_item_hands {
@@ -160,7 +162,7 @@ static enum sh_cause open_for_job(struct sh_item *item, int *ret_fd)
     return *ret_fd >= 0 ? SH_OK : sh_item_read_cause(item, SH_READ_FAILED, errno);
 }
 
-/* What is in memory is little, and goes when its owner does. */
+/* What is in memory goes when its owner does. */
 static enum sh_cause give_job(struct sh_item *item, uint64_t most)
 {
     uint64_t leaves = sh_leaf_count(item->size);
@@ -182,7 +184,8 @@ static enum sh_cause give_job(struct sh_item *item, uint64_t most)
     job->hands = item->hands;
     atomic_fetch_add(&item->hands->holders, 1);
     item->job = job;
-    sh_worker_give(item->bytes ? NULL : item->worker, &job->job, false);
+    bool here = item->bytes || end - item->digested <= AT_ONCE;
+    sh_worker_give(here ? NULL : item->worker, &job->job, false);
     return SH_OK;
 }
 

@@ -41,6 +41,7 @@ struct sh_server {
     Simhop__Receipt *receipt;  /* waits for sealing */
     sh_link_id receipt_link;
     bool receipt_kept;
+    bool waits;       /* for a worker, after the last work */
     uint32_t changed; /* item + 1 whose source changed */
 };
 
@@ -499,11 +500,7 @@ static bool wants_sealing(const struct sh_server *server, size_t i)
 
 bool sh_server_waits(const struct sh_server *server)
 {
-    for (size_t i = 0; i < server->count; i++) {
-        if (wants_sealing(server, i) && sh_item_seal_waits(server->items[i]))
-            return true;
-    }
-    return false;
+    return server->waits;
 }
 
 static enum sh_cause answer_roots(struct sh_server *server, uint32_t index)
@@ -553,11 +550,10 @@ static enum sh_cause hash_some(struct sh_server *server)
  * needs a descriptor. */
 static enum sh_cause seal_some(struct sh_server *server)
 {
-    bool waits = sh_server_waits(server);
     for (size_t n = 0; n < server->count; n++) {
         size_t i = (server->sealing + n) % server->count;
         bool done = false;
-        if (!wants_sealing(server, i) || (waits && !sh_item_seal_waits(server->items[i])))
+        if (!wants_sealing(server, i) || (server->waits && !sh_item_seal_waits(server->items[i])))
             continue;
         touch(server, (uint32_t)i);
         SH_TRY(note_changed(server, i, sh_item_seal_work(server->items[i], SEAL_STEP, &done)));
@@ -569,15 +565,17 @@ static enum sh_cause seal_some(struct sh_server *server)
 
 static bool more_to_do(struct sh_server *server)
 {
+    bool more = false;
+    server->waits = false;
     for (size_t i = 0; i < server->count; i++) {
-        if (wants_sealing(server, i) && !sh_item_seal_waits(server->items[i]))
-            return true;
+        bool wants = wants_sealing(server, i), waits = sh_item_seal_waits(server->items[i]);
+        server->waits |= wants && waits;
+        more |= wants && !waits;
     }
-    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        if (server->links[i].hashing.hashes || has_room(server, &server->links[i]))
-            return true;
-    }
-    return false;
+    more = more && !server->waits; /* one after the other */
+    for (size_t i = 0; i < SH_COUNT(server->links); i++)
+        more |= server->links[i].hashing.hashes || has_room(server, &server->links[i]);
+    return more;
 }
 
 enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more)

@@ -22,8 +22,8 @@ struct sh_worker {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t given, idle;
-    struct queue todo, done;
-    unsigned waiting; /* in todo */
+    struct queue queued, done;
+    unsigned waiting; /* in queued */
     unsigned untold;  /* in done */
     bool running;     /* a job that is in neither queue */
     bool waits;       /* the thread, for a job */
@@ -65,7 +65,7 @@ static void lose(struct queue *queue)
 static void destroy(struct sh_worker *worker)
 {
     lose(&worker->done);
-    lose(&worker->todo);
+    lose(&worker->queued);
     sh_closep(&worker->fd);
     pthread_cond_destroy(&worker->given);
     pthread_cond_destroy(&worker->idle);
@@ -80,7 +80,7 @@ static void ran(struct sh_worker *worker, struct sh_job *job)
     worker->running = false;
     queue_put(&worker->done, job);
     worker->untold++;
-    bool tells = !worker->todo.first || worker->untold >= TELL_EVERY;
+    bool tells = !worker->queued.first || worker->untold >= TELL_EVERY;
     if (worker->quit)
         pthread_cond_broadcast(&worker->idle);
     if (!tells || worker->quit)
@@ -95,7 +95,7 @@ static void *run(void *user)
     struct sh_worker *worker = user;
     pthread_mutex_lock(&worker->lock);
     while (!worker->quit) {
-        if (!worker->todo.first) {
+        if (!worker->queued.first) {
             pthread_cond_broadcast(&worker->idle);
             worker->waits = true;
             /* waits: until there is work, or for the end */
@@ -103,7 +103,7 @@ static void *run(void *user)
             worker->waits = false;
             continue;
         }
-        struct sh_job *job = queue_get(&worker->todo);
+        struct sh_job *job = queue_get(&worker->queued);
         worker->waiting--;
         worker->running = true;
         pthread_mutex_unlock(&worker->lock);
@@ -123,7 +123,7 @@ static void *run(void *user)
 static void begin(struct sh_worker *worker)
 {
     pthread_condattr_t monotonic;
-    queue_clear(&worker->todo);
+    queue_clear(&worker->queued);
     queue_clear(&worker->done);
     pthread_mutex_init(&worker->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -196,7 +196,7 @@ void sh_worker_give(struct sh_worker *worker, struct sh_job *job, bool more)
         return;
     }
     pthread_mutex_lock(&worker->lock);
-    queue_put(&worker->todo, job);
+    queue_put(&worker->queued, job);
     worker->waiting++;
     bool wake = worker->waits && (!more || worker->waiting >= BEGIN_AT);
     pthread_mutex_unlock(&worker->lock);
@@ -209,7 +209,7 @@ void sh_worker_hurry(struct sh_worker *worker)
     if (!worker)
         return;
     pthread_mutex_lock(&worker->lock);
-    bool wake = worker->waits && worker->todo.first;
+    bool wake = worker->waits && worker->queued.first;
     pthread_mutex_unlock(&worker->lock);
     if (wake)
         pthread_cond_signal(&worker->given);
@@ -244,7 +244,7 @@ void sh_worker_await(struct sh_worker *worker, unsigned ms)
     const struct timespec end = after(ms);
     int error = 0;
     pthread_mutex_lock(&worker->lock);
-    while ((worker->todo.first || worker->running) && error != ETIMEDOUT)
+    while ((worker->queued.first || worker->running) && error != ETIMEDOUT)
         /* waits: as long as is asked for */
         error = pthread_cond_timedwait(&worker->idle, &worker->lock, &end);
     pthread_mutex_unlock(&worker->lock);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Private to this room: the hashes of some leaves of an item, as they were asked for, made a little at a time. What is read
- * for them seals the item too, so a secondary that asks for the hashes of a whole item and then for its root lets the
- * anchor read it once.
+ * Private to this room: the hashes of some leaves of an item, as they were asked for, made a little at a time. They
+ * go into the item's tree too, so a secondary that asks for the hashes of a whole item and then for its root lets the
+ * anchor hash its leaves once.
  */
 #ifndef SIMHOP_TRANSFER_HASHING_H
 #define SIMHOP_TRANSFER_HASHING_H

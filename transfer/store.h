@@ -115,9 +115,9 @@ SH_MUST_USE enum sh_cause sh_store_item_take_over(struct sh_store_item *item,
 SH_MUST_USE enum sh_cause sh_store_item_mark(struct sh_store_item *item, sh_ms now);
 
 /* What is left to do before the end. The SHA-256 of the whole content is taken while leaves come in order. What could not be
- * taken then, all that an earlier session left among it, is read again, up to `leaves` of it here so that the loop is not
- * held for long, and held against its record: a leaf that is damaged on the disk is not there any more. Then everything
- * is synced. Fails with store.*, env.crypto, env.no-memory. */
+ * taken then, all that an earlier session left among it, is read again, up to `leaves` of it at a time,
+ * and held against its record: a leaf that is damaged on the disk is not there any more. Then everything
+ * is synced. Both are done by the workers if there are any. Fails with store.*, env.crypto, env.no-memory. */
 enum sh_store_state {
     SH_STORE_MORE,  /* call again */
     SH_STORE_WAITS, /* for what is done in the background */

@@ -22,6 +22,7 @@ struct sh_store {
     struct sh_worker *worker, *syncer; /* NULL: all is done at once, and there are no marks */
     struct sh_store_put *spare;
     unsigned spares;
+    bool hangs; /* the worker was waited for in vain: not again for each item */
 };
 
 /* What jobs have of an item that is awake. They hold on to it, so it may outlive the item where a disk hangs. */

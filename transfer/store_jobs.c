@@ -153,10 +153,11 @@ void sh_store_jobs_end(struct sh_store_item *item)
     if (!item->hands)
         return;
     struct sh_store_news news;
-    if (item->puts || item->look)
+    if ((item->puts || item->look) && !item->store->hangs)
         sh_worker_await(item->store->worker, SETTLE_MS);
     while (sh_store_item_take(item, &news)) /* recorded they are, whoever hears of it */
         ;
+    item->store->hangs = item->store->hangs || item->puts;
     item->empty = item->empty && !item->puts;
     drop_puts(item);
     if (item->look)

@@ -7,6 +7,7 @@
 #include "proto/log.h"
 #include "proto/stream.h"
 #include "transfer/hashing.h"
+#include "transfer/manifest.h"
 
 #define SEAL_STEP  16 /* leaves hashed a call of work */
 #define OPEN_ITEMS 16 /* descriptors of sources */
@@ -59,65 +60,6 @@ static void bit_set(uint8_t *bits, size_t i, bool value)
     bits[i / 8] = (uint8_t)(value ? bits[i / 8] | mask : bits[i / 8] & ~mask);
 }
 
-/* ---- the manifest ---- */
-
-struct manifest {
-    Simhop__Manifest message;
-    Simhop__Item *items;
-    Simhop__Item **list;
-};
-
-static void manifest_free(struct manifest *manifest)
-{
-    free(manifest->items);
-    free(manifest->list);
-}
-
-/* The strings and ids stay the items'. */
-static enum sh_cause manifest_make(struct sh_server *server, struct manifest *manifest)
-{
-    simhop__manifest__init(&manifest->message);
-    manifest->items = calloc(server->count, sizeof(*manifest->items));
-    manifest->list = calloc(server->count, sizeof(Simhop__Item *));
-    if (!manifest->items || !manifest->list)
-        return SH_ENV_NO_MEMORY;
-    for (size_t i = 0; i < server->count; i++) {
-        const struct sh_item *item = server->items[i];
-        Simhop__Item *out = &manifest->items[i];
-        simhop__item__init(out);
-        out->id.data = (uint8_t *)(uintptr_t)sh_item_id(item); /* protobuf-c has no const */
-        out->id.len = SH_ITEM_ID_SIZE;
-        out->name = (char *)(uintptr_t)sh_item_name(item);
-        out->kind = (Simhop__ItemKind)sh_item_kind(item);
-        out->size = sh_item_size(item);
-        manifest->list[i] = out;
-    }
-    manifest->message.transfer_id.data = server->transfer_id;
-    manifest->message.transfer_id.len = sizeof(server->transfer_id);
-    manifest->message.leaf_size = SH_LEAF_SIZE;
-    manifest->message.items = manifest->list;
-    manifest->message.n_items = server->count;
-    manifest->message.leaf_hashes = true;
-    return SH_OK;
-}
-
-static enum sh_cause check_manifest(struct sh_server *server)
-{
-    SH_CLEANUP(manifest_free) struct manifest manifest = {.items = NULL};
-    for (size_t i = 0; i < server->count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(sh_item_name(server->items[i]), sh_item_name(server->items[j])) == 0)
-                return sh_fail(SH_TRANSFER_BAD_MANIFEST, "two items of the name %s",
-                               sh_item_name(server->items[i]));
-        }
-    }
-    SH_TRY(manifest_make(server, &manifest));
-    if (simhop__manifest__get_packed_size(&manifest.message) > sh_msg_info(SH_MSG_MANIFEST)->cap)
-        return sh_fail(SH_TRANSFER_BAD_MANIFEST,
-                       "%zu items with names as long as these are too many", server->count);
-    return SH_OK;
-}
-
 enum sh_cause sh_server_new(struct sh_item *const *items, size_t count,
                             const uint8_t transfer_id[16], const struct sh_server_ops *ops,
                             void *user, struct sh_server **ret_server)
@@ -133,7 +75,7 @@ enum sh_cause sh_server_new(struct sh_item *const *items, size_t count,
     server->ops = ops;
     server->user = user;
     memcpy(server->transfer_id, transfer_id, sizeof(server->transfer_id));
-    enum sh_cause cause = check_manifest(server);
+    enum sh_cause cause = sh_manifest_check(items, count, server->transfer_id);
     if (cause != SH_OK)
         sh_server_free(server);
     else
@@ -288,8 +230,8 @@ static enum sh_cause serve(struct sh_server *server, struct server_link *link)
 static enum sh_cause rx_manifest_request(struct sh_server *server, struct server_link *link,
                                          const ProtobufCMessage *message SH_UNUSED)
 {
-    SH_CLEANUP(manifest_free) struct manifest manifest = {.items = NULL};
-    SH_TRY(manifest_make(server, &manifest));
+    SH_CLEANUP(sh_manifest_clear) struct sh_manifest manifest = {.items = NULL};
+    SH_TRY(sh_manifest_make(server->items, server->count, server->transfer_id, &manifest));
     send_to(server, link, SH_MSG_MANIFEST, &manifest.message.base);
     return SH_OK;
 }

@@ -31,6 +31,8 @@ enum sh_again_step sh_again_over(struct sh_again *again, enum sh_cause cause, bo
     if (by_sleep || (brought && is_lost(cause))) {
         again->until = by_sleep ? SH_NEVER : now + SH_AGAIN_MS;
         again->cause = cause;
+        if (!sh_strcopy(again->detail, sizeof(again->detail), sh_detail()))
+            again->detail[0] = '\0';
         return by_sleep ? SH_AGAIN_BY_SLEEP : SH_AGAIN_BY_LOSS;
     }
     return is_lost(cause) && sh_again_may_search(again, now) ? SH_AGAIN_SEARCH_ON : SH_AGAIN_NO;
@@ -39,5 +41,5 @@ enum sh_again_step sh_again_over(struct sh_again *again, enum sh_cause cause, bo
 enum sh_cause sh_again_end(const struct sh_again *again, enum sh_cause cause)
 {
     bool lost = again->until != SH_NEVER && sh_cause_info(cause)->category == SH_CAT_NO_LINK;
-    return lost ? again->cause : cause;
+    return lost ? sh_fail(again->cause, "%s", again->detail) : cause;
 }

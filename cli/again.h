@@ -18,6 +18,7 @@ struct sh_again {
     sh_ms woke;          /* in a transfer; 0: it has not slept */
     sh_ms until;         /* what was lost has to be found until then; SH_NEVER: nothing was */
     enum sh_cause cause; /* of what was lost first */
+    char detail[256];    /* its */
 };
 #define SH_AGAIN_INIT                                                                              \
     {                                                                                              \
@@ -33,12 +34,13 @@ enum sh_again_step {
 
 /* The machine has slept so long (0: not known); moving: in a transfer. */
 void sh_again_slept(struct sh_again *again, sh_ms slept, bool moving, sh_ms now);
-/* A session ended with this; brought: octets of it were verified; quitting: a person wants no more. */
+/* A session ended with this, and sh_detail() is still its; brought: octets of it were verified; quitting: a person wants no more. */
 enum sh_again_step sh_again_over(struct sh_again *again, enum sh_cause cause, bool brought,
                                  bool quitting, sh_ms now);
 /* One that was lost was found, and not connected to: is there time for another search? */
 bool sh_again_may_search(const struct sh_again *again, sh_ms now);
-/* What the program ends with that would end with this: a second search that came to nothing changes nothing about why it was needed. */
+/* What the program ends with that would end with this: a second search that came to nothing changes nothing about why it was needed.
+ * Sets the detail. */
 enum sh_cause sh_again_end(const struct sh_again *again, enum sh_cause cause);
 
 #endif

@@ -197,6 +197,7 @@ static void it_sleeps_while_it_looks_for_the_device(void **state SH_UNUSED)
     struct sh_again again = SH_AGAIN_INIT;
     const sh_ms lost = 1000000, woke = lost + SH_AGAIN_MS / 2 + HOUR;
     assert_int_equal(sh_again_over(&again, SH_CONNECT_LOST, false, false, lost), SH_AGAIN_NO);
+    (void)sh_fail(SH_TRANSFER_STALLED, "as it was lost");
     assert_int_equal(sh_again_over(&again, SH_TRANSFER_STALLED, true, false, lost),
                      SH_AGAIN_BY_LOSS);
     sh_again_slept(&again, HOUR, false, woke);
@@ -211,7 +212,9 @@ static void it_sleeps_while_it_looks_for_the_device(void **state SH_UNUSED)
     assert_int_equal(sh_again_over(&again, SH_CONNECT_LOST, false, false, woke + SH_AGAIN_MS / 2),
                      SH_AGAIN_NO);
     /* It ends with what it was needed for, unless a person or this machine ends it. */
+    (void)sh_fail(SH_CONNECT_TIMEOUT, "of the search");
     assert_cause(sh_again_end(&again, SH_CONNECT_TIMEOUT), SH_TRANSFER_STALLED);
+    assert_string_equal(sh_detail(), "as it was lost");
     assert_cause(sh_again_end(&again, SH_SESSION_INTERRUPTED), SH_SESSION_INTERRUPTED);
 }
 

@@ -32,6 +32,7 @@ struct sh_item {
 
     /* item_seal.c */
     struct sh_hashtree tree;
+    struct sh_item_ahead *ahead; /* hashes that came before their turn; NULL: none did */
     struct sh_worker *worker;    /* NULL: what it would do is done at once */
     struct sh_item_hands *hands; /* NULL: nothing was read for the digest yet */
     struct sh_item_job *job;     /* under way */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The tree grows with the hashes of leaves that are served in order, for nothing; the digest, the SHA-256 of the whole, follows it in jobs that
- * read the source again. A job that comes to leaves that are not in the tree hashes them too.
+ * The tree grows with the hashes of leaves that are served, for nothing; several links serve by turns, so what comes a little before its turn
+ * is kept until then. The digest, the SHA-256 of the whole, follows the tree in jobs that read the source again, while that is still in the
+ * memory of the machine: who serves waits for it. A job that comes to leaves that are not in the tree hashes them too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +14,10 @@
 #include "transfer/item_internal.h"
 #include "transfer/leaf.h"
 
-#define FOLLOW_AT 32  /* leaves behind the tree */
-#define JOB_MOST  512 /* leaves: some 50 ms */
+#define FOLLOW_AT 32   /* leaves behind the tree */
+#define JOB_MOST  512  /* leaves: some 50 ms */
+#define BEHIND    1024 /* leaves behind the tree: enough, twice a job */
+#define AHEAD     256 /* leaves before the tree that are kept: what is asked for at once on all links */
 #define AT_ONCE                                                                                    \
     4 /* leaves that are not worth the way to a thread and back: a thousand small files each go it */
 
@@ -25,6 +28,12 @@ struct sh_item_hands {
     struct source source;
     uint64_t size;
     struct sh_digest digest; /* touched by jobs alone while one is under way */
+};
+
+/* A ring: leaf i stands at i % AHEAD. */
+struct sh_item_ahead {
+    bool have[AHEAD];
+    uint8_t hashes[AHEAD][SH_HASH_SIZE];
 };
 
 struct sh_item_job {
@@ -59,6 +68,8 @@ void sh_item_seal_drop(struct sh_item *item)
     item->job_read = SH_READ_FINE;
     item->digested = 0;
     item->ended = false;
+    free(item->ahead);
+    item->ahead = NULL;
     sh_hashtree_init(&item->tree);
 }
 
@@ -67,6 +78,40 @@ void sh_item_set_worker(struct sh_item *item, struct sh_worker *worker)
     if (item->job) /* begins anew where it is needed again */
         sh_item_seal_drop(item);
     item->worker = worker;
+}
+
+/* ---- the tree ---- */
+
+/* The next one. */
+static enum sh_cause append(struct sh_item *item, const uint8_t hash[SH_HASH_SIZE])
+{
+    if (item->ahead)
+        item->ahead->have[item->tree.leaves % AHEAD] = false;
+    return sh_hashtree_append(&item->tree, hash);
+}
+
+/* Where there is no memory for it a job hashes the leaf once more. */
+static void keep_ahead(struct sh_item *item, uint64_t index, const uint8_t hash[SH_HASH_SIZE])
+{
+    if (index < item->tree.leaves || index - item->tree.leaves >= AHEAD)
+        return;
+    if (!item->ahead)
+        item->ahead = calloc(1, sizeof(*item->ahead));
+    if (!item->ahead)
+        return;
+    item->ahead->have[index % AHEAD] = true;
+    memcpy(item->ahead->hashes[index % AHEAD], hash, SH_HASH_SIZE);
+}
+
+static enum sh_cause take_ahead(struct sh_item *item)
+{
+    while (item->ahead && item->ahead->have[item->tree.leaves % AHEAD])
+        SH_TRY(append(item, item->ahead->hashes[item->tree.leaves % AHEAD]));
+    if (sh_item_sealed(item)) {
+        free(item->ahead);
+        item->ahead = NULL;
+    }
+    return SH_OK;
 }
 
 /* ---- a job ---- */
@@ -122,7 +167,8 @@ static enum sh_cause take_over(struct sh_item *item, const struct sh_item_job *j
         return job->cause;
     item->digested = digest->leaves;
     for (uint64_t leaf = SH_MAX(item->tree.leaves, job->hashed); leaf < job->end; leaf++)
-        SH_TRY(sh_hashtree_append(&item->tree, job->hashes[leaf - job->hashed]));
+        SH_TRY(append(item, job->hashes[leaf - job->hashed]));
+    SH_TRY(take_ahead(item));
     item->ended = digest->ended;
     if (item->ended)
         memcpy(item->sha256, digest->value, sizeof(item->sha256));
@@ -204,8 +250,14 @@ static enum sh_cause check(struct sh_item *item)
 
 enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index, const uint8_t hash[32])
 {
-    if (index == item->tree.leaves && !sh_item_sealed(item))
-        SH_TRY(sh_hashtree_append(&item->tree, hash));
+    if (item->job)
+        sh_worker_take(item->worker);
+    if (index == item->tree.leaves && !sh_item_sealed(item)) {
+        SH_TRY(append(item, hash));
+        SH_TRY(take_ahead(item));
+    } else {
+        keep_ahead(item, index, hash);
+    }
     SH_TRY(check(item));
     if (item->job || item->tree.leaves < item->digested + FOLLOW_AT)
         return SH_OK;
@@ -227,6 +279,18 @@ enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret
 bool sh_item_seal_waits(const struct sh_item *item)
 {
     return item->job != NULL;
+}
+
+static bool is_behind(const struct sh_item *item)
+{
+    return item->job && item->tree.leaves > item->digested + BEHIND;
+}
+
+bool sh_item_seal_behind(struct sh_item *item)
+{
+    if (is_behind(item))
+        sh_worker_take(item->worker);
+    return is_behind(item);
 }
 
 bool sh_item_sealed(const struct sh_item *item)

@@ -218,9 +218,16 @@ static bool has_room(struct sh_server *server, const struct server_link *link)
            server->ops->pending(link->id, server->user) < SH_STREAM_HIGH;
 }
 
+/* What is asked for next has to wait for a worker. */
+static bool is_held_up(const struct sh_server *server, const struct server_link *link)
+{
+    return link->count > 0 && sh_item_seal_behind(server->items[link->pulls[link->first].item]);
+}
+
 static enum sh_cause serve(struct sh_server *server, struct server_link *link)
 {
-    for (unsigned i = 0; i < SH_SERVER_BURST && has_room(server, link); i++)
+    for (unsigned i = 0; i < SH_SERVER_BURST && has_room(server, link) && !is_held_up(server, link);
+         i++)
         SH_TRY(serve_leaf(server, link));
     return SH_OK;
 }
@@ -515,8 +522,12 @@ static bool more_to_do(struct sh_server *server)
         more |= wants && !waits;
     }
     more = more && !server->waits; /* one after the other */
-    for (size_t i = 0; i < SH_COUNT(server->links); i++)
-        more |= server->links[i].hashing.hashes || has_room(server, &server->links[i]);
+    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
+        const struct server_link *link = &server->links[i];
+        bool room = has_room(server, link), held_up = room && is_held_up(server, link);
+        server->waits |= held_up;
+        more |= link->hashing.hashes || (room && !held_up);
+    }
     return more;
 }
 

@@ -139,7 +139,16 @@ static void test_sizes(void **state SH_UNUSED)
     }
 }
 
-/* Served leaves seal when it is their turn, others do not matter. */
+static void feed(struct sh_item *item, const uint8_t *bytes, uint64_t leaf)
+{
+    const struct sh_bytes data =
+        SH_BYTES(bytes + leaf * SH_LEAF_SIZE, sh_leaf_length(sh_item_size(item), leaf));
+    uint8_t hash[32];
+    assert_ok(sh_leaf_hash(data, hash));
+    assert_ok(sh_item_seal_feed(item, leaf, hash));
+}
+
+/* Served leaves seal when it is their turn. What was served long before it, or twice, does not matter. */
 static void test_feed(void **state SH_UNUSED)
 {
     uint8_t *bytes = content(5, 300000);
@@ -150,13 +159,37 @@ static void test_feed(void **state SH_UNUSED)
                                   anchor, &item));
     assert_cause(sh_item_root(item, hash), SH_INTERNAL_BUG);
     assert_cause(sh_item_sha256(item, hash), SH_INTERNAL_BUG);
-    assert_ok(sh_item_seal_feed(item, 1, nonsense));
-    assert_ok(sh_leaf_hash(SH_BYTES(bytes, SH_LEAF_SIZE), hash));
-    assert_ok(sh_item_seal_feed(item, 0, hash));
+    assert_ok(sh_item_seal_feed(item, 1 << 20, nonsense));
+    feed(item, bytes, 0);
     assert_ok(sh_item_seal_feed(item, 0, nonsense));
     assert_ok(sh_item_seal_work(item, 0, &done));
     assert_false(done);
     check_seal(item, bytes, 300000);
+    sh_item_free(item);
+    free(bytes);
+}
+
+/* Two links that serve by turns, one quicker than the other: nothing is read again for the root. */
+static void test_feed_by_turns(void **state SH_UNUSED)
+{
+    enum { LEAVES = 333, STEP = 7 };
+    const size_t size = LEAVES * (size_t)SH_LEAF_SIZE - 9;
+    uint8_t *bytes = content(6, size), root[32], expected[32];
+    struct sh_item *item = NULL;
+    assert_ok(sh_item_open_memory("m", SIMHOP__ITEM_KIND__ITEM_KIND_FILE, SH_BYTES(bytes, size),
+                                  anchor, &item));
+    for (unsigned first = 0; first < LEAVES; first += 5 * STEP) {
+        unsigned end = SH_MIN(first + 5 * STEP, (unsigned)LEAVES);
+        for (unsigned i = first + STEP; i < end; i++) /* the quick one goes on from here */
+            feed(item, bytes, i);
+        for (unsigned i = first; i < SH_MIN(first + STEP, end); i++)
+            feed(item, bytes, i);
+    }
+    assert_true(sh_item_sealed(item));
+    assert_ok(sh_item_root(item, root));
+    reference_root(bytes, size, expected);
+    assert_memory_equal(root, expected, sizeof(root));
+    check_seal(item, bytes, size);
     sh_item_free(item);
     free(bytes);
 }
@@ -331,7 +364,7 @@ static void test_worker(void **state SH_UNUSED)
     enum { LEAVES = 700 };
     const size_t size = LEAVES * (size_t)SH_LEAF_SIZE - 3;
     const char *path = in_folder(folder, "large");
-    uint8_t *bytes = content(9, size), hash[32];
+    uint8_t *bytes = content(9, size);
     struct sh_worker *worker = NULL;
     bool done = false;
     assert_ok(sh_worker_new(&worker));
@@ -339,10 +372,9 @@ static void test_worker(void **state SH_UNUSED)
     struct sh_item *item = open_file(path);
     sh_item_set_worker(item, worker);
     for (unsigned i = 0; i < 600; i++) { /* served */
-        assert_ok(sh_leaf_hash(SH_BYTES(bytes + i * SH_LEAF_SIZE, SH_LEAF_SIZE), hash));
-        assert_ok(sh_item_seal_feed(item, i, hash));
+        feed(item, bytes, i);
         if (i % 50 == 0)
-            sh_worker_take(worker);
+            sh_worker_await(worker, 1000);
     }
     check_seal(item, bytes, size);
     sh_item_free(item);
@@ -374,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
         cmocka_unit_test(test_feed),
+        cmocka_unit_test(test_feed_by_turns),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_id, set_up, tear_down),

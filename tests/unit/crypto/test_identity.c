@@ -421,7 +421,11 @@ static void test_device_id(void **state SH_UNUSED)
     uint8_t hash[32];
     assert_ok(sh_identity_new(NOW, &a));
     assert_ok(sh_public_key_der(a->key, &der, &n));
+    unsigned char *openssl = NULL;
     assert_int_equal(n, 91);
+    assert_int_equal(i2d_PUBKEY(a->key, &openssl), 91);
+    assert_memory_equal(der, openssl, n);
+    OPENSSL_free(openssl);
     const struct sh_bytes piece = {der, n};
     assert_ok(sh_sha256(&piece, 1, hash));
     assert_memory_equal(a->id, hash, SH_DEVICE_ID_SIZE);

@@ -16,7 +16,8 @@
 #define WAL_WAIT_NS  10000000
 #define WAL_TRIES    (SH_REGISTRY_BUSY_MS * 1000000 / WAL_WAIT_NS)
 #define FILE_NAME    "registry.db"
-#define PATH_MAX_LEN 480 /* SQLite's own limit, less the suffixes of its files */
+#define PATH_MAX_LEN 480  /* SQLite's own limit, less the suffixes of its files */
+#define WAL_PAGES    "50" /* 200 KiB: what opening reads, at most */
 
 /* ---- SQLite's results ---- */
 
@@ -233,7 +234,10 @@ static enum sh_cause set_up(struct sh_registry *registry)
     /* First of all a look that changes nothing: a newer registry stays as it is. */
     SH_TRY(sh_db_version(registry, &version));
     SH_TRY(set_wal(registry));
-    SH_TRY(sh_db_exec(registry, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"));
+    SH_TRY(sh_db_exec(registry, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                                "PRAGMA wal_autocheckpoint = " WAL_PAGES ";"));
+    /* Each of a row of short runs would make the log, bring it over and remove it: four waits for the disk more. */
+    sqlite3_db_config(registry->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return sh_db_migrate(registry);
 }
 

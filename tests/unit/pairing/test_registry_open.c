@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 
 #include "pairing/registry_schema.h"
@@ -75,6 +76,59 @@ static void durable_settings(void **state SH_UNUSED)
     assert_int_equal(pragma(registry, "PRAGMA user_version"), SH_REGISTRY_VERSION);
     sh_registry_close(registry);
     sh_registry_close(NULL);
+}
+
+static unsigned count_devices(struct sh_registry *registry)
+{
+    sh_autofree struct sh_device *devices = NULL;
+    size_t count = 0;
+    assert_int_equal(sh_registry_list_devices(registry, 1000, &devices, &count), SH_OK);
+    return (unsigned)count;
+}
+
+static void put_device(struct sh_registry *registry, int64_t seen)
+{
+    struct sh_device device = {.relation = SH_DEVICE_IS_SECONDARY,
+                               .name = "tablet",
+                               .state = SH_DEVICE_AUTHORISED,
+                               .last_seen = seen};
+    assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
+}
+
+/* What one run leaves is there in the next one; a registry that is moved away takes nothing of its log along into the new one. */
+static void moved_away(void **state SH_UNUSED)
+{
+    char path[128], away[128];
+    in_folder(path, "registry.db");
+    in_folder(away, "registry.db-wal-away");
+    struct sh_registry *registry = open_it();
+    put_device(registry, 1);
+    sh_registry_close(registry);
+    registry = open_it();
+    assert_int_equal(count_devices(registry), 1);
+    sh_registry_close(registry);
+    assert_int_equal(rename(path, away), 0);
+    registry = open_it();
+    assert_int_equal(count_devices(registry), 0);
+    sh_registry_close(registry);
+    assert_int_equal(unlink(away), 0);
+}
+
+/* However many runs there are, the next one has little to read. */
+static void short_log(void **state SH_UNUSED)
+{
+    enum { RUNS = 50, PUTS = 10, MOST = 1 << 20 };
+    char log[128];
+    struct stat st;
+    in_folder(log, "registry.db-wal");
+    for (int i = 0; i < RUNS; i++) {
+        struct sh_registry *registry = open_it();
+        for (int n = 0; n < PUTS; n++)
+            put_device(registry, n);
+        sh_registry_close(registry);
+        if (stat(log, &st) == 0)
+            assert_in_range(st.st_size, 0, MOST);
+    }
 }
 
 /* Runs SQL on the file behind the registry's back. */
@@ -243,6 +297,7 @@ static void corrupt_file(void **state SH_UNUSED)
     /* A right header, the rest junk. */
     struct sh_registry *registry = open_it();
     sh_registry_close(registry);
+    behind("PRAGMA wal_checkpoint(TRUNCATE)"); /* else all of it stands in the log once more */
     write_file(path, junk, sizeof(junk), 100);
     assert_int_equal(open_fails(folder), SH_ENV_REGISTRY);
     /* No tables in it, though the version says so. */
@@ -383,6 +438,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes_whatever_the_umask),
         IN_FOLDER(durable_settings),
+        IN_FOLDER(moved_away),
+        IN_FOLDER(short_log),
         IN_FOLDER(migrates_v1),
         IN_FOLDER(migrates_v2),
         IN_FOLDER(migrates_v3),

@@ -56,7 +56,6 @@ struct sh_store_item {
     sh_ms marked_at;            /* when that was; 0: never looked */
     uint64_t to_mark;           /* leading leaves that the running sync covers */
     bool durable;               /* all that was put is on the disk */
-    bool sync_is_last;          /* the running sync covers everything */
     enum sh_cause sync_cause;   /* of a sync that failed */
 
     bool sealed;

@@ -62,6 +62,7 @@ struct sh_store_sync {
     struct sh_job job;
     struct sh_store_hands *hands;
     struct sh_store_item *item;
+    bool last; /* everything is there */
     int error; /* errno */
 };
 
@@ -415,8 +416,10 @@ enum sh_cause sh_store_end_digest(struct sh_store_item *item)
 static void run_sync(struct sh_job *job)
 {
     struct sh_store_sync *sync = (struct sh_store_sync *)job;
+    /* The journal goes in a moment when everything is there: what it had not noted for good would only be hashed once more. */
     /* waits: for the disk, on this thread; whoever takes the result has a deadline */
-    if (fdatasync(sync->hands->data_fd) < 0 || fdatasync(sync->hands->journal_fd) < 0)
+    if (fdatasync(sync->hands->data_fd) < 0 ||
+        (!sync->last && fdatasync(sync->hands->journal_fd) < 0))
         sync->error = errno;
 }
 
@@ -426,9 +429,10 @@ static void end_sync(struct sh_job *job, bool lost SH_UNUSED)
     struct sh_store_item *item = sync->item;
     if (item) {
         item->sync = NULL;
-        item->durable = item->sync_is_last && sync->error == 0 && item->unmarked == 0;
-        item->sync_cause = sync->error == 0 ? sh_journal_set_synced(&item->journal, item->to_mark)
-                                            : sh_cause_of_errno(sync->error, "fdatasync");
+        item->durable = sync->last && sync->error == 0 && item->unmarked == 0;
+        item->sync_cause = sync->error != 0 ? sh_cause_of_errno(sync->error, "fdatasync")
+                           : sync->last     ? SH_OK
+                                            : sh_journal_set_synced(&item->journal, item->to_mark);
     }
     let_go(sync->hands);
     free(sync);
@@ -442,7 +446,7 @@ enum sh_cause sh_store_begin_sync(struct sh_store_item *item)
     *sync = (struct sh_store_sync){
         .job = {.run = run_sync, .end = end_sync}, .hands = hold(item->hands), .item = item};
     item->to_mark = sh_journal_next_missing(&item->journal, 0);
-    item->sync_is_last = item->to_mark == item->journal.leaves;
+    sync->last = item->to_mark == item->journal.leaves;
     item->unmarked = 0;
     item->sync = sync;
     sh_worker_give(item->store->syncer, &sync->job, false);

@@ -20,6 +20,7 @@
 #define QUIET_MS   1000 /* by then the other end knows from its own interface */
 #define PACE_MS    10
 #define GATHER_MS  1
+#define GATHER_AT  (1 << 20) /* octets: before that the first ones are waited for */
 #define DELAYS_MAX 256
 
 /* So many queued octets may leave at that time. */
@@ -39,6 +40,7 @@ struct sh_tcp_stream {
     struct event *later; /* what may not happen inside a driver function: closed, free */
     struct event *pace, *shaping, *linger, *gather;
     struct evbuffer *out;
+    uint64_t got; /* octets that came */
     bool floods;  /* the last look found more than one read takes */
     bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
     bool closing; /* the user is gone */
@@ -305,7 +307,8 @@ static void on_writable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
  * the processor from whoever else works for it. */
 static void gather(struct sh_tcp_stream *s, size_t got)
 {
-    bool floods = got == READ_MAX;
+    bool floods = got == READ_MAX && s->got >= GATHER_AT;
+    s->got += got;
     if (s->floods && !floods && !s->closing) {
         event_del(s->readable);
         arm(s->gather, GATHER_MS);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pairing/hci_socket.h"
 #include "pairing/mgmt_packet.h"
 #include "proto/slow.h"
 
@@ -42,11 +43,8 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
 static int ask(uint16_t index, int fd)
 {
     uint8_t packet[SH_MGMT_ASK_MAX];
-    const struct sockaddr_hci address = {
-        .hci_family = AF_BLUETOOTH, .hci_dev = HCI_DEV_NONE, .hci_channel = HCI_CHANNEL_CONTROL};
     size_t n = sh_mgmt_ask_info(index, packet);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        send(fd, packet, n, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)n)
+    if (fd < 0 || send(fd, packet, n, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)n)
         return errno;
     return 0;
 }
@@ -60,7 +58,7 @@ enum sh_cause sh_mgmt_info_new(struct event_base *base, uint16_t index,
     if (!info)
         return SH_ENV_NO_MEMORY;
     *info = (struct sh_mgmt_info){.index = index, .told = told, .user = user};
-    info->fd = socket(AF_BLUETOOTH, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, BTPROTO_HCI);
+    info->fd = sh_hci_socket(HCI_DEV_NONE, HCI_CHANNEL_CONTROL);
     int error = ask(index, info->fd);
     if (error != 0) {
         sh_mgmt_info_free(info);

@@ -67,17 +67,7 @@ static struct target *by_handle(struct sh_rssi *rssi, uint16_t handle)
 
 static int raw_open(uint16_t index)
 {
-    const struct hci_filter filter = {
-        .type_mask = 1u << HCI_EVENT_PKT,
-        .event_mask = {1u << EVT_CMD_COMPLETE | 1u << EVT_CMD_STATUS},
-        .opcode = htobs(SH_HCI_READ_RSSI),
-    };
-    sh_autoclose int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
-    if (fd < 0 || setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0)
-        return -1;
-    int opened = fd;
-    fd = -1;
-    return opened;
+    return sh_hci_socket_of_command(index, SH_HCI_READ_RSSI);
 }
 
 static size_t raw_ask(uint16_t index SH_UNUSED, const struct target *target, uint8_t *out)

@@ -24,18 +24,18 @@ static enum sh_cause opening_failed(uint16_t index, enum sh_cause otherwise)
 /* The next packet into bytes; 0: none came in time. */
 static size_t receive(int fd, uint64_t until, uint8_t *bytes, size_t size)
 {
-    for (;;) {
-        uint64_t now = sh_now();
+    for (uint64_t now = sh_now(); now < until; now = sh_now()) {
         struct pollfd waits = {.fd = fd, .events = POLLIN};
         /* waits: the socket is non-blocking */
         ssize_t n = recv(fd, bytes, size, 0);
         if (n > 0)
             return (size_t)n;
-        if ((n < 0 && errno != EAGAIN && errno != EINTR) || n == 0 || now >= until)
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
             return 0;
         /* waits: until the limit, at most */
         poll(&waits, 1, (int)(until - now));
     }
+    return 0;
 }
 
 enum sh_cause sh_hci_probe_rssi(uint16_t index, unsigned limit_ms)

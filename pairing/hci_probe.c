@@ -24,35 +24,29 @@ static enum sh_cause opening_failed(uint16_t index, enum sh_cause otherwise)
 /* The next packet into bytes; 0: none came in time. */
 static size_t receive(int fd, uint64_t until, uint8_t *bytes, size_t size)
 {
-    for (;;) {
-        uint64_t now = sh_now();
+    for (uint64_t now = sh_now(); now < until; now = sh_now()) {
         struct pollfd waits = {.fd = fd, .events = POLLIN};
         /* waits: the socket is non-blocking */
         ssize_t n = recv(fd, bytes, size, 0);
         if (n > 0)
             return (size_t)n;
-        if ((n < 0 && errno != EAGAIN && errno != EINTR) || n == 0 || now >= until)
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
             return 0;
         /* waits: until the limit, at most */
         poll(&waits, 1, (int)(until - now));
     }
+    return 0;
 }
 
 enum sh_cause sh_hci_probe_rssi(uint16_t index, unsigned limit_ms)
 {
     uint8_t packet[SH_HCI_EVENT_MAX];
     struct sh_hci_rssi answer;
-    const struct hci_filter filter = {
-        .type_mask = 1U << HCI_EVENT_PKT,
-        .event_mask = {1U << EVT_CMD_COMPLETE | 1U << EVT_CMD_STATUS},
-        .opcode = htobs(SH_HCI_READ_RSSI),
-    };
-    sh_autoclose int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
+    sh_autoclose int fd = sh_hci_socket_of_command(index, SH_HCI_READ_RSSI);
     if (fd < 0)
         return opening_failed(index, SH_NEAR_NO_SIGNAL);
     sh_hci_read_rssi(SH_HCI_HANDLE_MAX, packet);
-    if (setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0 ||
-        send(fd, packet, SH_HCI_READ_RSSI_SIZE, MSG_NOSIGNAL) != SH_HCI_READ_RSSI_SIZE)
+    if (send(fd, packet, SH_HCI_READ_RSSI_SIZE, MSG_NOSIGNAL) != SH_HCI_READ_RSSI_SIZE)
         return sh_fail(SH_NEAR_NO_SIGNAL, "hci%u: Read RSSI: %s", index, strerror(errno));
     uint64_t until = sh_now() + limit_ms;
     for (;;) {

@@ -20,3 +20,20 @@ int sh_hci_socket(uint16_t index, uint16_t channel)
     }
     return fd;
 }
+
+int sh_hci_socket_of_command(uint16_t index, uint16_t opcode)
+{
+    const struct hci_filter filter = {
+        .type_mask = 1U << HCI_EVENT_PKT,
+        .event_mask = {1U << EVT_CMD_COMPLETE | 1U << EVT_CMD_STATUS},
+        .opcode = htobs(opcode),
+    };
+    int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
+    if (fd >= 0 && setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}

@@ -9,4 +9,7 @@
 /* Non-blocking, bound to hciINDEX (HCI_DEV_NONE: none) and HCI_CHANNEL_...; the caller closes it. -1 with errno. */
 int sh_hci_socket(uint16_t index, uint16_t channel);
 
+/* The same for one command (opcode) of the controller, whose answers are all that it hears, also those to others who asked. */
+int sh_hci_socket_of_command(uint16_t index, uint16_t opcode);
+
 #endif

@@ -16,26 +16,24 @@
 
 #define PACKETS_A_GO  16
 #define UNANSWERED_MS 500 /* then the question is asked again */
-#define SILENT_MAX    4   /* so often without any answer: another source */
 
 struct target {
     uint16_t handle;
     struct sh_bdaddr peer;
     unsigned waits_ms; /* for an answer; 0: nothing is asked */
-    unsigned silent;
 };
 
 /* What a source says of one connection. */
 struct answer {
     bool refused; /* the source does not do this here */
-    bool gone;    /* there is no such connection */
     struct target *target;
-    int dbm;
+    int dbm; /* SH_HCI_NO_RSSI: it has none for it, or failed */
 };
 
 struct source {
     const char *name;
     unsigned period_ms;
+    unsigned dry_ms;             /* so long without a level of any connection: another source */
     int (*open)(uint16_t index); /* the socket, or -1 with errno */
     size_t (*ask)(uint16_t index, const struct target *target, uint8_t *out);
     bool (*read)(struct sh_rssi *rssi, struct sh_bytes packet, struct answer *ret_answer);
@@ -46,7 +44,8 @@ struct sh_rssi {
     uint16_t index;
     void (*sample)(uint16_t handle, int dbm, void *user);
     void *user;
-    const struct source *source; /* the end of the table: none works */
+    const struct source *source; /* the end of the table: none works, it rests */
+    unsigned dry_ms;
     int fd;
     struct event *readable, *timer;
     struct target targets[SH_RSSI_TARGETS];
@@ -67,17 +66,7 @@ static struct target *by_handle(struct sh_rssi *rssi, uint16_t handle)
 
 static int raw_open(uint16_t index)
 {
-    const struct hci_filter filter = {
-        .type_mask = 1u << HCI_EVENT_PKT,
-        .event_mask = {1u << EVT_CMD_COMPLETE | 1u << EVT_CMD_STATUS},
-        .opcode = htobs(SH_HCI_READ_RSSI),
-    };
-    sh_autoclose int fd = sh_hci_socket(index, HCI_CHANNEL_RAW);
-    if (fd < 0 || setsockopt(fd, SOL_HCI, HCI_FILTER, &filter, sizeof(filter)) != 0)
-        return -1;
-    int opened = fd;
-    fd = -1;
-    return opened;
+    return sh_hci_socket_of_command(index, SH_HCI_READ_RSSI);
 }
 
 static size_t raw_ask(uint16_t index SH_UNUSED, const struct target *target, uint8_t *out)
@@ -93,7 +82,6 @@ static bool raw_read(struct sh_rssi *rssi, struct sh_bytes packet, struct answer
         return false;
     *ret_answer = (struct answer){
         .refused = answer.status == SH_HCI_UNKNOWN_COMMAND,
-        .gone = answer.status == SH_HCI_UNKNOWN_CONNECTION,
         .target = answer.has_handle ? by_handle(rssi, answer.handle) : NULL,
         .dbm = answer.dbm,
     };
@@ -118,7 +106,6 @@ static bool mgmt_read(struct sh_rssi *rssi, struct sh_bytes packet, struct answe
         return false;
     *ret_answer = (struct answer){
         .refused = answer.status == SH_MGMT_PERMISSION_DENIED,
-        .gone = answer.status == SH_MGMT_NOT_CONNECTED,
         .dbm = answer.rssi_dbm,
     };
     for (size_t i = 0; answer.has_address && i < rssi->count; i++) {
@@ -131,9 +118,9 @@ static bool mgmt_read(struct sh_rssi *rssi, struct sh_bytes packet, struct answe
 }
 
 static const struct source sources[] = {
-    {"HCI Read RSSI", 30, raw_open, raw_ask, raw_read},
-    {"Get Connection Information", 1000, mgmt_open, mgmt_ask, mgmt_read},
-    {NULL, 1000, NULL, NULL, NULL},
+    {"HCI Read RSSI", 30, SH_RSSI_HCI_DRY_MS, raw_open, raw_ask, raw_read},
+    {"Get Connection Information", 1000, SH_RSSI_KERNEL_DRY_MS, mgmt_open, mgmt_ask, mgmt_read},
+    {NULL, SH_RSSI_REST_MS, 0, NULL, NULL, NULL},
 };
 
 /* ---- life ---- */
@@ -149,7 +136,13 @@ static void source_close(struct sh_rssi *rssi)
     rssi->fd = -1;
 }
 
-/* Opens the source, or the first after it that can be opened. */
+static void arm(struct sh_rssi *rssi, unsigned ms)
+{
+    const struct timeval tv = {.tv_usec = (suseconds_t)(ms % 1000) * 1000, .tv_sec = ms / 1000};
+    evtimer_add(rssi->timer, &tv);
+}
+
+/* Opens the source, or the first after it that can be opened, and asks it soon. */
 static void source_open(struct sh_rssi *rssi)
 {
     for (; rssi->source->name && rssi->fd < 0; rssi->source += rssi->fd < 0) {
@@ -166,8 +159,10 @@ static void source_open(struct sh_rssi *rssi)
     }
     if (!rssi->source->name)
         sh_log("rssi: no source works on hci%u", rssi->index);
+    rssi->dry_ms = 0;
     for (size_t i = 0; i < rssi->count; i++)
-        rssi->targets[i].waits_ms = rssi->targets[i].silent = 0;
+        rssi->targets[i].waits_ms = 0;
+    arm(rssi, rssi->source->name ? 0 : rssi->source->period_ms);
 }
 
 static void source_next(struct sh_rssi *rssi, const char *why)
@@ -178,11 +173,11 @@ static void source_next(struct sh_rssi *rssi, const char *why)
     source_open(rssi);
 }
 
-static void arm(struct sh_rssi *rssi)
+/* An adapter that was off, or hung, may do it again. */
+static void source_first(struct sh_rssi *rssi)
 {
-    const struct timeval tv = {.tv_usec = (suseconds_t)(rssi->source->period_ms % 1000) * 1000,
-                               .tv_sec = rssi->source->period_ms / 1000};
-    evtimer_add(rssi->timer, &tv);
+    rssi->source = sources;
+    source_open(rssi);
 }
 
 static void ask(struct sh_rssi *rssi, struct target *target)
@@ -200,20 +195,26 @@ static void on_timer(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *u
 {
     SH_SLOW("rssi ask");
     struct sh_rssi *rssi = user;
-    for (size_t i = 0; i < rssi->count && rssi->fd >= 0; i++) {
+    const struct source *source = rssi->source;
+    if (rssi->fd < 0) {
+        source_first(rssi);
+        return;
+    }
+    if (rssi->dry_ms >= source->dry_ms) {
+        source_next(rssi, "no level");
+        return;
+    }
+    arm(rssi, source->period_ms);
+    rssi->dry_ms += source->period_ms;
+    for (size_t i = 0; i < rssi->count && rssi->source == source; i++) {
         struct target *target = &rssi->targets[i];
         if (target->waits_ms > 0)
-            target->waits_ms += rssi->source->period_ms;
-        if (target->waits_ms > UNANSWERED_MS) {
+            target->waits_ms += source->period_ms;
+        if (target->waits_ms > UNANSWERED_MS)
             target->waits_ms = 0;
-            if (++target->silent == SILENT_MAX)
-                source_next(rssi, "no answer");
-        }
-        if (target->waits_ms == 0 && rssi->fd >= 0)
+        if (target->waits_ms == 0)
             ask(rssi, target);
     }
-    if (rssi->count > 0 && rssi->fd >= 0)
-        arm(rssi);
 }
 
 static void take(struct sh_rssi *rssi, struct sh_bytes packet)
@@ -227,12 +228,11 @@ static void take(struct sh_rssi *rssi, struct sh_bytes packet)
     }
     if (!answer.target)
         return;
-    uint16_t handle = answer.target->handle;
-    answer.target->waits_ms = answer.target->silent = 0;
-    if (answer.gone)
-        sh_rssi_remove(rssi, handle);
-    else if (answer.dbm != SH_HCI_NO_RSSI)
-        rssi->sample(handle, answer.dbm, rssi->user);
+    answer.target->waits_ms = 0;
+    if (answer.dbm == SH_HCI_NO_RSSI)
+        return;
+    rssi->dry_ms = 0;
+    rssi->sample(answer.target->handle, answer.dbm, rssi->user);
 }
 
 static void release(struct sh_rssi *rssi)
@@ -295,15 +295,14 @@ void sh_rssi_free(struct sh_rssi *rssi)
 
 void sh_rssi_add(struct sh_rssi *rssi, uint16_t handle, const struct sh_bdaddr *peer)
 {
-    if (by_handle(rssi, handle) || rssi->count == SH_RSSI_TARGETS)
+    struct target *target = by_handle(rssi, handle);
+    if (!target && rssi->count == SH_RSSI_TARGETS)
         return;
-    rssi->targets[rssi->count++] = (struct target){.handle = handle, .peer = *peer};
-    if (rssi->count > 1)
-        return;
-    rssi->source = sources; /* an adapter that was off may do it again */
-    source_open(rssi);
-    if (rssi->fd >= 0)
-        on_timer(-1, 0, rssi);
+    if (!target)
+        target = &rssi->targets[rssi->count++];
+    *target = (struct target){.handle = handle, .peer = *peer};
+    if (rssi->fd < 0)
+        source_first(rssi);
 }
 
 void sh_rssi_remove(struct sh_rssi *rssi, uint16_t handle)

@@ -68,17 +68,23 @@ static struct fake_socket *fake_socket(struct fake_wpa *w, const char *name)
     return NULL;
 }
 
+/* What it is about to tell is not told. */
+static bool fake_swallows(struct fake_wpa *w, const char *what)
+{
+    struct fake_hole *hole = &w->hole;
+    unsigned number = hole->told++;
+    if (!hole->digs || number < hole->at || (!hole->rest && number != hole->at))
+        return false;
+    if (hole->swallowed++ == 0)
+        snprintf(hole->first, sizeof(hole->first), "%.95s", what);
+    return true;
+}
+
 static void fake_say(struct fake_socket *s, const struct fake_peer *to, const char *text,
                      const char *what)
 {
-    struct fake_hole *hole = &s->wpa->hole;
-    unsigned number = hole->told++;
-    if (hole->digs && number >= hole->at && (hole->rest || number == hole->at)) {
-        if (hole->swallowed++ == 0)
-            snprintf(hole->first, sizeof(hole->first), "%.95s", what);
-        return;
-    }
-    (void)sendto(s->fd, text, strlen(text), 0, (const struct sockaddr *)&to->name, to->n);
+    if (!fake_swallows(s->wpa, what))
+        (void)sendto(s->fd, text, strlen(text), 0, (const struct sockaddr *)&to->name, to->n);
 }
 
 static void fake_tell(struct fake_wpa *w, const char *socket, const char *text)

@@ -7,8 +7,9 @@
 #include "unit/stall_table.h"
 #include "unit/virtual_clock.h"
 
+#include "transfer/wpa_child.h"
 #include "transfer/wpa_control.h"
-#include "unit/transfer/wifi_pair.h"
+#include "unit/transfer/fake_second.h"
 
 #define LATE_MS  1000
 #define LEAVE_MS 1000 /* for last words */
@@ -111,6 +112,25 @@ static void station_too(void)
     ((struct sh_wifi *)secondary)->may_take_station = may_take;
 }
 
+/* A further station is all that the radio has. */
+static void second_alone(void)
+{
+    is_station_only = has_second = true;
+}
+
+static void second_first(void)
+{
+    has_second = true;
+    station_too();
+}
+
+/* The system's wpa_supplicant says nothing, and so no other way works. */
+static void second_only_speaks(void)
+{
+    second_first();
+    wb.mute = true;
+}
+
 static void owned(void)
 {
     own();
@@ -121,6 +141,13 @@ static void joined(void)
 {
     join();
     until_true(is_joined, "join");
+}
+
+static void joined_second(void)
+{
+    second_alone();
+    joined();
+    assert_int_not_equal(if_nametoindex("hop0"), 0);
 }
 
 static void leave(void)
@@ -138,6 +165,11 @@ static unsigned marks_of(const char *side)
 static bool has_left(void)
 {
     return !sh_wifi_join_runs(((struct sh_wifi *)secondary)->join) && marks_of("b") == 0;
+}
+
+static bool has_left_second(void)
+{
+    return has_left() && if_nametoindex("hop0") == 0;
 }
 
 static void unlisten(void)
@@ -199,6 +231,12 @@ static void join_again(void)
     joined();
 }
 
+static void all_join_again(void)
+{
+    wb.mute = false;
+    join_again();
+}
+
 static void probe_again(void)
 {
     sh_wpa_control_free(control);
@@ -220,7 +258,12 @@ static const struct operation {
     {"join", 2 * SH_WPA_CLIENT_MS, &wb, nothing, join, is_joined, join_again},
     {"join, the station", 2 * SH_WPA_JOIN_MS, &wb, station_alone, join, is_joined, join_again},
     {"join, any way", SH_JOIN_MS, &wb, station_too, join, is_joined, join_again},
+    {"join, a second", SH_WPA_CHILD_MS + 2 * SH_WPA_JOIN_MS, &wc, second_alone, join, is_joined,
+     join_again},
+    {"join, second first", SH_JOIN_MS, &wc, second_first, join, is_joined, join_again},
+    {"join, else silent", SH_JOIN_MS, &wc, second_only_speaks, join, is_joined, all_join_again},
     {"leave", LEAVE_MS, &wb, joined, leave, has_left, join_again},
+    {"leave, a second", LEAVE_MS, &wc, joined_second, leave, has_left_second, join_again},
     {"end the group", LEAVE_MS, &wa, owned, unlisten, is_taken_down, own_again},
     {"sweep and own", SH_WIFI_SWEEP_MS + 2 * SH_WPA_OWN_MS, &wa, left_behind, own, is_offered,
      own_again},
@@ -257,8 +300,10 @@ static struct stall_cell cells[SH_COUNT(operations)][2];
 static unsigned runs;
 
 /* What silence may be called. */
-static bool is_right(const struct result *result)
+static bool is_right(const struct operation *operation, const struct result *result)
 {
+    if (operation->before == second_first) /* other ways are left */
+        return result->done;
     return result->done || result->cause == SH_WIFI_NO_SUPPLICANT ||
            result->cause == SH_WIFI_GROUP_FAILED || result->cause == SH_WIFI_JOIN_TIMEOUT;
 }
@@ -269,7 +314,7 @@ static void check(size_t number, const struct result *result)
     const struct fake_hole *hole = &operation->wpa->hole;
     runs++;
     stall_count(&cells[number][hole->rest], result->done, result->cause, result->ms);
-    if (!is_right(result) || result->ms > operation->deadline_ms + LATE_MS)
+    if (!is_right(operation, result) || result->ms > operation->deadline_ms + LATE_MS)
         fail_msg("%s, swallowed: %s %u, %s: %s%s after %u ms", operation->name,
                  hole->rest ? "all from" : "number", hole->at, hole->first,
                  result->done ? "done, " : "", sh_cause_info(result->cause)->name,
@@ -292,6 +337,7 @@ static void run_operation(size_t number, bool rest)
         operation->again();
         sh_wpa_control_free(control);
         control = NULL;
+        fake_free(&wc);
         pair_down();
     }
 }

@@ -42,6 +42,8 @@ static uint32_t station_ifindex;
 static bool is_station_only;
 /* Nor that: it was pulled. */
 static bool is_pulled;
+/* It has room for a station more. */
+static bool has_second;
 
 static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
 {
@@ -64,6 +66,10 @@ static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
         radio->phys[0].types = SH_WIFI_BIT(SH_WIFI_STATION);
         radio->phys[0].combinations[0].limit_count = 1;
         radio->phys[0].combinations[0].total = 1;
+    }
+    if (has_second) {
+        radio->phys[0].combinations[0].limits[0].max = 2;
+        radio->phys[0].combinations[0].total++;
     }
     if (is_pulled)
         radio->iface_count = 0;
@@ -231,7 +237,7 @@ static inline void pair_up(void)
     run_dir[strlen(run_dir) - 1] = '\0';
     offers = losses = accepted = dialled = failed = received = closed = notes = 0;
     streams[0] = streams[1] = NULL;
-    is_shown = is_station_only = is_pulled = false;
+    is_shown = is_station_only = has_second = is_pulled = false;
     station_ifindex = 1;
 }
 

@@ -200,6 +200,16 @@ static enum sh_cause say_done(struct sh_session *s)
     return cause;
 }
 
+/* It is durable: both sides may say so. */
+static enum sh_cause finish(struct sh_session *s)
+{
+    SH_TRY(say_done(s));
+    s->ops->phase(SH_PHASE_LINKED, s->result.peer_name, s->user);
+    sh_session_go(s, STAGE_LINGER, sh_session_now(s) + LINGER_MS);
+    sh_server_receipt_kept(s->server);
+    return SH_OK;
+}
+
 static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
 {
     struct sh_session *s = user;
@@ -220,10 +230,7 @@ static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
     memcpy(kept.transfer_id, s->transfer_id, sizeof(kept.transfer_id));
     memcpy(kept.device_id, s->peer.id, sizeof(kept.device_id));
     SH_TRY(sh_registry_put_receipt(s->config.registry, &kept));
-    SH_TRY(say_done(s));
-    s->ops->phase(SH_PHASE_LINKED, s->result.peer_name, s->user);
-    sh_session_go(s, STAGE_LINGER, sh_session_now(s) + LINGER_MS);
-    return SH_OK;
+    return finish(s);
 }
 
 static const struct sh_server_ops server_ops = {

@@ -210,6 +210,31 @@ static enum sh_cause finish(struct sh_session *s)
     return SH_OK;
 }
 
+/* The book's call. */
+static void on_kept(enum sh_cause cause, void *user)
+{
+    struct sh_session *s = user;
+    s->receipt_waits = false;
+    if (s->stage == STAGE_OVER) /* by something else meanwhile */
+        return;
+    if (cause == SH_OK)
+        cause = finish(s);
+    if (cause != SH_OK)
+        s->fatal = cause;
+    sh_session_settle(s);
+}
+
+static enum sh_cause keep(struct sh_session *s, const struct sh_receipt *receipt)
+{
+    if (!s->config.receipts) {
+        SH_TRY(sh_registry_put_receipt(s->config.registry, receipt));
+        return finish(s);
+    }
+    SH_TRY(sh_receipts_add(s->config.receipts, receipt, on_kept, s));
+    s->receipt_waits = true;
+    return SH_OK;
+}
+
 static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
 {
     struct sh_session *s = user;
@@ -229,8 +254,7 @@ static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
                                   SH_BYTES(receipt->signature.data, receipt->signature.len)};
     memcpy(kept.transfer_id, s->transfer_id, sizeof(kept.transfer_id));
     memcpy(kept.device_id, s->peer.id, sizeof(kept.device_id));
-    SH_TRY(sh_registry_put_receipt(s->config.registry, &kept));
-    return finish(s);
+    return keep(s, &kept);
 }
 
 static const struct sh_server_ops server_ops = {
@@ -431,6 +455,8 @@ static void log_sent(const struct sh_session *s)
 
 void sh_session_anchor_free(struct sh_session *s)
 {
+    if (s->receipt_waits)
+        sh_receipts_forget(s->config.receipts, s);
     if (s->server)
         log_sent(s);
     sh_server_free(s->server);

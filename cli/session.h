@@ -12,6 +12,7 @@
 
 #include "cli/lane.h"
 #include "cli/output.h"
+#include "cli/receipts.h"
 #include "cli/tracer.h"
 #include "pairing/calibration.h"
 #include "pairing/handshake.h"
@@ -28,6 +29,8 @@ struct sh_session_config {
     enum sh_role role;
     const struct sh_identity *identity; /* anchor: with its CA */
     struct sh_registry *registry;
+    struct sh_receipts *receipts; /* anchor: where its receipt waits for the registry; NULL: it
+                                   * does not. Outlives the session */
     const char *boot_id;
     const char *name;
     int device_kind; /* Simhop__DeviceKind */

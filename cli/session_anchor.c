@@ -200,6 +200,41 @@ static enum sh_cause say_done(struct sh_session *s)
     return cause;
 }
 
+/* It is durable: both sides may say so. */
+static enum sh_cause finish(struct sh_session *s)
+{
+    SH_TRY(say_done(s));
+    s->ops->phase(SH_PHASE_LINKED, s->result.peer_name, s->user);
+    sh_session_go(s, STAGE_LINGER, sh_session_now(s) + LINGER_MS);
+    sh_server_receipt_kept(s->server);
+    return SH_OK;
+}
+
+/* The book's call. */
+static void on_kept(enum sh_cause cause, void *user)
+{
+    struct sh_session *s = user;
+    s->receipt_waits = false;
+    if (s->stage == STAGE_OVER) /* by something else meanwhile */
+        return;
+    if (cause == SH_OK)
+        cause = finish(s);
+    if (cause != SH_OK)
+        s->fatal = cause;
+    sh_session_settle(s);
+}
+
+static enum sh_cause keep(struct sh_session *s, const struct sh_receipt *receipt)
+{
+    if (!s->config.receipts) {
+        SH_TRY(sh_registry_put_receipt(s->config.registry, receipt));
+        return finish(s);
+    }
+    SH_TRY(sh_receipts_add(s->config.receipts, receipt, on_kept, s));
+    s->receipt_waits = true;
+    return SH_OK;
+}
+
 static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
 {
     struct sh_session *s = user;
@@ -219,11 +254,7 @@ static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
                                   SH_BYTES(receipt->signature.data, receipt->signature.len)};
     memcpy(kept.transfer_id, s->transfer_id, sizeof(kept.transfer_id));
     memcpy(kept.device_id, s->peer.id, sizeof(kept.device_id));
-    SH_TRY(sh_registry_put_receipt(s->config.registry, &kept));
-    SH_TRY(say_done(s));
-    s->ops->phase(SH_PHASE_LINKED, s->result.peer_name, s->user);
-    sh_session_go(s, STAGE_LINGER, sh_session_now(s) + LINGER_MS);
-    return SH_OK;
+    return keep(s, &kept);
 }
 
 static const struct sh_server_ops server_ops = {
@@ -424,6 +455,8 @@ static void log_sent(const struct sh_session *s)
 
 void sh_session_anchor_free(struct sh_session *s)
 {
+    if (s->receipt_waits)
+        sh_receipts_forget(s->config.receipts, s);
     if (s->server)
         log_sent(s);
     sh_server_free(s->server);

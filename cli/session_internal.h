@@ -110,6 +110,7 @@ struct sh_session {
     uint64_t total; /* octets of all items */
     sh_ms transfer_since;
     bool work, group_wanted;
+    bool receipt_waits; /* in the book: all is here, and nobody is told yet */
     unsigned call_sets; /* offers of the secondary that were followed */
 
     /* secondary */

@@ -258,6 +258,7 @@ static void fill_config(const struct visitor *visitor, size_t stepped,
     *config = (struct sh_session_config){.role = SH_ANCHOR,
                                          .identity = from->identity,
                                          .registry = from->registry,
+                                         .receipts = share->receipts,
                                          .boot_id = share->edge.boot_id,
                                          .name = from->common->name,
                                          .device_kind = from->device_kind,
@@ -426,6 +427,7 @@ static const struct sh_link_ops link_ops = {.offered = on_offered,
 static void on_stop(enum sh_cause cause, void *user)
 {
     struct share *share = user;
+    sh_receipts_commit(share->receipts); /* what came before is no loss of whoever is cut off */
     bool cut_off = sh_share_any_running(share);
     share->stopping = true;
     for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
@@ -446,9 +448,14 @@ static void tend_group(struct share *share)
         wifi->driver->unlisten(wifi);
 }
 
+/* Receipts that came since the last one are kept together, and before anybody is served: whoever waits for one has all else. */
 static sh_ms on_tick(sh_ms now, void *user)
 {
     struct share *share = user;
+    if (sh_receipts_waits(share->receipts)) {
+        sh_receipts_commit(share->receipts);
+        now = sh_now(); /* what the disk took is nobody's turn */
+    }
     sh_ms next = now + 1000;
     sh_tracer_alive(share->config->tracer, now);
     bool advertises = !share->quitting && share->radio == SH_OK;
@@ -461,6 +468,8 @@ static sh_ms on_tick(sh_ms now, void *user)
     tend_group(share);
     if (share->radio != SH_OK && !sh_share_any_running(share))
         quit(share, share->radio);
+    if (sh_receipts_waits(share->receipts)) /* those that waited for a hash */
+        next = now;
     return next;
 }
 
@@ -530,13 +539,18 @@ enum sh_cause sh_share_run(const struct sh_share_config *config)
     share->lobby =
         (struct sh_lobby){.ops = &lobby_ops, .user = share, .identity = config->identity};
     sh_lobby_init(&share->lobby);
-    enum sh_cause cause = start(share);
+    enum sh_cause cause = sh_receipts_new(config->registry, &share->receipts);
+    if (cause == SH_OK)
+        cause = start(share);
+    if (share->receipts) /* what came in the loop's last turn */
+        sh_receipts_commit(share->receipts);
     if (cause == SH_OK)
         cause = share->end;
     for (struct visitor *visitor; (visitor = share->visitors) != NULL;) {
         sh_share_take_first(share);
         sh_visitor_free(visitor);
     }
+    sh_receipts_free(share->receipts);
     sh_lobby_clear(&share->lobby);
     for (size_t i = 0; i < config->item_count; i++)
         sh_item_set_worker(config->items[i], NULL);

@@ -30,6 +30,7 @@ struct share {
     const struct sh_share_config *config;
     struct sh_edge edge;
     struct sh_background background;
+    struct sh_receipts *receipts;
     struct visitor *visitors, **last; /* who is the next to be ticked stands first */
     unsigned direct_max, last_number;
     struct sh_lobby lobby;

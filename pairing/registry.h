@@ -233,8 +233,8 @@ SH_MUST_USE enum sh_cause sh_registry_list_transfers(struct sh_registry *registr
                                                      struct sh_transfer **ret_transfers,
                                                      size_t *ret_count);
 
-/* Several of put_transfer, remove_transfer and put_received as one: all or none, with one wait for
- * the disk. What begins is ended, by the cause of what came between: any but SH_OK takes it all
+/* Several of put_transfer, remove_transfer, put_received and put_receipt as one: all or none, with one
+ * wait for the disk. What begins is ended, by the cause of what came between: any but SH_OK takes it all
  * back, and is given back. */
 SH_MUST_USE enum sh_cause sh_registry_batch_begin(struct sh_registry *registry);
 SH_MUST_USE enum sh_cause sh_registry_batch_end(struct sh_registry *registry, enum sh_cause cause);

@@ -41,9 +41,9 @@ struct sh_server {
     uint32_t open[OPEN_ITEMS]; /* item + 1, the latest first: the others are at rest */
     Simhop__Receipt *receipt;  /* waits for sealing */
     sh_link_id receipt_link;
-    bool receipt_kept;
-    bool waits;       /* for a worker, after the last work */
-    uint32_t changed; /* item + 1 whose source changed */
+    bool receipt_taken, receipt_kept; /* by our user; durable, it says */
+    bool waits;                       /* for a worker, after the last work */
+    uint32_t changed;                 /* item + 1 whose source changed */
 };
 
 /* One for all: nothing of a leaf is kept once it is given to its link. */
@@ -349,12 +349,18 @@ static bool all_digested(const struct sh_server *server)
     return true;
 }
 
+static void acknowledge(struct sh_server *server)
+{
+    struct server_link *link = link_find(server, server->receipt_link);
+    Simhop__ReceiptAck ack = SIMHOP__RECEIPT_ACK__INIT;
+    if (link)
+        send_to(server, link, SH_MSG_RECEIPT_ACK, &ack.base);
+}
+
 /* All items are read to their ends. */
 static enum sh_cause settle_receipt(struct sh_server *server)
 {
     SH_CLEANUP(sh_msg_freep) Simhop__Receipt *receipt = server->receipt;
-    struct server_link *link = link_find(server, server->receipt_link);
-    Simhop__ReceiptAck ack = SIMHOP__RECEIPT_ACK__INIT;
     server->receipt = NULL;
     for (size_t i = 0; i < server->count; i++) {
         uint8_t root[SH_HASH_SIZE];
@@ -363,12 +369,18 @@ static enum sh_cause settle_receipt(struct sh_server *server)
             return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "%s in the receipt",
                            sh_item_name(server->items[i]));
     }
-    if (!server->receipt_kept) /* one that is asked for again is only acknowledged again */
-        SH_TRY(server->ops->receipt(receipt, server->user));
+    if (server->receipt_kept) /* one that is asked for again is only acknowledged again */
+        acknowledge(server);
+    if (server->receipt_taken) /* until the first is kept it only says where to acknowledge that */
+        return SH_OK;
+    server->receipt_taken = true;
+    return server->ops->receipt(receipt, server->user);
+}
+
+void sh_server_receipt_kept(struct sh_server *server)
+{
     server->receipt_kept = true;
-    if (link)
-        send_to(server, link, SH_MSG_RECEIPT_ACK, &ack.base);
-    return SH_OK;
+    acknowledge(server);
 }
 
 /* One that comes while another waits takes its place. The message is taken over. */

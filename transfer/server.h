@@ -28,7 +28,8 @@ struct sh_server_ops {
     size_t (*pending)(sh_link_id link, void *user);
     /* What the secondary has verified of an item (its Progress). */
     void (*progress)(uint32_t item, uint64_t verified, uint64_t total, void *user);
-    /* The receipt is here; roots are those of our items. SH_OK: keep it and acknowledge. */
+    /* The receipt is here; roots are those of our items. Once: it is kept, and sh_server_receipt_kept called then, perhaps from
+     * inside. */
     enum sh_cause (*receipt)(const Simhop__Receipt *receipt, void *user);
 };
 
@@ -54,6 +55,9 @@ SH_MUST_USE enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id link
 /* Some serving on links that have room, and some hashing for leaf hashes and roots that are asked for, for items that the secondary says
  * it has, and for a receipt; *ret_more: call again when idle. Same causes. */
 SH_MUST_USE enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more);
+
+/* What ops->receipt gave is durable: only now the secondary hears so. */
+void sh_server_receipt_kept(struct sh_server *server);
 
 /* What it has to do next needs what is done beside the loop, see sh_item_set_worker: call work when that did something. */
 bool sh_server_waits(const struct sh_server *server);

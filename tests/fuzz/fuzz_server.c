@@ -16,6 +16,7 @@
 static const uint8_t content[200000] = {1, 2, 3};
 
 struct world {
+    struct sh_server *server;
     struct sh_item *items[ITEMS];
     size_t pending[3];
 };
@@ -56,9 +57,11 @@ static void on_progress(uint32_t item, uint64_t verified, uint64_t total, void *
     fuzz_assert(item < ITEMS && verified <= total);
 }
 
-static enum sh_cause on_receipt(const Simhop__Receipt *receipt, void *user SH_UNUSED)
+static enum sh_cause on_receipt(const Simhop__Receipt *receipt, void *user)
 {
+    const struct world *world = user;
     fuzz_assert(receipt->n_roots == ITEMS);
+    sh_server_receipt_kept(world->server);
     return SH_OK;
 }
 
@@ -96,13 +99,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const size_t sizes[ITEMS] = {sizeof(content), 0, 5};
     static const char *const names[ITEMS] = {"a", "b", "c"};
     struct world world = {.pending = {0}};
-    struct sh_server *server = NULL;
     for (size_t i = 0; i < ITEMS; i++)
         fuzz_assert(sh_item_open_memory(names[i], SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
                                         SH_BYTES(content, sizes[i]), id, &world.items[i]) == SH_OK);
-    fuzz_assert(sh_server_new(world.items, ITEMS, id, &ops, &world, &server) == SH_OK);
-    (void)(play(server, &world, data, size) == SH_OK);
-    sh_server_free(server);
+    fuzz_assert(sh_server_new(world.items, ITEMS, id, &ops, &world, &world.server) == SH_OK);
+    (void)(play(world.server, &world, data, size) == SH_OK);
+    sh_server_free(world.server);
     for (size_t i = 0; i < ITEMS; i++)
         sh_item_free(world.items[i]);
     return 0;

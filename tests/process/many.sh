@@ -61,13 +61,13 @@ linked() {
 }
 
 thirty_two_directly() {
-    local i
+    local i n kept=0
     linked 32
     random_file file 4000000
     dones=32
     # So that most of those who came first are not through when the last one comes.
     air_is 'lan_rate 60000'
-    share anchor --item "file=$dir/file"
+    share anchor -v --item "file=$dir/file"
     for ((i = 1; i <= 32; i++)); do
         sync "copy$i"
         wait_for "copy$i" '"phase":"transfer"'
@@ -84,6 +84,11 @@ thirty_two_directly() {
     exits anchor 0
     [ "$(grep -c '"event":"done"' "$dir/anchor.out")" = 32 ] || fail "the anchor was done $(grep -c '"event":"done"' "$dir/anchor.out") times"
     never_says anchor '"event":"cause"'
+    # Each receipt was kept with those of its turn.
+    for n in $(sed -n 's/.*receipts: \([0-9]*\) in one: ok$/\1/p' "$dir/anchor.err"); do
+        kept=$((kept + n))
+    done
+    [ "$kept" = 32 ] || fail "$kept receipts were kept"
 }
 
 # One too many hears why, and gets what it wants when one of the others is gone.

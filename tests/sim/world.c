@@ -280,6 +280,7 @@ void world_fill_config(struct world *world, enum sh_role role, const struct sh_d
     if (run && run->levels_stated)
         config->level.kind = SH_LEVEL_STATED;
     if (run && role == SH_ANCHOR) {
+        config->receipts = run->book;
         config->learns = run->learns;
         config->shares_nothing = run->shares_nothing;
     }

@@ -90,6 +90,8 @@ struct run {
     sh_ms sleeps_for;      /* machines sleep then, once; 0 = not */
     bool sleeps[2];        /* which, by enum sh_role: it is told of it when it wakes */
 
+    struct sh_receipts *book; /* the anchor's receipts wait there: `meddle` commits; NULL: no */
+
     void (*meddle)(struct world *world); /* after each step; NULL: nobody does */
 
     /* What came of it. */

@@ -256,6 +256,7 @@ static enum sh_cause anchor_receipt(const Simhop__Receipt *receipt, void *user)
     assert_int_equal(receipt->n_roots, pair->count);
     assert_int_equal(receipt->signature.len, 4);
     pair->receipts++;
+    sh_server_receipt_kept(pair->server);
     return SH_OK;
 }
 

@@ -24,6 +24,7 @@ static struct {
     Simhop__Manifest *manifest;
     bool gone, swallows; /* the links; for good */
     enum sh_cause receipt_cause;
+    bool keeps_later;
 } seen;
 
 static enum sh_cause on_send(sh_link_id link SH_UNUSED, unsigned type,
@@ -85,6 +86,8 @@ static void on_progress(uint32_t item SH_UNUSED, uint64_t verified SH_UNUSED,
 static enum sh_cause on_receipt(const Simhop__Receipt *receipt SH_UNUSED, void *user SH_UNUSED)
 {
     seen.receipts++;
+    if (seen.receipt_cause == SH_OK && !seen.keeps_later)
+        sh_server_receipt_kept(server);
     return seen.receipt_cause;
 }
 
@@ -419,6 +422,40 @@ static void test_receipt(void **state SH_UNUSED)
     assert_cause(receipt(3, 32, true, false), SH_TRANSFER_ROOT_MISMATCH);
 }
 
+/* Nothing is acknowledged before it is durable, however often the secondary asks; then once, where it asked last. */
+static void test_receipt_kept_later(void **state SH_UNUSED)
+{
+    seen.keeps_later = true;
+    assert_ok(receipt(3, 32, false, false));
+    assert_ok(work());
+    assert_int_equal(seen.receipts, 1);
+    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
+    assert_ok(receipt(3, 32, false, false));
+    assert_ok(work());
+    assert_int_equal(seen.receipts, 1);
+    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
+    sh_server_receipt_kept(server);
+    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 1);
+    assert_ok(receipt(3, 32, false, false));
+    assert_int_equal(seen.receipts, 1);
+    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 2);
+}
+
+/* The link on which it came is gone until then: it is kept all the same, and acknowledged when it is asked for again. */
+static void test_receipt_kept_without_a_link(void **state SH_UNUSED)
+{
+    seen.keeps_later = true;
+    assert_ok(receipt(3, 32, false, false));
+    assert_ok(work());
+    sh_server_link_down(server, 1);
+    sh_server_receipt_kept(server);
+    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
+    sh_server_link_up(server, 1);
+    assert_ok(receipt(3, 32, false, false));
+    assert_int_equal(seen.receipts, 1);
+    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 1);
+}
+
 static void test_wrong_receipt(void **state SH_UNUSED)
 {
     assert_ok(receipt(3, 32, true, false));
@@ -590,6 +627,8 @@ int main(void)
         TEST(test_roots),
         TEST(test_sealed_by_serving),
         TEST(test_receipt),
+        TEST(test_receipt_kept_later),
+        TEST(test_receipt_kept_without_a_link),
         TEST(test_wrong_receipt),
         TEST(test_refused_receipt),
         TEST(test_progress),

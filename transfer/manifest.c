@@ -12,8 +12,8 @@ void sh_manifest_clear(struct sh_manifest *manifest)
     free(manifest->list);
 }
 
-enum sh_cause sh_manifest_make(struct sh_item *const *items, size_t count, uint8_t transfer_id[16],
-                               struct sh_manifest *ret_manifest)
+enum sh_cause sh_manifest_make(struct sh_item *const *items, size_t count,
+                               const uint8_t transfer_id[16], struct sh_manifest *ret_manifest)
 {
     struct sh_manifest *manifest = ret_manifest;
     simhop__manifest__init(&manifest->message);
@@ -32,7 +32,8 @@ enum sh_cause sh_manifest_make(struct sh_item *const *items, size_t count, uint8
         out->size = sh_item_size(item);
         manifest->list[i] = out;
     }
-    manifest->message.transfer_id = (ProtobufCBinaryData){16, transfer_id};
+    manifest->message.transfer_id.data = (uint8_t *)(uintptr_t)transfer_id; /* the same */
+    manifest->message.transfer_id.len = 16;
     manifest->message.leaf_size = SH_LEAF_SIZE;
     manifest->message.items = manifest->list;
     manifest->message.n_items = count;
@@ -40,7 +41,8 @@ enum sh_cause sh_manifest_make(struct sh_item *const *items, size_t count, uint8
     return SH_OK;
 }
 
-enum sh_cause sh_manifest_check(struct sh_item *const *items, size_t count, uint8_t transfer_id[16])
+enum sh_cause sh_manifest_check(struct sh_item *const *items, size_t count,
+                                const uint8_t transfer_id[16])
 {
     SH_CLEANUP(sh_manifest_clear) struct sh_manifest manifest = {.items = NULL};
     for (size_t i = 0; i < count; i++) {

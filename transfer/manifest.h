@@ -16,13 +16,13 @@ struct sh_manifest {
 /* items and transfer_id are borrowed for as long as the message is used. The result to be cleared whatever comes. Fails with
  * env.no-memory. */
 SH_MUST_USE enum sh_cause sh_manifest_make(struct sh_item *const *items, size_t count,
-                                           uint8_t transfer_id[16],
+                                           const uint8_t transfer_id[16],
                                            struct sh_manifest *ret_manifest);
 void sh_manifest_clear(struct sh_manifest *manifest);
 
 /* Can these items be told of? Fails with transfer.bad-manifest where two have one name or the message would be longer than its
  * cap, env.no-memory. */
 SH_MUST_USE enum sh_cause sh_manifest_check(struct sh_item *const *items, size_t count,
-                                            uint8_t transfer_id[16]);
+                                            const uint8_t transfer_id[16]);
 
 #endif

@@ -418,8 +418,11 @@ static void run_sync(struct sh_job *job)
     struct sh_store_sync *sync = (struct sh_store_sync *)job;
     /* The journal goes in a moment when everything is there: what it had not noted for good would only be hashed once more. */
     /* waits: for the disk, on this thread; whoever takes the result has a deadline */
-    if (fdatasync(sync->hands->data_fd) < 0 ||
-        (!sync->last && fdatasync(sync->hands->journal_fd) < 0))
+    bool failed = fdatasync(sync->hands->data_fd) < 0;
+    if (!failed && !sync->last)
+        /* waits: the same */
+        failed = fdatasync(sync->hands->journal_fd) < 0;
+    if (failed)
         sync->error = errno;
 }
 

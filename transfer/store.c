@@ -159,18 +159,34 @@ void sh_store_keep_promise(struct sh_store_item *item, uint64_t octets)
     item->store->promised -= kept;
 }
 
+enum sh_cause sh_store_not_reserved(const struct sh_store_item *item, int error)
+{
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+        return no_space(item, free_space(item->store));
+    return sh_cause_of_errno(error, item->part);
+}
+
+/* The first piece of what is large does not wait until space for all of it is reserved, but for a look whether it is there. */
 static enum sh_cause reserve(struct sh_store_item *item)
 {
+    bool rest =
+        item->store->syncer && item->journal.have == 0 && item->size > SH_STORE_RESERVE_FIRST;
+    uint64_t first = rest ? SH_STORE_RESERVE_FIRST : item->size;
+    item->reserved = 0;
     (void)fallocate(item->journal.fd, 0, 0, (off_t)sh_journal_length(&item->journal));
-    while (item->size > 0 && fallocate(item->part_fd, 0, 0, (off_t)item->size) < 0) {
+    if (rest)
+        SH_TRY(promise(item));
+    while (first > 0 && fallocate(item->part_fd, 0, 0, (off_t)first) < 0) {
         if (errno == EINTR)
             continue;
         if (errno == EOPNOTSUPP || errno == ENOSYS)
-            return promise(item);
-        if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
-            return no_space(item, free_space(item->store));
-        return sh_cause_of_errno(errno, item->part);
+            return rest ? SH_OK : promise(item);
+        return sh_store_not_reserved(item, errno);
     }
+    if (!rest)
+        return SH_OK;
+    item->reserved = first;
+    sh_store_keep_promise(item, first);
     return SH_OK;
 }
 
@@ -210,7 +226,8 @@ static enum sh_cause attach(struct sh_store_item *item)
     SH_TRY(sh_journal_load(&item->journal, item->part_fd, kept));
     item->empty = item->journal.have == 0;
     SH_TRY(reserve(item));
-    return sh_store_jobs_begin(item);
+    SH_TRY(sh_store_jobs_begin(item));
+    return item->reserved > 0 ? sh_store_begin_reserve(item) : SH_OK;
 }
 
 enum sh_cause sh_store_item_open(struct sh_store *store, const uint8_t id[SH_ITEM_ID_SIZE],

@@ -7,7 +7,8 @@
  * journal counts as not received and is started anew. Where nothing at all was verified, close
  * removes both files, and the last one out removes .simhop.
  *
- * The space is reserved (fallocate) at open, so a full disk is a cause before the first byte. One
+ * The space is reserved (fallocate) at open, so a full disk is a cause before the first byte; of what is large and works in the
+ * background SH_STORE_RESERVE_FIRST is reserved, whether the rest is free is looked at, and it is reserved while the first pieces come. One
  * process works on an item at a time (a lock on the .leaves file, while the item is not at rest).
  */
 #ifndef SIMHOP_TRANSFER_STORE_H
@@ -16,6 +17,8 @@
 #include "crypto/hashtree.h"
 #include "system/worker.h"
 #include "transfer/item.h"
+
+#define SH_STORE_RESERVE_FIRST (UINT64_C(64) << 20)
 
 struct sh_store;      /* one target folder */
 struct sh_store_item; /* one item on its way in */

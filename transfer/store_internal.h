@@ -30,6 +30,7 @@ struct sh_store_hands;
 struct sh_store_put;
 struct sh_store_look;
 struct sh_store_sync;
+struct sh_store_reserve;
 
 struct sh_store_item {
     struct sh_store *store;
@@ -42,6 +43,8 @@ struct sh_store_item {
     int part_fd; /* -1: at rest, or finished */
     struct sh_journal journal;
     uint64_t promised;
+    uint64_t
+        reserved; /* octets: so much before the first piece, a job does the rest; 0: no job does */
 
     struct sh_store_hands *hands;
     struct sh_store_put *puts, **last_put; /* not yet taken, in order */
@@ -51,12 +54,13 @@ struct sh_store_item {
     bool looked;                           /* one ended since sh_store_item_work asked last */
     enum sh_cause look_cause;
 
-    struct sh_store_sync *sync; /* under way */
-    uint64_t unmarked;          /* octets since the last sync was begun */
-    sh_ms marked_at;            /* when that was; 0: never looked */
-    uint64_t to_mark;           /* leading leaves that the running sync covers */
-    bool durable;               /* all that was put is on the disk */
-    enum sh_cause sync_cause;   /* of a sync that failed */
+    struct sh_store_reserve *reserve; /* under way */
+    struct sh_store_sync *sync;       /* under way */
+    uint64_t unmarked;                /* octets since the last sync was begun */
+    sh_ms marked_at;                  /* when that was; 0: never looked */
+    uint64_t to_mark;                 /* leading leaves that the running sync covers */
+    bool durable;                     /* all that was put is on the disk */
+    enum sh_cause sync_cause;         /* of a sync that failed */
 
     bool sealed;
     uint8_t sha256[32]; /* once sealed */
@@ -65,6 +69,8 @@ struct sh_store_item {
 /* store.c */
 /* store.target-exists with the path. */
 enum sh_cause sh_store_target_exists(const struct sh_store_item *item);
+/* store.no-space, or what else errno of fallocate means. */
+SH_MUST_USE enum sh_cause sh_store_not_reserved(const struct sh_store_item *item, int error);
 /* Is the target's name still free, or a file that may be replaced? */
 SH_MUST_USE enum sh_cause sh_store_check_target(const struct sh_store_item *item);
 /* So many octets are on the disk now, or will not come. */
@@ -86,5 +92,7 @@ void sh_store_drop_digest(struct sh_store_item *item);
 SH_MUST_USE enum sh_cause sh_store_end_digest(struct sh_store_item *item);
 /* Data, then journal, in the background. */
 SH_MUST_USE enum sh_cause sh_store_begin_sync(struct sh_store_item *item);
+/* Reserves what lies behind item->reserved, by the syncer. What fails is a sync that failed. */
+SH_MUST_USE enum sh_cause sh_store_begin_reserve(struct sh_store_item *item);
 
 #endif

@@ -19,6 +19,7 @@
 #define LOOK_MOST   64         /* leaves a job */
 #define SETTLE_MS   1000
 #define SPARES      48
+#define RESERVE_BY  (UINT64_C(256) << 20) /* octets: whoever writes waits meanwhile, a moment */
 
 struct sh_store_hands {
     atomic_uint holders;
@@ -64,6 +65,14 @@ struct sh_store_sync {
     struct sh_store_item *item;
     bool last; /* everything is there */
     int error; /* errno */
+};
+
+struct sh_store_reserve {
+    struct sh_job job;
+    struct sh_store_hands *hands;
+    struct sh_store_item *item;
+    uint64_t next; /* octets that are reserved */
+    int error;     /* errno */
 };
 
 /* ---- the hands ---- */
@@ -165,8 +174,11 @@ void sh_store_jobs_end(struct sh_store_item *item)
         item->look->item = NULL;
     if (item->sync)
         item->sync->item = NULL;
+    if (item->reserve)
+        item->reserve->item = NULL;
     item->look = NULL;
     item->sync = NULL;
+    item->reserve = NULL;
     free(item->queued);
     item->queued = NULL;
     let_go(item->hands);
@@ -267,7 +279,8 @@ static enum sh_cause count_put(struct sh_store_item *item, const struct sh_store
     sh_journal_mark(&item->journal, leaf);
     item->empty = item->durable = false;
     item->unmarked += put->n;
-    sh_store_keep_promise(item, put->n);
+    if (item->reserved == 0)
+        sh_store_keep_promise(item, put->n);
     /* Not by much behind, or what has to be read again is not in memory any more. */
     bool behind = !item->look && sh_journal_is_fresh(&item->journal, item->digested);
     return behind ? sh_store_read_on(item, LOOK_MOST) : SH_OK;
@@ -453,5 +466,51 @@ enum sh_cause sh_store_begin_sync(struct sh_store_item *item)
     item->unmarked = 0;
     item->sync = sync;
     sh_worker_give(item->store->syncer, &sync->job, false);
+    return SH_OK;
+}
+
+/* ---- space ---- */
+
+/* Ends early when nobody holds on to the hands any more. */
+static void run_reserve(struct sh_job *job)
+{
+    struct sh_store_reserve *reserve = (struct sh_store_reserve *)job;
+    const struct sh_store_hands *hands = reserve->hands;
+    while (reserve->next < hands->size && atomic_load(&hands->holders) > 1) {
+        uint64_t n = SH_MIN(RESERVE_BY, hands->size - reserve->next);
+        if (fallocate(hands->data_fd, 0, (off_t)reserve->next, (off_t)n) == 0)
+            reserve->next += n;
+        else if (errno != EINTR) {
+            reserve->error = errno;
+            return;
+        }
+    }
+}
+
+static void end_reserve(struct sh_job *job, bool lost SH_UNUSED)
+{
+    struct sh_store_reserve *reserve = (struct sh_store_reserve *)job;
+    struct sh_store_item *item = reserve->item;
+    if (item) {
+        item->reserve = NULL;
+        sh_store_keep_promise(item, reserve->next - item->reserved);
+        if (reserve->error != 0 && item->sync_cause == SH_OK)
+            item->sync_cause = sh_store_not_reserved(item, reserve->error);
+    }
+    let_go(reserve->hands);
+    free(reserve);
+}
+
+enum sh_cause sh_store_begin_reserve(struct sh_store_item *item)
+{
+    struct sh_store_reserve *reserve = calloc(1, sizeof(*reserve));
+    if (!reserve)
+        return SH_ENV_NO_MEMORY;
+    *reserve = (struct sh_store_reserve){.job = {.run = run_reserve, .end = end_reserve},
+                                         .hands = hold(item->hands),
+                                         .item = item,
+                                         .next = item->reserved};
+    item->reserve = reserve;
+    sh_worker_give(item->store->syncer, &reserve->job, false);
     return SH_OK;
 }

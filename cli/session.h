@@ -105,6 +105,12 @@ struct sh_session_view {
     unsigned connections; /* taken so far, of whomever */
 };
 
+enum sh_session_change {
+    SH_CHANGE_REPLACES, /* the one that came */
+    SH_CHANGE_GOES_ON,  /* from what was kept of it */
+    SH_CHANGE_ANEW,     /* so little was kept that all of it is fetched */
+};
+
 struct sh_session_ops {
     sh_ms (*now)(void *user);
     /* Something came in: call sh_session_tick soon, whatever it said last. */
@@ -129,9 +135,8 @@ struct sh_session_ops {
     bool (*listen)(bool on, void *user);
     void (*link)(int kind, const char *state, enum sh_cause cause, void *user);
     void (*progress)(const struct sh_session_progress *progress, void *user);
-    /* Secondary: this file is another one than the one of that name that came before, which it is going to replace; or
-     * than the one that was cut off before. May be NULL. */
-    void (*changed)(const char *item, bool replaces, void *user);
+    /* Secondary: this file is another one than the one of that name that came, or began to come, before. May be NULL. */
+    void (*changed)(const char *item, enum sh_session_change change, void *user);
     /* Secondary: the disk takes its time, see struct sh_puller_ops. May be NULL. */
     void (*disk_waits)(void *user);
     /* A session that calibrates: the anchor has kept this level, which is its own of that peer (the secondary is told). May be

@@ -10,6 +10,8 @@
 #include "proto/log.h"
 #include "transfer/store_list.h"
 
+#define OLDER_PART 16 /* of an item: older copies that have less are not compared with it */
+
 static int64_t mtime_ns(const struct stat *st)
 {
     return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
@@ -167,17 +169,25 @@ static enum sh_cause puller_store(const struct sh_puller_item *item, struct sh_s
     }
     bool earlier = !bundle && is_earlier(s, item);
     if (earlier && s->ops->changed)
-        s->ops->changed(item->name, true, s->user);
+        s->ops->changed(item->name, SH_CHANGE_REPLACES, s->user);
     *ret_store = *store;
     *ret_replace = bundle || earlier;
     return SH_OK;
 }
 
-/* The earlier one that is to be replaced, and pieces of another state of the source that was cut off. */
-static enum sh_cause puller_older(const struct sh_puller_item *item, char *paths[SH_STORE_OLDER],
-                                  void *user)
+/* To compare, the anchor reads all of its item first, and nothing comes meanwhile: for a little that may be the same it does not. */
+static bool is_worth(const struct sh_puller_item *item, char *const paths[SH_STORE_OLDER])
 {
-    const struct sh_session *s = user;
+    uint64_t octets = 0;
+    for (size_t i = 0; i < SH_STORE_OLDER; i++)
+        octets += paths[i] ? sh_store_older_octets(paths[i]) : 0;
+    return octets >= item->size / OLDER_PART;
+}
+
+/* The earlier one that is to be replaced, and pieces of another state of the source that was cut off. */
+static enum sh_cause find_older(const struct sh_session *s, const struct sh_puller_item *item,
+                                char *paths[SH_STORE_OLDER])
+{
     sh_autofree struct sh_transfer *begun = malloc(sizeof(*begun));
     char want[4096];
     size_t n = 0;
@@ -194,7 +204,20 @@ static enum sh_cause puller_older(const struct sh_puller_item *item, char *paths
         return SH_OK;
     SH_TRY(sh_store_part_path(begun->dir, begun->item_id, &paths[n]));
     if (n == 0 && s->ops->changed)
-        s->ops->changed(item->name, false, s->user);
+        s->ops->changed(item->name, is_worth(item, paths) ? SH_CHANGE_GOES_ON : SH_CHANGE_ANEW,
+                        s->user);
+    return SH_OK;
+}
+
+static enum sh_cause puller_older(const struct sh_puller_item *item, char *paths[SH_STORE_OLDER],
+                                  void *user)
+{
+    SH_TRY(find_older(user, item, paths));
+    bool worth = is_worth(item, paths);
+    for (size_t i = 0; i < SH_STORE_OLDER && !worth; i++) {
+        free(paths[i]);
+        paths[i] = NULL;
+    }
     return SH_OK;
 }
 

@@ -108,12 +108,15 @@ static void on_progress(const struct sh_session_progress *progress, void *user)
     sh_events_progress(&sync->events, progress, sh_now());
 }
 
-static void on_changed(const char *item, bool replaces, void *user)
+static void on_changed(const char *item, enum sh_session_change change, void *user)
 {
+    static const char *const says[] = {
+        [SH_CHANGE_REPLACES] = "it replaces the one that came before",
+        [SH_CHANGE_GOES_ON] = "what was kept of it is used where it is still the same",
+        [SH_CHANGE_ANEW] = "so little was kept of it that all of it is fetched",
+    };
     struct sync *sync = user;
-    sh_output_note(sync->config->out, "%s changed on the other device; %s.", item,
-                   replaces ? "it replaces the one that came before"
-                            : "what was kept of it is used where it is still the same");
+    sh_output_note(sync->config->out, "%s changed on the other device; %s.", item, says[change]);
 }
 
 static void on_disk_waits(void *user)

@@ -99,6 +99,8 @@ struct sh_store_older {
 };
 void sh_store_older_open(char *const paths[SH_STORE_OLDER], struct sh_store_older *ret_older);
 void sh_store_older_close(struct sh_store_older *older);
+/* How many octets stand in it: what is only reserved is none. 0 where it cannot be opened. */
+uint64_t sh_store_older_octets(const char *path);
 
 /* The anchor says that these are the hashes of `count` leaves from `first` on. Fails with store.*, internal.bug (behind the
  * end, or at rest). */

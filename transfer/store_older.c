@@ -9,6 +9,8 @@
 #include "transfer/leaf.h"
 #include "transfer/store_internal.h"
 
+#define PARTS_MOST 4096 /* of a file, that are counted */
+
 /* -1: not a plain file that can be read. */
 static int open_plain(const char *path)
 {
@@ -37,6 +39,21 @@ void sh_store_older_close(struct sh_store_older *older)
         sh_closep(&older->fd[i]);
         older->fd[i] = -1;
     }
+}
+
+/* Where the file system does not tell data from holes all of a file is data. */
+uint64_t sh_store_older_octets(const char *path)
+{
+    sh_autoclose int fd = open_plain(path);
+    off_t data = 0, hole = 0, octets = 0;
+    for (unsigned i = 0; fd >= 0 && i < PARTS_MOST; i++) {
+        data = lseek(fd, hole, SEEK_DATA);
+        hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+        if (hole <= data)
+            break;
+        octets += hole - data;
+    }
+    return (uint64_t)octets;
 }
 
 /* A copy may be shorter, and become so at any time. */

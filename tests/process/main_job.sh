@@ -322,4 +322,26 @@ changes_while_it_is_sent() {
     exits anchor 0
 }
 
-run_tests only_what_differs_is_sent changes_while_it_is_sent a_changed_file_takes_the_place_of_the_earlier bundle_and_file sizes over_ble_alone over_lan_alone lines_for_a_person two_devices_and_term
+# To compare it with the little that is there the other device would have to read all of it before anything comes.
+changes_when_little_is_kept() {
+    random_file file 20000000
+    place anchor 0 tablet 0.2
+    air_is 'lan_rate 500000' 'ble_rate 300000'
+    share anchor --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    wait_for tablet '"event":"progress".*"verified":[1-9][0-9]{4}' || return
+    octet "$dir/file" 5
+    fails tablet 6 transfer.source-changed
+    rm "$air/air"
+    sync tablet
+    exits tablet 0
+    says tablet '"event":"note".*file changed on the other device; so little was kept of it that all of it is fetched'
+    same "$dir/file" "$dir/tablet.dir/file"
+    check_bytes tablet
+    [ "$(done_number tablet resumed)" = 0 ] || fail "$(done_number tablet resumed) octets were here"
+    kill -TERM "${pid_of[anchor]}"
+    exits anchor 0
+}
+
+run_tests only_what_differs_is_sent changes_while_it_is_sent changes_when_little_is_kept a_changed_file_takes_the_place_of_the_earlier bundle_and_file sizes over_ble_alone over_lan_alone lines_for_a_person two_devices_and_term

@@ -170,13 +170,31 @@ static void test_copies(void **state SH_UNUSED)
     sh_store_close(store);
 }
 
+/* What is only reserved, or a hole, holds nothing that could be the same. */
+static void test_octets(void **state SH_UNUSED)
+{
+    enum { PART = 8 * SH_LEAF_SIZE };
+    assert_int_equal(sh_store_older_octets(copy), SIZE);
+    assert_int_equal(sh_store_older_octets(in_folder(folder, "nowhere")), 0);
+    assert_int_equal(sh_store_older_octets(folder), 0);
+    assert_int_equal(unlink(copy), 0);
+    write_file(copy, bytes, PART);
+    assert_int_equal(truncate(copy, 100 * (off_t)PART), 0);
+    write_at(copy, 50 * (off_t)PART, bytes, PART);
+    assert_int_equal(sh_store_older_octets(copy), 2 * PART);
+    int fd = open(copy, O_RDWR);
+    if (fallocate(fd, 0, 60 * (off_t)PART, 40 * (off_t)PART) == 0)
+        assert_int_equal(sh_store_older_octets(copy), 2 * PART);
+    close(fd);
+}
+
 #define OLDER_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         OLDER_TEST(test_all),    OLDER_TEST(test_some),   OLDER_TEST(test_not_expected),
-        OLDER_TEST(test_killed), OLDER_TEST(test_copies),
+        OLDER_TEST(test_killed), OLDER_TEST(test_copies), OLDER_TEST(test_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,11 +188,13 @@ static void on_done(const struct sh_session_summary *summary, void *user)
     sh_events_done(&visitor->events, summary, sh_now());
 }
 
-/* Whose end is worth a word. A peer that did not hear our greeting says so, connects again, and is no visitor yet. */
-static bool took_part(const struct sh_session *session, enum sh_cause cause)
+/* Whose end is worth a word. A peer that did not hear our greeting says so, connects again, and is no visitor yet. One that came
+ * directly and had to wait for too long comes by radio: it is the same visitor. */
+static bool took_part(const struct visitor *visitor, enum sh_cause cause)
 {
-    return sh_session_greeted(session) &&
-           (sh_session_heard_us(session) || cause != SH_CONNECT_TIMEOUT);
+    const struct sh_session *session = visitor->session;
+    bool again = visitor->direct || !sh_session_heard_us(session);
+    return sh_session_greeted(session) && !(again && cause == SH_CONNECT_TIMEOUT);
 }
 
 static void on_calibrated(const char *peer, const struct sh_calibrated *level, void *user)
@@ -206,7 +208,7 @@ static void on_ended(enum sh_cause cause, void *user)
 {
     struct visitor *visitor = user;
     struct share *share = visitor->share;
-    bool counts = took_part(visitor->session, cause);
+    bool counts = took_part(visitor, cause);
     cause = sh_edge_explain(&share->edge, cause);
     visitor->over = true;
     visitor->stream = NULL;

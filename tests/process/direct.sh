@@ -50,6 +50,25 @@ from_afar() {
     [ "$(done_number tablet resumed)" = 3000000 ] || fail "$(done_number tablet resumed) bytes were here"
 }
 
+# The way over the network is taken and then too slow. Whoever shares once hears seconds later that it was given up, and is still there
+# when the other comes by radio.
+too_slow_to_begin() {
+    link_them
+    random_file file 100000
+    faults 'delay lan 700'
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    wait_for tablet '"phase":"enrol"' || return
+    faults 'delay lan 900'
+    wait_for tablet '"link":"lan","state":"failed"' || return
+    sleep 5
+    place anchor 0 tablet 0.25
+    both_done anchor tablet
+    same "$dir/file" "$dir/tablet.dir/file"
+    says tablet '"phase":"measure"'
+    never_says anchor '"event":"cause"'
+}
+
 # What would take hours over Bluetooth may take minutes over a network: nobody gives it up when no other link comes.
 a_large_item_may_take_its_time() {
     local free_mib
@@ -247,6 +266,6 @@ nobody_answers() {
     says tablet '"phase":"measure"'
 }
 
-run_tests from_afar a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_anchor_is_found_again \
+run_tests from_afar too_slow_to_begin a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_anchor_is_found_again \
     a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor \
     a_strict_secondary_does_not_try a_revoked_device somebody_else_answers nobody_answers

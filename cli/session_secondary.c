@@ -184,9 +184,9 @@ static bool is_worth(const struct sh_puller_item *item, char *const paths[SH_STO
     return octets >= item->size / OLDER_PART;
 }
 
-/* The earlier one that is to be replaced, and pieces of another state of the source that was cut off. */
+/* The earlier one that is to be replaced, and pieces of another state of the source that was cut off. *ret_cut_off: only these. */
 static enum sh_cause find_older(const struct sh_session *s, const struct sh_puller_item *item,
-                                char *paths[SH_STORE_OLDER])
+                                char *paths[SH_STORE_OLDER], bool *ret_cut_off)
 {
     sh_autofree struct sh_transfer *begun = malloc(sizeof(*begun));
     char want[4096];
@@ -202,18 +202,19 @@ static enum sh_cause find_older(const struct sh_session *s, const struct sh_pull
         sh_registry_find_transfer(s->config.registry, s->peer.id, item->name, s->config.dir,
                                   item->id, begun) != SH_OK)
         return SH_OK;
-    SH_TRY(sh_store_part_path(begun->dir, begun->item_id, &paths[n]));
-    if (n == 0 && s->ops->changed)
-        s->ops->changed(item->name, is_worth(item, paths) ? SH_CHANGE_GOES_ON : SH_CHANGE_ANEW,
-                        s->user);
-    return SH_OK;
+    *ret_cut_off = n == 0;
+    return sh_store_part_path(begun->dir, begun->item_id, &paths[n]);
 }
 
 static enum sh_cause puller_older(const struct sh_puller_item *item, char *paths[SH_STORE_OLDER],
                                   void *user)
 {
-    SH_TRY(find_older(user, item, paths));
+    const struct sh_session *s = user;
+    bool cut_off = false;
+    SH_TRY(find_older(s, item, paths, &cut_off));
     bool worth = is_worth(item, paths);
+    if (cut_off && s->ops->changed)
+        s->ops->changed(item->name, worth ? SH_CHANGE_GOES_ON : SH_CHANGE_ANEW, s->user);
     for (size_t i = 0; i < SH_STORE_OLDER && !worth; i++) {
         free(paths[i]);
         paths[i] = NULL;

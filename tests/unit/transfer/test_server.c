@@ -1,173 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "transfer/server.h"
-
+/* What an anchor serves and answers, and what it refuses; its receipts are in test_server_receipt.c. */
 #include <sys/resource.h>
 
-#include "proto/stream.h"
-#include "unit/transfer/util.h"
-
-#define SIZE (40 * SH_LEAF_SIZE + 3)
-
-static const uint8_t anchor_id[16] = {1}, transfer_id[16] = "a transfer's id";
-static struct sh_item *items[3];
-static uint8_t *bytes[3];
-static struct sh_server *server;
-
-static struct {
-    unsigned sent[64], leaves[4], receipts, progress;
-    size_t pending[4]; /* what the links say */
-    uint64_t last_index;
-    uint8_t root[32];
-    uint8_t hashes[64 * 32]; /* the last that came, */
-    uint64_t hashes_first;
-    size_t hashes_count;
-    Simhop__Manifest *manifest;
-    bool gone, swallows; /* the links; for good */
-    enum sh_cause receipt_cause;
-    bool keeps_later;
-} seen;
-
-static enum sh_cause on_send(sh_link_id link SH_UNUSED, unsigned type,
-                             const ProtobufCMessage *message, void *user SH_UNUSED)
-{
-    if (seen.gone)
-        return SH_CONNECT_LOST;
-    seen.sent[type]++;
-    if (type == SH_MSG_ROOT)
-        memcpy(seen.root, ((const Simhop__Root *)message)->root.data, 32);
-    if (type == SH_MSG_LEAF_HASHES) {
-        const Simhop__LeafHashes *in = (const Simhop__LeafHashes *)message;
-        assert_true(in->hashes.len <= sizeof(seen.hashes));
-        memcpy(seen.hashes, in->hashes.data, in->hashes.len);
-        seen.hashes_first = in->first;
-        seen.hashes_count = in->hashes.len / 32;
-    }
-    if (type == SH_MSG_MANIFEST) {
-        uint8_t *frame = NULL;
-        size_t n = 0;
-        ProtobufCMessage *copy = NULL;
-        if (seen.manifest)
-            sh_msg_free(&seen.manifest->base);
-        assert_ok(sh_msg_frame(type, message, &frame, &n));
-        assert_ok(sh_msg_unpack(type, SH_BYTES(frame + 4, n - 4), &copy));
-        seen.manifest = (Simhop__Manifest *)copy;
-        free(frame);
-    }
-    return SH_OK;
-}
-
-static enum sh_cause on_leaf(sh_link_id link, const struct sh_leaf *leaf, void *user SH_UNUSED)
-{
-    uint8_t hash[32];
-    if (seen.gone)
-        return SH_CONNECT_LOST;
-    seen.leaves[link]++;
-    if (!seen.swallows)
-        seen.pending[link] += leaf->data.n;
-    seen.last_index = leaf->index;
-    assert_int_equal(leaf->data.n, sh_leaf_length(sh_item_size(items[leaf->item]), leaf->index));
-    assert_memory_equal(leaf->data.p, bytes[leaf->item] + leaf->index * SH_LEAF_SIZE, leaf->data.n);
-    assert_ok(sh_leaf_hash(leaf->data, hash));
-    assert_memory_equal(hash, leaf->hash, 32);
-    return SH_OK;
-}
-
-static size_t on_pending(sh_link_id link, void *user SH_UNUSED)
-{
-    return seen.pending[link];
-}
-
-static void on_progress(uint32_t item SH_UNUSED, uint64_t verified SH_UNUSED,
-                        uint64_t total SH_UNUSED, void *user SH_UNUSED)
-{
-    seen.progress++;
-}
-
-static enum sh_cause on_receipt(const Simhop__Receipt *receipt SH_UNUSED, void *user SH_UNUSED)
-{
-    seen.receipts++;
-    if (seen.receipt_cause == SH_OK && !seen.keeps_later)
-        sh_server_receipt_kept(server);
-    return seen.receipt_cause;
-}
-
-static const struct sh_server_ops ops = {.send = on_send,
-                                         .send_leaf = on_leaf,
-                                         .pending = on_pending,
-                                         .progress = on_progress,
-                                         .receipt = on_receipt};
-
-static int set_up(void **state SH_UNUSED)
-{
-    static const size_t sizes[] = {SIZE, 0, 7};
-    memset(&seen, 0, sizeof(seen));
-    for (size_t i = 0; i < SH_COUNT(items); i++) {
-        char name[8];
-        snprintf(name, sizeof(name), "i%zu", i);
-        bytes[i] = content((unsigned)i, sizes[i]);
-        assert_ok(sh_item_open_memory(name, SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
-                                      SH_BYTES(bytes[i], sizes[i]), anchor_id, &items[i]));
-    }
-    assert_ok(sh_server_new(items, SH_COUNT(items), transfer_id, &ops, NULL, &server));
-    sh_server_link_up(server, 1);
-    return 0;
-}
-
-static int tear_down(void **state SH_UNUSED)
-{
-    if (seen.manifest)
-        sh_msg_free(&seen.manifest->base);
-    sh_server_free(server);
-    for (size_t i = 0; i < SH_COUNT(items); i++) {
-        sh_item_free(items[i]);
-        free(bytes[i]);
-    }
-    return 0;
-}
-
-static enum sh_cause say(sh_link_id link, unsigned type, const ProtobufCMessage *message)
-{
-    uint8_t *frame = NULL;
-    size_t n = 0;
-    assert_ok(sh_msg_frame(type, message, &frame, &n));
-    enum sh_cause cause = sh_server_rx(server, link, type, SH_BYTES(frame + 4, n - 4));
-    free(frame);
-    return cause;
-}
-
-static enum sh_cause pull(sh_link_id link, uint32_t item, uint64_t first, uint32_t count)
-{
-    Simhop__Pull message = SIMHOP__PULL__INIT;
-    message.item = item;
-    message.first = first;
-    message.count = count;
-    return say(link, SH_MSG_PULL, &message.base);
-}
-
-static enum sh_cause ask_root(sh_link_id link, uint32_t item)
-{
-    Simhop__RootRequest message = SIMHOP__ROOT_REQUEST__INIT;
-    message.item = item;
-    return say(link, SH_MSG_ROOT_REQUEST, &message.base);
-}
-
-static enum sh_cause ask_hashes(sh_link_id link, uint32_t item, uint64_t first, uint32_t count)
-{
-    Simhop__LeafHashesRequest message = SIMHOP__LEAF_HASHES_REQUEST__INIT;
-    message.item = item;
-    message.first = first;
-    message.count = count;
-    return say(link, SH_MSG_LEAF_HASHES_REQUEST, &message.base);
-}
-
-static enum sh_cause work(void)
-{
-    bool more = true;
-    for (unsigned i = 0; more && i < 1000; i++)
-        SH_TRY(sh_server_work(server, &more));
-    assert_false(more);
-    return SH_OK;
-}
+#include "unit/transfer/server_user.h"
 
 static void test_manifest(void **state SH_UNUSED)
 {
@@ -384,94 +219,6 @@ static void test_sealed_by_serving(void **state SH_UNUSED)
     assert_int_equal(seen.sent[SH_MSG_ROOT], 1);
 }
 
-static enum sh_cause receipt(size_t count, size_t root_len, bool wrong, bool other_transfer)
-{
-    uint8_t roots[4][33] = {{0}}, id[16];
-    ProtobufCBinaryData list[4];
-    Simhop__Receipt message = SIMHOP__RECEIPT__INIT;
-    memcpy(id, transfer_id, 16);
-    id[3] ^= other_transfer;
-    for (size_t i = 0; i < count; i++) {
-        if (i < 3)
-            reference_root(bytes[i], sh_item_size(items[i]), roots[i]);
-        list[i] = (ProtobufCBinaryData){.data = roots[i], .len = root_len};
-    }
-    roots[1][9] ^= wrong;
-    message.transfer_id = (ProtobufCBinaryData){.data = id, .len = 16};
-    message.roots = list;
-    message.n_roots = count;
-    return say(1, SH_MSG_RECEIPT, &message.base);
-}
-
-static void test_receipt(void **state SH_UNUSED)
-{
-    assert_cause(receipt(3, 32, false, true), SH_PROTO_MALFORMED);
-    assert_cause(receipt(2, 32, false, false), SH_PROTO_MALFORMED);
-    assert_cause(receipt(4, 32, false, false), SH_PROTO_MALFORMED);
-    assert_cause(receipt(3, 31, false, false), SH_PROTO_MALFORMED);
-    assert_cause(receipt(3, 33, false, false), SH_PROTO_MALFORMED);
-    assert_ok(receipt(3, 32, false, false)); /* waits for the hashing; again: takes its place */
-    assert_ok(receipt(3, 32, false, false));
-    assert_int_equal(seen.receipts, 0);
-    assert_ok(work());
-    assert_int_equal(seen.receipts, 1);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 1);
-    assert_ok(receipt(3, 32, false, false)); /* asked again: acknowledged again, kept once */
-    assert_int_equal(seen.receipts, 1);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 2);
-    assert_cause(receipt(3, 32, true, false), SH_TRANSFER_ROOT_MISMATCH);
-}
-
-/* Nothing is acknowledged before it is durable, however often the secondary asks; then once, where it asked last. */
-static void test_receipt_kept_later(void **state SH_UNUSED)
-{
-    seen.keeps_later = true;
-    assert_ok(receipt(3, 32, false, false));
-    assert_ok(work());
-    assert_int_equal(seen.receipts, 1);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
-    assert_ok(receipt(3, 32, false, false));
-    assert_ok(work());
-    assert_int_equal(seen.receipts, 1);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
-    sh_server_receipt_kept(server);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 1);
-    assert_ok(receipt(3, 32, false, false));
-    assert_int_equal(seen.receipts, 1);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 2);
-}
-
-/* The link on which it came is gone until then: it is kept all the same, and acknowledged when it is asked for again. */
-static void test_receipt_kept_without_a_link(void **state SH_UNUSED)
-{
-    seen.keeps_later = true;
-    assert_ok(receipt(3, 32, false, false));
-    assert_ok(work());
-    sh_server_link_down(server, 1);
-    sh_server_receipt_kept(server);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
-    sh_server_link_up(server, 1);
-    assert_ok(receipt(3, 32, false, false));
-    assert_int_equal(seen.receipts, 1);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 1);
-}
-
-static void test_wrong_receipt(void **state SH_UNUSED)
-{
-    assert_ok(receipt(3, 32, true, false));
-    assert_cause(work(), SH_TRANSFER_ROOT_MISMATCH);
-    assert_int_equal(seen.receipts, 0);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
-}
-
-static void test_refused_receipt(void **state SH_UNUSED)
-{
-    seen.receipt_cause = SH_BUNDLE_BAD_SIGNATURE;
-    assert_ok(receipt(3, 32, false, false));
-    assert_cause(work(), SH_BUNDLE_BAD_SIGNATURE);
-    assert_int_equal(seen.sent[SH_MSG_RECEIPT_ACK], 0);
-}
-
 static void test_progress(void **state SH_UNUSED)
 {
     static const struct {
@@ -609,8 +356,6 @@ static void test_files(void **state SH_UNUSED)
     remove_tree(folder);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -626,11 +371,6 @@ int main(void)
         TEST(test_no_reader),
         TEST(test_roots),
         TEST(test_sealed_by_serving),
-        TEST(test_receipt),
-        TEST(test_receipt_kept_later),
-        TEST(test_receipt_kept_without_a_link),
-        TEST(test_wrong_receipt),
-        TEST(test_refused_receipt),
         TEST(test_progress),
         TEST(test_not_for_us),
         TEST(test_ping),

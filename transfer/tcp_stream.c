@@ -44,6 +44,7 @@ struct sh_tcp_stream {
     bool floods;  /* the last look found more than one read takes */
     bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
     bool closing; /* the user is gone */
+    bool *freed;  /* told if this goes; not NULL while the user has input */
     bool dead;
     bool quiet; /* the other end is not told yet */
     enum sh_cause cause;
@@ -112,6 +113,8 @@ static void free_event(struct event *event)
 
 static void stream_free(struct sh_tcp_stream *s)
 {
+    if (s->freed)
+        *s->freed = true;
     unlink_stream(s);
     free_event(s->readable);
     free_event(s->writable);
@@ -324,6 +327,25 @@ static void on_gathered(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     event_add(s->readable, NULL);
 }
 
+/* What the user answers goes out at once and together: others of the same turn may take long, and the loop would need two more calls
+ * of the kernel for it. */
+static void tell_rx(struct sh_tcp_stream *s, struct sh_bytes bytes)
+{
+    bool freed = false;
+    s->freed = &freed;
+    s->stream.ops->rx(bytes, s->stream.user);
+    if (freed)
+        return;
+    s->freed = NULL;
+    if (s->dead || s->closing)
+        return;
+    write_some(s);
+    if (s->was_low)
+        wait_to_write(s);
+    else
+        event_add(s->writable, NULL); /* the user waits to hear of room, also where all went out */
+}
+
 static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_tcp_stream *s = user;
@@ -344,7 +366,7 @@ static void on_readable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
     else if (n == 0)
         stream_die(s, SH_CONNECT_LOST);
     else if (!s->closing && s->stream.ops)
-        s->stream.ops->rx(SH_BYTES(buffer, (size_t)n), s->stream.user);
+        tell_rx(s, SH_BYTES(buffer, (size_t)n));
 }
 
 static void on_shaping(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
@@ -377,7 +399,8 @@ static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
         write_some(s);
     if (evbuffer_get_length(s->out) >= SH_STREAM_LOW)
         s->was_low = false;
-    wait_to_write(s);
+    if (!s->freed)
+        wait_to_write(s);
 }
 
 static size_t stream_pending(const struct sh_stream *stream)

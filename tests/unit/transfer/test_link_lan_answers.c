@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What whoever has input does meanwhile: answers, and ends. */
+#include "unit/transfer/lan_ends.h"
+
+static struct event *probe;
+static size_t answer_left; /* when the turn of the loop went on */
+static unsigned probed, room_told;
+static bool answer_ends;
+
+static void on_probe(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user SH_UNUSED)
+{
+    probed++;
+    answer_left = sh_stream_pending(ends[0].stream);
+}
+
+static void answer_rx(struct sh_bytes bytes SH_UNUSED, void *user)
+{
+    static const uint8_t some[16384];
+    struct end *end = user;
+    for (unsigned i = 0; i < 3; i++)
+        sh_stream_send(end->stream, SH_BYTES(some, sizeof(some)));
+    assert_true(sh_stream_pending(end->stream) >= SH_STREAM_LOW);
+    if (!answer_ends) {
+        event_active(probe, EV_TIMEOUT, 1);
+        return;
+    }
+    sh_stream_close(end->stream);
+    end->stream = NULL;
+    anchor->driver->free(anchor);
+    anchor = NULL;
+}
+
+static void answer_writable(void *user SH_UNUSED)
+{
+    room_told++;
+}
+
+static const struct sh_stream_ops answer_ops = {
+    .rx = answer_rx, .writable = answer_writable, .closed = on_closed};
+
+static void ask(bool ends_it)
+{
+    answer_ends = ends_it;
+    probed = room_told = 0;
+    answer_left = SIZE_MAX;
+    connect_both();
+    ends[0].stream->ops = &answer_ops;
+    ends[1].hold = true;
+    sh_stream_send(ends[1].stream, SH_BYTES((const uint8_t *)"?", 1));
+}
+
+/* All of an answer is with the kernel before anybody else has a turn, and whoever stopped for want of room hears that there is some. */
+static void test_answer_at_once(void **state SH_UNUSED)
+{
+    probe = event_new(base, -1, 0, on_probe, NULL);
+    assert_non_null(probe);
+    ask(false);
+    run_until(probed && room_told && ends[1].received == 3 * 16384, 3000);
+    event_free(probe);
+    assert_int_equal(probed, 1);
+    assert_int_equal(answer_left, 0);
+    assert_int_equal(room_told, 1);
+    assert_int_equal(ends[1].received, 3 * 16384);
+}
+
+/* Whoever has input may end the stream and all of its link. */
+static void test_end_inside(void **state SH_UNUSED)
+{
+    ask(true);
+    run_until(ends[1].closed, 3000);
+    assert_null(anchor);
+    assert_true(ends[1].closed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_answer_at_once), TEST(test_end_inside)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -18,7 +18,7 @@
 
 #define QUIT_MS  200
 #define FLUSH_MS 1200 /* as long as a closed stream keeps what waits in it, and a little */
-#define LOOK_MS  5
+#define LOOK_MS  1
 
 /* ---- Names ---- */
 
@@ -243,9 +243,9 @@ static bool is_busy(const struct sh_edge *edge)
            (edge->wifi && edge->wifi->driver->busy(edge->wifi));
 }
 
-static void look_soon(struct sh_edge *edge)
+static void look_in(struct sh_edge *edge, unsigned ms)
 {
-    const struct timeval tv = {.tv_usec = LOOK_MS * 1000};
+    const struct timeval tv = {.tv_usec = (suseconds_t)ms * 1000};
     evtimer_add(edge->quit, &tv);
 }
 
@@ -255,7 +255,7 @@ static void on_quit(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
     if (sh_now() >= edge->quit_by || !is_busy(edge))
         event_base_loopbreak(edge->base);
     else
-        look_soon(edge);
+        look_in(edge, LOOK_MS);
 }
 
 static enum sh_cause open_events(struct sh_edge *edge, const struct sh_common *common)
@@ -276,6 +276,17 @@ static enum sh_cause open_events(struct sh_edge *edge, const struct sh_common *c
     return SH_OK;
 }
 
+/* libevent's usual clock goes in steps of up to 10 ms, by which every timer that is due in a moment would be late. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+        base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
                            const struct sh_edge_ops *ops, const struct sh_ble_ops *ble_ops,
                            const struct sh_link_ops *link_ops, void *user)
@@ -285,7 +296,7 @@ enum sh_cause sh_edge_open(struct sh_edge *edge, const struct sh_common *common,
     edge->wall = (int64_t)time(NULL);
     read_boot_id(edge);
     SH_TRY(read_links(edge, common));
-    edge->base = event_base_new();
+    edge->base = new_base();
     if (!edge->base)
         return SH_ENV_NO_MEMORY;
     SH_TRY(open_events(edge, common));
@@ -385,7 +396,7 @@ void sh_edge_quit(struct sh_edge *edge, bool cut_off)
     sh_ms by = sh_now() + (cut_off ? FLUSH_MS : QUIT_MS);
     if (edge->quit_by == 0 || by < edge->quit_by)
         edge->quit_by = by;
-    look_soon(edge);
+    look_in(edge, 0);
 }
 
 void sh_edge_wake(struct sh_edge *edge)

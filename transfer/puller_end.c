@@ -143,15 +143,16 @@ static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item
     return SH_OK;
 }
 
+/* The disk is at work while the root is on its way. */
 static enum sh_cause finish_items(struct sh_puller *puller, sh_ms now)
 {
     while (puller->first < puller->count) {
         struct sh_pull_item *item = &puller->items[puller->first];
         bool ready = true;
-        if (!sh_puller_complete(item) || !item->has_root)
+        if (!sh_puller_complete(item))
             break;
         SH_TRY(prepare(puller, item, &ready, now));
-        if (!ready)
+        if (!ready || !item->has_root)
             break;
         SH_TRY(finish_item(puller, (uint32_t)puller->first, now));
     }

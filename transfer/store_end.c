@@ -80,7 +80,10 @@ static enum sh_cause check_root(struct sh_store_item *item, const uint8_t root[3
     uint8_t found[SH_HASH_SIZE];
     if (item->part_fd < 0 || !item->durable || item->digested != item->journal.leaves)
         return sh_fail(SH_INTERNAL_BUG, "%s is not complete", item->name);
-    SH_TRY(sh_journal_root(&item->journal, found));
+    if (item->rooted)
+        memcpy(found, item->root, sizeof(found));
+    else
+        SH_TRY(sh_journal_root(item->journal.fd, item->journal.leaves, found));
     if (memcmp(found, root, SH_HASH_SIZE) == 0)
         return SH_OK;
     SH_TRY(sh_journal_forget(&item->journal));

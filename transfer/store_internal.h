@@ -59,8 +59,10 @@ struct sh_store_item {
     uint64_t unmarked;                /* octets since the last sync was begun */
     sh_ms marked_at;                  /* when that was; 0: never looked */
     uint64_t to_mark;                 /* leading leaves that the running sync covers */
-    bool durable;                     /* all that was put is on the disk */
-    enum sh_cause sync_cause;         /* of a sync that failed */
+    bool durable;                     /* all that was put is on the disk, */
+    bool rooted;                      /* and its root was found with the last sync */
+    uint8_t root[SH_HASH_SIZE];
+    enum sh_cause sync_cause; /* of a sync that failed */
 
     bool sealed;
     uint8_t sha256[32]; /* once sealed */

@@ -63,7 +63,10 @@ struct sh_store_sync {
     struct sh_job job;
     struct sh_store_hands *hands;
     struct sh_store_item *item;
-    bool last; /* everything is there */
+    bool last;       /* everything is there */
+    uint64_t leaves; /* then also the root of so many is found, */
+    bool rooted;     /* and this is it */
+    uint8_t root[SH_HASH_SIZE];
     int error; /* errno */
 };
 
@@ -102,7 +105,7 @@ enum sh_cause sh_store_jobs_begin(struct sh_store_item *item)
     hands->size = item->size;
     hands->data_fd = fcntl(item->part_fd, F_DUPFD_CLOEXEC, 0);
     hands->journal_fd =
-        openat(item->store->work_fd, item->leaves, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        openat(item->store->work_fd, item->leaves, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     item->hands = hands;
     item->last_put = &item->puts;
     item->digested = 0;
@@ -437,6 +440,8 @@ static void run_sync(struct sh_job *job)
         failed = fdatasync(sync->hands->journal_fd) < 0;
     if (failed)
         sync->error = errno;
+    else if (sync->last)
+        sync->rooted = sh_journal_root(sync->hands->journal_fd, sync->leaves, sync->root) == SH_OK;
 }
 
 static void end_sync(struct sh_job *job, bool lost SH_UNUSED)
@@ -446,6 +451,8 @@ static void end_sync(struct sh_job *job, bool lost SH_UNUSED)
     if (item) {
         item->sync = NULL;
         item->durable = sync->last && sync->error == 0 && item->unmarked == 0;
+        item->rooted = item->durable && sync->rooted;
+        memcpy(item->root, sync->root, sizeof(item->root));
         item->sync_cause = sync->error != 0 ? sh_cause_of_errno(sync->error, "fdatasync")
                            : sync->last     ? SH_OK
                                             : sh_journal_set_synced(&item->journal, item->to_mark);
@@ -463,6 +470,7 @@ enum sh_cause sh_store_begin_sync(struct sh_store_item *item)
         .job = {.run = run_sync, .end = end_sync}, .hands = hold(item->hands), .item = item};
     item->to_mark = sh_journal_next_missing(&item->journal, 0);
     sync->last = item->to_mark == item->journal.leaves;
+    sync->leaves = item->journal.leaves;
     item->unmarked = 0;
     item->sync = sync;
     sh_worker_give(item->store->syncer, &sync->job, false);

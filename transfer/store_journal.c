@@ -329,16 +329,16 @@ enum sh_cause sh_journal_set_synced(struct sh_journal *journal, uint64_t leaves)
     return write_header(journal);
 }
 
-enum sh_cause sh_journal_root(const struct sh_journal *journal, uint8_t out[SH_HASH_SIZE])
+enum sh_cause sh_journal_root(int fd, uint64_t leaves, uint8_t out[SH_HASH_SIZE])
 {
     sh_autofree uint8_t *records = malloc((size_t)BATCH * RECORD);
     struct sh_hashtree tree;
     if (!records)
         return SH_ENV_NO_MEMORY;
     sh_hashtree_init(&tree);
-    for (uint64_t first = 0; first < journal->leaves; first += BATCH) {
-        size_t count = (size_t)SH_MIN((uint64_t)BATCH, journal->leaves - first);
-        SH_TRY(sh_read_at(journal->fd, records, count * RECORD, HEADER + first * RECORD));
+    for (uint64_t first = 0; first < leaves; first += BATCH) {
+        size_t count = (size_t)SH_MIN((uint64_t)BATCH, leaves - first);
+        SH_TRY(sh_read_at(fd, records, count * RECORD, HEADER + first * RECORD));
         for (size_t i = 0; i < count; i++)
             SH_TRY(sh_hashtree_append(&tree, records + i * RECORD + 1));
     }

@@ -60,9 +60,9 @@ SH_MUST_USE enum sh_cause sh_journal_expected(const struct sh_journal *journal, 
 SH_MUST_USE enum sh_cause sh_journal_clear(struct sh_journal *journal, uint64_t leaf);
 /* So many leading leaves, data and records, are on the disk now. */
 SH_MUST_USE enum sh_cause sh_journal_set_synced(struct sh_journal *journal, uint64_t leaves);
-/* The root over the recorded hashes, read in order; all leaves must be there. */
-SH_MUST_USE enum sh_cause sh_journal_root(const struct sh_journal *journal,
-                                          uint8_t out[SH_HASH_SIZE]);
+/* The root over the recorded hashes, read in order; all `leaves` must be there. Any descriptor of the file does, so that it may be
+ * done beside the loop. Fails with store.io-error, store.damaged, env.no-memory. */
+SH_MUST_USE enum sh_cause sh_journal_root(int fd, uint64_t leaves, uint8_t out[SH_HASH_SIZE]);
 /* No leaf is there any more. */
 SH_MUST_USE enum sh_cause sh_journal_forget(struct sh_journal *journal);
 void sh_journal_close(struct sh_journal *journal);

@@ -15,11 +15,13 @@ static struct pair pair;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool hangs;
+static unsigned syncs;
 
 /* Stands before the library's. */
 int fdatasync(int fd SH_UNUSED)
 {
     pthread_mutex_lock(&lock);
+    syncs++;
     while (hangs)
         pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
@@ -143,6 +145,39 @@ static void begin_background(void)
     sh_store_in_background(pair.store, pair.worker, syncer);
 }
 
+static unsigned syncs_before_root;
+
+static enum fate root_comes_late(struct pair *p, enum to to SH_UNUSED, sh_link_id link SH_UNUSED,
+                                 unsigned type)
+{
+    if (type != SH_MSG_ROOT || p->seen[SH_MSG_ROOT] > 1)
+        return PASS;
+    sh_worker_await(syncer, 60000);
+    pthread_mutex_lock(&lock);
+    syncs_before_root = syncs;
+    pthread_mutex_unlock(&lock);
+    return LOSE;
+}
+
+/* The disk is not idle while the root is on its way. */
+static void test_disk_before_root(void **state SH_UNUSED)
+{
+    pair_item(&pair, 100 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    begin_background();
+    pair.fate = root_comes_late;
+    syncs = syncs_before_root = 0;
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 60000));
+    pair_check_done(&pair);
+    assert_int_equal(syncs_before_root, 1);
+    assert_int_equal(syncs, 1);
+    pair_stop(&pair);
+    sh_worker_free(pair.worker);
+    sh_worker_free(syncer);
+    pair.worker = NULL;
+}
+
 /* Said once, the end after half a minute, and no link was to blame. */
 static void is_told_and_over(void)
 {
@@ -213,10 +248,8 @@ static void test_hanging_disk(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_finishing_fails),
-        TEST(test_bent_on_disk),
-        TEST(test_hanging_disk),
-        TEST(test_hanging_write),
+        TEST(test_finishing_fails),  TEST(test_bent_on_disk),  TEST(test_hanging_disk),
+        TEST(test_disk_before_root), TEST(test_hanging_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

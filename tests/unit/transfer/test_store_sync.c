@@ -272,6 +272,25 @@ static void test_background_end(void **state SH_UNUSED)
     free(bytes);
 }
 
+/* The root that is found beside the loop is held against what the anchor says, too. */
+static void test_background_root(void **state SH_UNUSED)
+{
+    static const uint8_t wrong[32] = {1};
+    uint8_t *bytes = content(2, SIZE);
+    struct sh_store *store = open_background();
+    struct sh_store_item *item = open_item(store, SIZE);
+    struct sh_store_sealed sealed;
+    enum sh_store_state found = SH_STORE_WAITS;
+    fill(item, bytes, SIZE, UINT32_MAX);
+    while (found != SH_STORE_READY)
+        assert_ok(sh_store_item_work(item, UINT32_MAX, &found));
+    assert_cause(sh_store_item_seal(item, wrong, &sealed), SH_TRANSFER_ROOT_MISMATCH);
+    assert_int_equal(access(target, F_OK), -1);
+    sh_store_item_close(item);
+    close_background(store);
+    free(bytes);
+}
+
 /* Pieces of a large item are put before all of its space is reserved; that there is none in the end is told, and they are kept. */
 static void test_large(void **state SH_UNUSED)
 {
@@ -419,6 +438,7 @@ int main(void)
         CASE(test_bent),
         CASE(test_hanging_disk),
         CASE(test_background_end),
+        CASE(test_background_root),
         CASE(test_failing_disk),
         CASE(test_large),
         CASE(test_mark_goes_back),

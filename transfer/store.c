@@ -226,8 +226,8 @@ static enum sh_cause attach(struct sh_store_item *item)
     SH_TRY(sh_journal_load(&item->journal, item->part_fd, kept));
     item->empty = item->journal.have == 0;
     SH_TRY(reserve(item));
-    SH_TRY(sh_store_jobs_begin(item));
-    return item->reserved > 0 ? sh_store_begin_reserve(item) : SH_OK;
+    item->unreserved = item->reserved > 0;
+    return sh_store_jobs_begin(item);
 }
 
 enum sh_cause sh_store_item_open(struct sh_store *store, const uint8_t id[SH_ITEM_ID_SIZE],

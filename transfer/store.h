@@ -8,7 +8,7 @@
  * removes both files, and the last one out removes .simhop.
  *
  * The space is reserved (fallocate) at open, so a full disk is a cause before the first byte; of what is large and works in the
- * background SH_STORE_RESERVE_FIRST is reserved, whether the rest is free is looked at, and it is reserved while the first pieces come. One
+ * background SH_STORE_RESERVE_FIRST is reserved, whether the rest is free is looked at, and it is reserved behind the first piece. One
  * process works on an item at a time (a lock on the .leaves file, while the item is not at rest).
  */
 #ifndef SIMHOP_TRANSFER_STORE_H

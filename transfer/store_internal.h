@@ -45,6 +45,7 @@ struct sh_store_item {
     uint64_t promised;
     uint64_t
         reserved; /* octets: so much before the first piece, a job does the rest; 0: no job does */
+    bool unreserved; /* and it has not begun yet */
 
     struct sh_store_hands *hands;
     struct sh_store_put *puts, **last_put; /* not yet taken, in order */

@@ -284,6 +284,10 @@ static enum sh_cause count_put(struct sh_store_item *item, const struct sh_store
     item->unmarked += put->n;
     if (item->reserved == 0)
         sh_store_keep_promise(item, put->n);
+    if (item->unreserved) { /* not before: to write to the file waits while it does that */
+        item->unreserved = false;
+        SH_TRY(sh_store_begin_reserve(item));
+    }
     /* Not by much behind, or what has to be read again is not in memory any more. */
     bool behind = !item->look && sh_journal_is_fresh(&item->journal, item->digested);
     return behind ? sh_store_read_on(item, LOOK_MOST) : SH_OK;

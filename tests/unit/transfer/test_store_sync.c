@@ -298,10 +298,12 @@ static void test_large(void **state SH_UNUSED)
     for (no_more = 0; no_more <= ENOSPC; no_more += ENOSPC) {
         uint8_t *bytes = content(8, 5 * SH_LEAF_SIZE);
         reserved = 0;
-        disk_is(true, 0);
+        disk_is(false, 0);
         struct sh_store *store = open_background();
         struct sh_store_item *item = open_item(store, size);
+        sh_worker_await(syncer, 5000); /* it does not begin before the first piece is written */
         assert_int_equal(reserved, SH_STORE_RESERVE_FIRST);
+        disk_is(true, 0);
         assert_int_equal(fill(item, bytes, size, 5), 5);
         disk_is(false, 0);
         sh_worker_await(syncer, 5000);

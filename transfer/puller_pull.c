@@ -13,10 +13,14 @@ struct window {
     unsigned pull;   /* in a Pull */
 };
 
-static struct window window_of(int kind)
+/* A link that gave nothing yet is asked for little: the first piece does not share the processors with many behind it, and is as soon
+ * here of a large item as of a small one. Those few keep the wire busy until the next ones are asked for. */
+static struct window window_of(const struct sh_pull_link *link)
 {
-    if (kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
+    if (link->kind == SIMHOP__LINK_KIND__LINK_KIND_BLE)
         return (struct window){.leaves = 2, .pull = 1};
+    if (!link->proven)
+        return (struct window){.leaves = 4, .pull = 1};
     return (struct window){.leaves = 48, .pull = 8};
 }
 
@@ -282,7 +286,7 @@ enum sh_cause sh_puller_fill(struct sh_puller *puller, sh_ms now)
     struct sh_pull_link *link = NULL;
     SH_TRY(try_fresh(puller, now));
     while ((link = sh_puller_best_link(puller)) != NULL) {
-        struct window window = window_of(link->kind);
+        struct window window = window_of(link);
         unsigned flights = 0, leaves = 0;
         bool asked = false;
         count_flights(puller, link->id, &flights, &leaves);

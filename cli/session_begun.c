@@ -37,6 +37,9 @@ static void end_batch(struct sh_session *s, enum sh_cause cause)
 
 void sh_session_note_begun(struct sh_session *s)
 {
+    if (!s->unlisted)
+        return;
+    s->unlisted = false;
     enum sh_cause cause = sh_registry_batch_begin(s->config.registry);
     if (cause != SH_OK) {
         sh_log("session: the list of begun transfers: %s", sh_detail());

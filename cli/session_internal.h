@@ -130,6 +130,7 @@ struct sh_session {
     sh_ms asked_at; /* the time that the ladder was given last */
     bool asking;    /* it is being asked */
     bool items_told;
+    bool unlisted; /* the manifest is here, what begins to arrive is still to be listed */
     struct sh_session_held held;
     uint8_t *waiting; /* offers, until the first lane is gone */
     size_t waiting_n;
@@ -301,7 +302,8 @@ SH_MUST_USE enum sh_cause sh_session_accept_bundle(struct sh_session *s, const c
 
 /* session_begun.c: files of more than one leaf stand in the registry's list while pieces of them are kept; a smaller one is
  * there or is not, and a bundle is issued anew each time. A list that cannot be written is no reason to end a transfer. */
-/* The manifest is here, and no leaf yet. */
+/* Where the manifest came and no leaf yet; else nothing. Not with the manifest itself: the list waits for the disk, the first request for
+ * leaves does not have to. */
 void sh_session_note_begun(struct sh_session *s);
 /* The session is over: what is kept, and what is complete or was never begun leaves the list. */
 void sh_session_note_held(struct sh_session *s);

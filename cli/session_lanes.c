@@ -356,9 +356,9 @@ static enum sh_cause dispatch(struct sh_session *s, struct slot *slot, unsigned 
     if (moving && slot->given && s->config.role == SH_ANCHOR)
         return sh_server_rx(s->server, slot->id, type, payload);
     if (moving && slot->given) {
+        sh_session_note_begun(s);
         sh_puller_rx(s->puller, slot->id, type, payload, sh_session_now(s));
-        if (type == SH_MSG_MANIFEST && s->stage == STAGE_TRANSFER)
-            sh_session_note_begun(s);
+        s->unlisted = s->unlisted || (type == SH_MSG_MANIFEST && s->stage == STAGE_TRANSFER);
         sh_session_trace_moved(s);
         return SH_OK;
     }

@@ -472,6 +472,7 @@ static void keepalive(struct sh_session *s, sh_ms now)
 
 sh_ms sh_session_secondary_tick(struct sh_session *s)
 {
+    sh_session_note_begun(s);
     sh_ms now = sh_session_now(s);
     sh_ms links = sh_session_ask_ladder(s, now), pieces = sh_puller_tick(s->puller, now);
     sh_session_trace_moved(s);

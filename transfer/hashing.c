@@ -26,7 +26,7 @@ enum sh_cause sh_hashing_work(struct sh_hashing *hashing, struct sh_item *item, 
         uint8_t *hash = hashing->hashes + (size_t)hashing->done * SH_HASH_SIZE;
         uint32_t length = 0;
         SH_TRY(sh_item_read_leaf(item, index, buffer, &length));
-        SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), hash));
+        SH_TRY(sh_item_leaf_hash(item, index, SH_BYTES(buffer, length), hash));
         SH_TRY(sh_item_seal_feed(item, index, hash));
         hashing->done++;
     }

@@ -137,6 +137,7 @@ enum sh_cause sh_item_renew(struct sh_item *item, const uint8_t anchor_id[16])
         return unreadable(item->path, "too large");
     sh_item_rest(item);
     sh_item_seal_drop(item);
+    sh_item_known_drop(item);
     item->source = source;
     item->size = source.size;
     return derive_id(item, anchor_id, SH_BYTES(&item->source, sizeof(item->source)));
@@ -166,6 +167,7 @@ void sh_item_free(struct sh_item *item)
     if (!item)
         return;
     sh_item_seal_drop(item);
+    sh_item_known_drop(item);
     sh_item_rest(item);
     if (item->bytes)
         sh_wipe(item->bytes, (size_t)item->size); /* a bundle has activation codes in it */

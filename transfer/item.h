@@ -51,6 +51,11 @@ void sh_item_rest(struct sh_item *item);
 SH_MUST_USE enum sh_cause sh_item_read_leaf(struct sh_item *item, uint64_t index, uint8_t *out,
                                             uint32_t *ret_len);
 
+/* The hash (crypto/hashtree.h) of leaf `index`, of which data was read just now: of one that many ask for it is known. Fails with
+ * env.crypto. */
+SH_MUST_USE enum sh_cause sh_item_leaf_hash(struct sh_item *item, uint64_t index,
+                                            struct sh_bytes data, uint8_t out[32]);
+
 /* Sealing: the hash tree grows as leaves are read more or less in order; their hashes are taken from the server's own
  * reading for nothing. The SHA-256 of the whole is taken beside it, by the worker. feed() is told of each leaf that was
  * served; work() reads up to `leaves` more, of both what is behind, and says in *ret_done whether all is there; while

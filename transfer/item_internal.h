@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Private to the files of an item: item.c (what it is, reading its source) and item_seal.c (its hash tree and digest). */
+/* Private to the files of an item: item.c (what it is, reading its source), item_known.c (hashes of its leaves) and item_seal.c (its hash
+ * tree and digest). */
 #ifndef SIMHOP_TRANSFER_ITEM_INTERNAL_H
 #define SIMHOP_TRANSFER_ITEM_INTERNAL_H
 
@@ -30,6 +31,8 @@ struct sh_item {
     int fd;         /* -1 while at rest */
     struct source source;
 
+    struct sh_item_known *known; /* item_known.c; NULL: nothing was read yet */
+
     /* item_seal.c */
     struct sh_hashtree tree;
     struct sh_item_ahead *ahead; /* hashes that came before their turn; NULL: none did */
@@ -52,6 +55,9 @@ enum sh_read sh_source_read(int fd, const struct source *source, uint64_t offset
 enum sh_cause sh_item_read_cause(const struct sh_item *item, enum sh_read read, int error);
 /* Its descriptor is open. Fails with source.unreadable, transfer.source-changed. */
 SH_MUST_USE enum sh_cause sh_item_wake(struct sh_item *item);
+
+/* item_known.c: as if nothing had been hashed. */
+void sh_item_known_drop(struct sh_item *item);
 
 /* item_seal.c: as if nothing had been read. */
 void sh_item_seal_drop(struct sh_item *item);

@@ -199,7 +199,7 @@ static enum sh_cause serve_leaf(struct sh_server *server, struct server_link *li
     touch(server, pull->item);
     SH_TRY(note_changed(server, pull->item, sh_item_read_leaf(item, leaf.index, buffer, &length)));
     leaf.data = SH_BYTES(buffer, length);
-    SH_TRY(sh_leaf_hash(leaf.data, leaf.hash));
+    SH_TRY(sh_item_leaf_hash(item, leaf.index, leaf.data, leaf.hash));
     SH_TRY(note_changed(server, pull->item, sh_item_seal_feed(item, leaf.index, leaf.hash)));
     if (++pull->next == pull->end) {
         link->first = (link->first + 1) % SH_SERVER_PULLS;

@@ -305,6 +305,39 @@ static void test_id(void **state SH_UNUSED)
         sh_item_free(items[i]);
 }
 
+/* The hash of a leaf is found once, and again when the file is another one; of more leaves than are known at once each has its own. */
+static void test_known_hashes(void **state SH_UNUSED)
+{
+    const char *path = in_folder(folder, "known");
+    const size_t size = 700 * SH_LEAF_SIZE - 5;
+    static const uint8_t other[SH_LEAF_SIZE] = {1};
+    static uint8_t out[SH_LEAF_SIZE];
+    uint8_t *bytes = content(5, size), hash[32], expected[32];
+    uint32_t n = 0;
+    write_file(path, bytes, size);
+    struct sh_item *item = open_file(path);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        for (uint64_t leaf = 0; leaf < 700; leaf++) {
+            assert_ok(sh_item_read_leaf(item, leaf, out, &n));
+            assert_ok(sh_item_leaf_hash(item, leaf, SH_BYTES(out, n), hash));
+            assert_ok(sh_leaf_hash(SH_BYTES(bytes + leaf * SH_LEAF_SIZE, n), expected));
+            assert_memory_equal(hash, expected, 32);
+        }
+    }
+    assert_ok(sh_item_leaf_hash(item, 699, SH_BYTES(other, n), hash)); /* it is not looked at */
+    assert_memory_equal(hash, expected, 32);
+    assert_ok(sh_item_read_leaf(item, 0, out, &n));
+    assert_ok(sh_item_leaf_hash(item, 0, SH_BYTES(out, n), hash));
+    write_file(path, other, sizeof(other));
+    assert_ok(sh_item_renew(item, anchor));
+    assert_ok(sh_item_read_leaf(item, 0, out, &n));
+    assert_ok(sh_item_leaf_hash(item, 0, SH_BYTES(out, n), hash));
+    assert_ok(sh_leaf_hash(SH_BYTES(other, sizeof(other)), expected));
+    assert_memory_equal(hash, expected, 32);
+    sh_item_free(item);
+    free(bytes);
+}
+
 static void test_renew(void **state SH_UNUSED)
 {
     const char *path = in_folder(folder, "renewed");
@@ -410,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_known_hashes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descriptors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_worker, set_up, tear_down),

@@ -12,7 +12,8 @@
 #include "proto/log.h"
 #include "system/clock.h"
 
-#define PSM 0x80
+#define PSM       0x80
+#define SETTLE_MS 1000
 
 /* ---- Advertising ---- */
 
@@ -451,6 +452,16 @@ static void tend_group(struct share *share)
 }
 
 /* Receipts that came since the last one are kept together, and before anybody is served: whoever waits for one has all else. */
+/* Others see in the registry who came. */
+static void settle(struct share *share, sh_ms now)
+{
+    if (now < share->settled + SETTLE_MS)
+        return;
+    share->settled = now;
+    if (sh_registry_settle(share->config->registry) != SH_OK)
+        sh_log("share: who was seen last: %s", sh_detail());
+}
+
 static sh_ms on_tick(sh_ms now, void *user)
 {
     struct share *share = user;
@@ -460,6 +471,7 @@ static sh_ms on_tick(sh_ms now, void *user)
     }
     sh_ms next = now + 1000;
     sh_tracer_alive(share->config->tracer, now);
+    settle(share, now);
     bool advertises = !share->quitting && share->radio == SH_OK;
     if (advertises && now >= rotates_at(share))
         rotate(share, now);

@@ -39,7 +39,7 @@ struct share {
     enum sh_cause radio; /* why it is gone; SH_OK: it is there */
     bool stopping, quitting, told_level;
     unsigned done;
-    sh_ms rotated;
+    sh_ms rotated, settled;
     unsigned step;           /* of the transmit power, an index of `steps` */
     struct sh_sent_ids sent; /* the identifiers that may have been heard */
     uint8_t advertised_id[SH_ROTATING_ID_SIZE];

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "pairing/registry_db.h"
+#include "proto/log.h"
 
 #define WAL_WAIT_NS  10000000
 #define WAL_TRIES    (SH_REGISTRY_BUSY_MS * 1000000 / WAL_WAIT_NS)
@@ -71,6 +72,12 @@ void sh_db_finalizep(sqlite3_stmt **stmt)
 {
     sqlite3_finalize(*stmt);
     *stmt = NULL;
+}
+
+void sh_db_resetp(sqlite3_stmt **stmt)
+{
+    sqlite3_reset(*stmt); /* what it failed with was told by its step */
+    sqlite3_clear_bindings(*stmt);
 }
 
 enum sh_cause sh_db_step(struct sh_registry *registry, sqlite3_stmt *stmt, bool *ret_row)
@@ -280,6 +287,9 @@ void sh_registry_close(struct sh_registry *registry)
 {
     if (!registry)
         return;
+    if (sh_registry_settle(registry) != SH_OK)
+        sh_log("registry: who was seen last: %s", sh_detail());
+    sqlite3_finalize(registry->device_by_id);
     sqlite3_close(registry->db);
     free(registry->path);
     free(registry);

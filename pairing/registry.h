@@ -84,10 +84,14 @@ SH_MUST_USE enum sh_cause sh_registry_get_device(struct sh_registry *registry,
 SH_MUST_USE enum sh_cause sh_registry_list_devices(struct sh_registry *registry, int64_t now,
                                                    struct sh_device **ret_devices,
                                                    size_t *ret_count);
-/* These, and set_last_revision below, fail with linked.unknown too. */
-SH_MUST_USE enum sh_cause sh_registry_seen(struct sh_registry *registry,
-                                           const uint8_t id[SH_DEVICE_ID_SIZE],
-                                           enum sh_device_relation relation, int64_t now);
+/* Of one that is linked: kept in memory, and written together with others by settle, by list_devices, when 64 are kept, and at the
+ * close. A kill loses it, and that is no harm. */
+void sh_registry_seen(struct sh_registry *registry, const uint8_t id[SH_DEVICE_ID_SIZE],
+                      enum sh_device_relation relation, int64_t now);
+/* Writes who was seen, without waiting for the disk; what cannot be written is forgotten. Inside a batch it
+ * does nothing. */
+SH_MUST_USE enum sh_cause sh_registry_settle(struct sh_registry *registry);
+/* This, and set_last_revision below, fail with linked.unknown too. */
 SH_MUST_USE enum sh_cause sh_registry_set_state(struct sh_registry *registry,
                                                 const uint8_t id[SH_DEVICE_ID_SIZE],
                                                 enum sh_device_relation relation,

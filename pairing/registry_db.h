@@ -10,9 +10,18 @@
 
 #include "pairing/registry.h"
 
+#define SH_SEEN_MAX 64
+
 struct sh_registry {
     sqlite3 *db;
-    char *path; /* for details; ":memory:" */
+    char *path;                 /* for details; ":memory:" */
+    sqlite3_stmt *device_by_id; /* NULL: not asked for yet */
+    struct sh_seen {
+        uint8_t id[SH_DEVICE_ID_SIZE];
+        enum sh_device_relation relation;
+        int64_t time;
+    } seen[SH_SEEN_MAX]; /* still to be written */
+    unsigned seen_count;
 };
 
 /* The cause of a result that is not SQLITE_OK, ROW or DONE: FULL store.no-space, READONLY
@@ -28,6 +37,9 @@ SH_MUST_USE enum sh_cause sh_db_prepare(struct sh_registry *registry, const char
                                         sqlite3_stmt **ret_stmt);
 void sh_db_finalizep(sqlite3_stmt **stmt);
 #define sh_autostmt SH_CLEANUP(sh_db_finalizep)
+/* One that is kept for the next time is only done with. */
+void sh_db_resetp(sqlite3_stmt **stmt);
+#define sh_keptstmt SH_CLEANUP(sh_db_resetp)
 
 /* One step: *ret_row says whether there is a row. */
 SH_MUST_USE enum sh_cause sh_db_step(struct sh_registry *registry, sqlite3_stmt *stmt,

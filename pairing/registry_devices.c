@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pairing/registry_db.h"
+#include "proto/log.h"
 
 #define DEVICES_MAX 4096
 
@@ -142,10 +144,12 @@ enum sh_cause sh_registry_get_device(struct sh_registry *registry,
                                      const uint8_t id[SH_DEVICE_ID_SIZE],
                                      enum sh_device_relation relation, struct sh_device *ret_device)
 {
-    sh_autostmt sqlite3_stmt *stmt = NULL;
     bool row = false;
-    SH_TRY(sh_db_prepare(registry, "SELECT " COLUMNS " FROM devices WHERE id = ? AND relation = ?",
-                         &stmt));
+    if (!registry->device_by_id) /* an anchor asks for each who dials */
+        SH_TRY(sh_db_prepare(registry,
+                             "SELECT " COLUMNS " FROM devices WHERE id = ? AND relation = ?",
+                             &registry->device_by_id));
+    sh_keptstmt sqlite3_stmt *stmt = registry->device_by_id;
     bind_key(stmt, id, relation);
     SH_TRY(sh_db_step(registry, stmt, &row));
     if (!row)
@@ -176,6 +180,7 @@ static bool grow(struct sh_device **devices, size_t count, size_t *room)
 enum sh_cause sh_registry_list_devices(struct sh_registry *registry, int64_t now,
                                        struct sh_device **ret_devices, size_t *ret_count)
 {
+    SH_TRY(sh_registry_settle(registry));
     sh_autostmt sqlite3_stmt *stmt = NULL;
     sh_autofree struct sh_device *devices = NULL;
     size_t count = 0;
@@ -222,14 +227,43 @@ static enum sh_cause update(struct sh_registry *registry, const char *sql,
     return sh_db_run(registry, stmt);
 }
 
-/* Nothing is waited for: that it was lost with the power harms nobody, and the loop of an anchor stands still meanwhile. */
-enum sh_cause sh_registry_seen(struct sh_registry *registry, const uint8_t id[SH_DEVICE_ID_SIZE],
-                               enum sh_device_relation relation, int64_t now)
+void sh_registry_seen(struct sh_registry *registry, const uint8_t id[SH_DEVICE_ID_SIZE],
+                      enum sh_device_relation relation, int64_t now)
 {
-    SH_TRY(sh_db_exec(registry, "PRAGMA synchronous = NORMAL"));
-    enum sh_cause cause = update(
-        registry, "UPDATE devices SET last_seen = ?3 WHERE id = ?1 AND relation = ?2 RETURNING 1",
-        id, relation, now);
+    if (registry->seen_count == SH_SEEN_MAX && sh_registry_settle(registry) != SH_OK)
+        sh_log("registry: who was seen last: %s", sh_detail());
+    if (registry->seen_count == SH_SEEN_MAX)
+        return;
+    struct sh_seen *seen = &registry->seen[registry->seen_count++];
+    *seen = (struct sh_seen){.relation = relation, .time = now};
+    memcpy(seen->id, id, sizeof(seen->id));
+}
+
+static enum sh_cause write_seen(struct sh_registry *registry)
+{
+    sh_autostmt sqlite3_stmt *stmt = NULL;
+    SH_TRY(sh_db_prepare(
+        registry, "UPDATE devices SET last_seen = ?3 WHERE id = ?1 AND relation = ?2", &stmt));
+    for (unsigned i = 0; i < registry->seen_count; i++) {
+        bind_key(stmt, registry->seen[i].id, registry->seen[i].relation);
+        sh_db_bind_int(stmt, 3, registry->seen[i].time);
+        SH_TRY(sh_db_run(registry, stmt));
+        sqlite3_reset(stmt);
+    }
+    return SH_OK;
+}
+
+/* Nothing is waited for: that it was lost with the power harms nobody, and the loop of an anchor stands still meanwhile. */
+enum sh_cause sh_registry_settle(struct sh_registry *registry)
+{
+    if (registry->seen_count == 0 || !sqlite3_get_autocommit(registry->db))
+        return SH_OK;
+    enum sh_cause cause = sh_db_exec(registry, "PRAGMA synchronous = NORMAL");
+    if (cause == SH_OK)
+        cause = sh_db_begin(registry);
+    if (cause == SH_OK)
+        cause = sh_db_end(registry, write_seen(registry));
+    registry->seen_count = 0;
     enum sh_cause usual = sh_db_exec(registry, "PRAGMA synchronous = FULL");
     return cause != SH_OK ? cause : usual;
 }

@@ -110,7 +110,7 @@ static void list_order_and_expiry(void **state SH_UNUSED)
         assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
     }
     fill(&device, 3);
-    assert_int_equal(sh_registry_seen(registry, device.id, device.relation, 9999), SH_OK);
+    sh_registry_seen(registry, device.id, device.relation, 9999);
     /* Tokens end at 5000 + n; one that ends this second still counts. */
     assert_int_equal(sh_registry_list_devices(registry, 5010, &list, &count), SH_OK);
     assert_int_equal(count, 20);
@@ -466,12 +466,59 @@ static void damaged_transfers(void **state SH_UNUSED)
     }
 }
 
+/* When it was seen last, as another process finds it. */
+static int64_t seen_of(unsigned n)
+{
+    struct sh_registry *other = open_it();
+    static struct sh_device device, got;
+    fill(&device, n);
+    assert_int_equal(sh_registry_get_device(other, device.id, device.relation, &got), SH_OK);
+    sh_registry_close(other);
+    return got.last_seen;
+}
+
+/* Who was seen is written together: when it is asked for, when there are 64, and at the end; the last time of several counts. */
+static void seen_together(void **state SH_UNUSED)
+{
+    struct sh_registry *registry = open_it();
+    static struct sh_device device;
+    for (unsigned n = 0; n < 70; n++) {
+        fill(&device, n);
+        assert_int_equal(sh_registry_put_device(registry, &device), SH_OK);
+    }
+    for (unsigned n = 0; n < 64; n++) {
+        fill(&device, n);
+        sh_registry_seen(registry, device.id, device.relation, 7000 + n);
+    }
+    assert_int_equal(seen_of(0), 2000);
+    fill(&device, 3);
+    sh_registry_seen(registry, device.id, device.relation, 8000);
+    assert_int_equal(seen_of(0), 7000);
+    assert_int_equal(seen_of(63), 7063);
+    assert_int_equal(seen_of(3), 7003);
+    assert_int_equal(sh_registry_settle(registry), SH_OK);
+    assert_int_equal(seen_of(3), 8000);
+    /* Inside a batch none is written, and those that are too many are forgotten. */
+    assert_int_equal(sh_registry_batch_begin(registry), SH_OK);
+    for (unsigned n = 0; n < 70; n++) {
+        fill(&device, n);
+        sh_registry_seen(registry, device.id, device.relation, 9000 + n);
+    }
+    assert_int_equal(sh_registry_batch_end(registry, SH_OK), SH_OK);
+    assert_int_equal(seen_of(5), 7005);
+    sh_registry_close(registry);
+    assert_int_equal(seen_of(5), 9005);
+    assert_int_equal(seen_of(63), 9063);
+    assert_int_equal(seen_of(64), 2064);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(devices_roundtrip),
         IN_FOLDER(states),
         IN_FOLDER(list_order_and_expiry),
+        IN_FOLDER(seen_together),
         cmocka_unit_test(list_is_bounded),
         cmocka_unit_test(damaged_rows),
         IN_FOLDER(what_cannot_be_kept),

@@ -85,7 +85,8 @@ static enum sh_cause ask_get_device(struct sh_registry *registry)
 
 static enum sh_cause ask_seen(struct sh_registry *registry)
 {
-    return sh_registry_seen(registry, id, SH_DEVICE_IS_ANCHOR, 5);
+    sh_registry_seen(registry, id, SH_DEVICE_IS_ANCHOR, 5);
+    return sh_registry_settle(registry);
 }
 
 static enum sh_cause ask_set_state(struct sh_registry *registry)

@@ -289,7 +289,7 @@ static void on_stream(struct sh_stream *stream, bool incoming SH_UNUSED, void *u
 {
     struct share *share = user;
     struct sh_session_config config;
-    bool full = sh_share_running(share, false) >= SH_SHARE_SESSIONS;
+    bool full = sh_share_is_full(share, false);
     struct visitor *visitor = sh_share_new_visitor(share, false);
     if (!visitor) {
         sh_log("share: a connection too many");
@@ -376,8 +376,7 @@ static enum sh_cause on_direct(int kind, struct sh_lane *lane, void *user)
 {
     struct share *share = user;
     struct sh_session_config config;
-    enum sh_cause refusal =
-        sh_share_running(share, true) >= share->direct_max ? SH_REFUSED_BUSY : SH_OK;
+    enum sh_cause refusal = sh_share_is_full(share, true) ? SH_REFUSED_BUSY : SH_OK;
     struct visitor *visitor = sh_share_new_visitor(share, true);
     if (!visitor)
         return SH_REFUSED_BUSY;

@@ -32,7 +32,7 @@ struct share {
     struct sh_background background;
     struct sh_receipts *receipts;
     struct visitor *visitors, **last; /* who is the next to be ticked stands first */
-    unsigned direct_max, last_number;
+    unsigned visitor_count, direct_max, last_number;
     struct sh_lobby lobby;
     const Simhop__LinkOffer *offers[SH_SESSION_KINDS]; /* by Simhop__LinkKind; NULL: none now */
     unsigned accepted[SH_SESSION_KINDS];
@@ -64,7 +64,8 @@ void sh_visitor_free(struct visitor *visitor);
 
 /* Whoever has greeted us and is not over; by radio, or directly. */
 bool sh_share_any_running(const struct share *share);
-unsigned sh_share_running(const struct share *share, bool direct);
+/* Of those that came this way as many as there may be? */
+bool sh_share_is_full(const struct share *share, bool direct);
 
 /* A turn: whose session wants it is ticked, as long as the turn lasts; the others stand first then. Who is over goes. Returns when it
  * wants to be called again at the latest. */

@@ -25,12 +25,14 @@ bool sh_share_any_running(const struct share *share)
     return false;
 }
 
-unsigned sh_share_running(const struct share *share, bool direct)
+bool sh_share_is_full(const struct share *share, bool direct)
 {
-    unsigned n = 0;
+    unsigned n = 0, most = direct ? share->direct_max : SH_SHARE_SESSIONS;
+    if (share->visitor_count < most) /* which spares a look at all of many, for each who comes */
+        return false;
     for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next)
         n += visitor->direct == direct && is_running(visitor);
-    return n;
+    return n >= most;
 }
 
 void sh_share_append(struct share *share, struct visitor *visitor)
@@ -38,11 +40,13 @@ void sh_share_append(struct share *share, struct visitor *visitor)
     visitor->next = NULL;
     *share->last = visitor;
     share->last = &visitor->next;
+    share->visitor_count++;
 }
 
 void sh_share_take_first(struct share *share)
 {
     share->visitors = share->visitors->next;
+    share->visitor_count--;
     if (!share->visitors)
         share->last = &share->visitors;
 }
@@ -58,6 +62,7 @@ static void send_away(struct share *share, const struct visitor *gone)
     struct visitor *all = share->visitors;
     share->visitors = NULL;
     share->last = &share->visitors;
+    share->visitor_count = 0;
     while (all) {
         struct visitor *visitor = all;
         all = visitor->next;
@@ -73,6 +78,8 @@ static void make_room(struct share *share, bool direct)
 {
     const struct visitor *oldest = NULL;
     unsigned silent = 0, of_all = 0;
+    if (share->visitor_count < (direct ? share->direct_max : SH_SHARE_SILENT))
+        return;
     for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
         if (visitor->direct != direct || visitor->over)
             continue;

@@ -75,9 +75,11 @@ void sh_events_done(struct sh_events *events, const struct sh_session_summary *s
         return;
     for (size_t i = 0; i < summary->item_count; i++) {
         const struct sh_session_item *item = &summary->items[i];
-        sh_hex(item->sha256, sizeof(item->sha256), hex + i * 65);
-        items[i] = (struct sh_out_item){
-            .name = item->name, .size = item->size, .sha256 = hex + i * 65, .path = item->path};
+        items[i] = (struct sh_out_item){.name = item->name, .size = item->size, .path = item->path};
+        if (!item->sha256)
+            continue;
+        sh_hex(item->sha256, 32, hex + i * 65);
+        items[i].sha256 = hex + i * 65;
     }
     for (int kind = 1; kind < SH_SESSION_KINDS; kind++) {
         if (summary->link_bytes[kind] == 0)

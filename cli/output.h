@@ -95,7 +95,7 @@ _Noreturn void sh_output_kept_end(const struct sh_output *out, const char *detai
 struct sh_out_item {
     const char *name;
     uint64_t size;
-    const char *sha256; /* of all of it, 64 hexadecimal digits */
+    const char *sha256; /* of all of it, 64 hexadecimal digits; NULL: not known */
     const char *path;   /* NULL on the anchor */
 };
 struct sh_out_done {

@@ -75,8 +75,8 @@ struct sh_session_item {
     const char *name;
     int kind; /* Simhop__ItemKind */
     uint64_t size;
-    uint8_t sha256[32];
-    const char *path; /* NULL on the anchor */
+    const uint8_t *sha256; /* of what arrived, as the secondary found it; NULL: it did not say */
+    const char *path;      /* NULL on the anchor */
 };
 
 struct sh_session_summary {

@@ -177,16 +177,15 @@ static void server_progress(uint32_t item, uint64_t verified, uint64_t total, vo
 
 static enum sh_cause say_done(struct sh_session *s)
 {
-    struct sh_session_item *items = calloc(s->item_count + 1, sizeof(*items));
+    sh_autofree struct sh_session_item *items = calloc(s->item_count + 1, sizeof(*items));
     if (!items)
         return SH_ENV_NO_MEMORY;
     struct sh_session_summary summary = {.items = items, .item_count = s->item_count};
-    enum sh_cause cause = SH_OK;
-    for (size_t i = 0; i < s->item_count && cause == SH_OK; i++) {
+    for (size_t i = 0; i < s->item_count; i++) {
         items[i].name = sh_item_name(s->items[i]);
         items[i].kind = sh_item_kind(s->items[i]);
         items[i].size = sh_item_size(s->items[i]);
-        cause = sh_item_sha256(s->items[i], items[i].sha256);
+        items[i].sha256 = s->sha256 ? s->sha256 + i * SH_HASH_SIZE : NULL;
     }
     memcpy(summary.link_bytes, s->link_bytes, sizeof(summary.link_bytes));
     for (size_t i = 0; i < SLOTS_MAX; i++) {
@@ -194,10 +193,8 @@ static enum sh_cause say_done(struct sh_session *s)
         if (slot->given && slot->kind < SH_SESSION_KINDS)
             summary.link_bytes[slot->kind] += sh_server_sent(s->server, slot->id);
     }
-    if (cause == SH_OK)
-        s->ops->done(&summary, s->user);
-    free(items);
-    return cause;
+    s->ops->done(&summary, s->user);
+    return SH_OK;
 }
 
 /* It is durable: both sides may say so. */
@@ -235,6 +232,19 @@ static enum sh_cause keep(struct sh_session *s, const struct sh_receipt *receipt
     return SH_OK;
 }
 
+/* Said beside what is signed: its root says that it is the same content. */
+static enum sh_cause note_sha256(struct sh_session *s, const Simhop__Receipt *receipt)
+{
+    if (receipt->n_sha256 == 0)
+        return SH_OK;
+    s->sha256 = malloc(receipt->n_sha256 * SH_HASH_SIZE);
+    if (!s->sha256)
+        return SH_ENV_NO_MEMORY;
+    for (size_t i = 0; i < receipt->n_sha256; i++)
+        memcpy(s->sha256 + i * SH_HASH_SIZE, receipt->sha256[i].data, SH_HASH_SIZE);
+    return SH_OK;
+}
+
 static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
 {
     struct sh_session *s = user;
@@ -254,6 +264,7 @@ static enum sh_cause server_receipt(const Simhop__Receipt *receipt, void *user)
                                   SH_BYTES(receipt->signature.data, receipt->signature.len)};
     memcpy(kept.transfer_id, s->transfer_id, sizeof(kept.transfer_id));
     memcpy(kept.device_id, s->peer.id, sizeof(kept.device_id));
+    SH_TRY(note_sha256(s, receipt));
     return keep(s, &kept);
 }
 
@@ -460,6 +471,7 @@ void sh_session_anchor_free(struct sh_session *s)
     if (s->server)
         log_sent(s);
     sh_server_free(s->server);
+    free(s->sha256);
     sh_ladder_free(s->calls);
     s->server = NULL;
     s->calls = NULL;

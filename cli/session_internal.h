@@ -102,6 +102,7 @@ struct sh_session {
     uint8_t claimed_id[SH_DEVICE_ID_SIZE];
     double usual_dbm; /* the level without a calibration */
     struct sh_server *server;
+    uint8_t *sha256;         /* of the items, as the receipt says; NULL: it does not */
     struct sh_ladder *calls; /* to where the secondary may be called; NULL: nowhere */
     struct sh_item **items;  /* the bundle's and the shared ones */
     size_t item_count;

@@ -292,9 +292,11 @@ static enum sh_cause say_done(struct sh_session *s)
         return SH_ENV_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
         const struct sh_puller_item *item = sh_puller_item(s->puller, i);
-        items[i] = (struct sh_session_item){
-            .name = item->name, .kind = item->kind, .size = item->size, .path = item->path};
-        memcpy(items[i].sha256, item->sha256, sizeof(items[i].sha256));
+        items[i] = (struct sh_session_item){.name = item->name,
+                                            .kind = item->kind,
+                                            .size = item->size,
+                                            .sha256 = item->sha256,
+                                            .path = item->path};
     }
     struct sh_session_summary summary = {
         .items = items, .item_count = count, .resumed = sh_puller_resumed(s->puller)};

@@ -47,7 +47,7 @@ static const struct sh_msg_info kinds[] = {
     KIND(SH_MSG_ROOT_REQUEST, "root-request", 16, false, root_request),
     KIND(SH_MSG_ROOT, "root", 64, false, root),
     KIND(SH_MSG_PROGRESS, "progress", 64, false, progress),
-    KIND(SH_MSG_RECEIPT, "receipt", 40960, false, receipt),
+    KIND(SH_MSG_RECEIPT, "receipt", 73728, false, receipt),
     KIND(SH_MSG_RECEIPT_ACK, "receipt-ack", 16, false, receipt_ack),
     KIND(SH_MSG_LEAF_HASHES_REQUEST, "leaf-hashes-request", 32, false, leaf_hashes_request),
     KIND(SH_MSG_LEAF_HASHES, "leaf-hashes", 16448, false, leaf_hashes),

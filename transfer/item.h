@@ -57,24 +57,18 @@ SH_MUST_USE enum sh_cause sh_item_leaf_hash(struct sh_item *item, uint64_t index
                                             struct sh_bytes data, uint8_t out[32]);
 
 /* Sealing: the hash tree grows as leaves are read more or less in order; their hashes are taken from the server's own
- * reading for nothing. The SHA-256 of the whole is taken beside it, by the worker. feed() is told of each leaf that was
- * served; work() reads up to `leaves` more, of both what is behind, and says in *ret_done whether all is there; while
- * sealing waits for the worker it does nothing. Both fail as reading does. */
+ * reading for nothing. feed() is told of each leaf that was served; work() reads up to `leaves` more of those that were not,
+ * by the worker if there is one, and says in *ret_done whether all is there; while sealing waits for the worker it does
+ * nothing. Both fail as reading does. */
 SH_MUST_USE enum sh_cause sh_item_seal_feed(struct sh_item *item, uint64_t index,
                                             const uint8_t hash[32]);
 SH_MUST_USE enum sh_cause sh_item_seal_work(struct sh_item *item, unsigned leaves, bool *ret_done);
 bool sh_item_seal_waits(const struct sh_item *item);
-/* It waits for the worker, which is far behind what was served: more is to be served when it has caught up. Else all of a large
- * item would be read from the disk once more, and its receipt would wait for that. */
-bool sh_item_seal_behind(struct sh_item *item);
 /* Borrowed; NULL, as at first: all is done at once. To be taken back before the worker goes. */
 struct sh_worker;
 void sh_item_set_worker(struct sh_item *item, struct sh_worker *worker);
-bool sh_item_sealed(const struct sh_item *item);   /* the root is there */
-bool sh_item_digested(const struct sh_item *item); /* and the SHA-256 */
+bool sh_item_sealed(const struct sh_item *item); /* the root is there */
 /* Only when sealed, else internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32]);
-/* SHA-256 of the whole content. Only when digested, else internal.bug. */
-SH_MUST_USE enum sh_cause sh_item_sha256(const struct sh_item *item, uint8_t out[32]);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Private to the files of an item: item.c (what it is, reading its source), item_known.c (hashes of its leaves) and item_seal.c (its hash
- * tree and digest). */
+ * tree). */
 #ifndef SIMHOP_TRANSFER_ITEM_INTERNAL_H
 #define SIMHOP_TRANSFER_ITEM_INTERNAL_H
 
@@ -37,14 +37,10 @@ struct sh_item {
     struct sh_hashtree tree;
     struct sh_item_ahead *ahead; /* hashes that came before their turn; NULL: none did */
     struct sh_worker *worker;    /* NULL: what it would do is done at once */
-    struct sh_item_hands *hands; /* NULL: nothing was read for the digest yet */
     struct sh_item_job *job;     /* under way */
     enum sh_cause job_cause;     /* what the last one came to, with job_read */
     enum sh_read job_read;
     int job_error;
-    uint64_t digested; /* leaves that are in the digest */
-    bool ended;
-    uint8_t sha256[32]; /* then */
 };
 
 /* item.c */

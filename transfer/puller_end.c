@@ -201,17 +201,23 @@ static enum sh_cause sign_receipt(struct sh_puller *puller)
 static enum sh_cause send_receipt(struct sh_puller *puller, sh_link_id link, sh_ms now)
 {
     sh_autofree ProtobufCBinaryData *roots = calloc(puller->count, sizeof(*roots));
+    sh_autofree ProtobufCBinaryData *sha256 = calloc(puller->count, sizeof(*sha256));
     Simhop__Receipt message = SIMHOP__RECEIPT__INIT;
-    if (!roots)
+    if (!roots || !sha256)
         return SH_ENV_NO_MEMORY;
     SH_TRY(sign_receipt(puller));
-    for (size_t i = 0; i < puller->count; i++)
+    for (size_t i = 0; i < puller->count; i++) {
         roots[i] =
             (ProtobufCBinaryData){.data = puller->roots + i * SH_HASH_SIZE, .len = SH_HASH_SIZE};
+        sha256[i] =
+            (ProtobufCBinaryData){.data = puller->items[i].info.sha256, .len = SH_HASH_SIZE};
+    }
     message.transfer_id.data = puller->transfer_id;
     message.transfer_id.len = sizeof(puller->transfer_id);
     message.roots = roots;
     message.n_roots = puller->count;
+    message.sha256 = sha256;
+    message.n_sha256 = puller->count;
     message.signature.data = puller->signature;
     message.signature.len = puller->signature_len;
     if (sh_puller_send(puller, link, SH_MSG_RECEIPT, &message.base))

@@ -218,16 +218,9 @@ static bool has_room(struct sh_server *server, const struct server_link *link)
            server->ops->pending(link->id, server->user) < SH_STREAM_HIGH;
 }
 
-/* What is asked for next has to wait for a worker. */
-static bool is_held_up(const struct sh_server *server, const struct server_link *link)
-{
-    return link->count > 0 && sh_item_seal_behind(server->items[link->pulls[link->first].item]);
-}
-
 static enum sh_cause serve(struct sh_server *server, struct server_link *link)
 {
-    for (unsigned i = 0; i < SH_SERVER_BURST && has_room(server, link) && !is_held_up(server, link);
-         i++)
+    for (unsigned i = 0; i < SH_SERVER_BURST && has_room(server, link); i++)
         SH_TRY(serve_leaf(server, link));
     return SH_OK;
 }
@@ -333,17 +326,21 @@ static enum sh_cause check_receipt(const struct sh_server *server, const Simhop_
         return sh_fail(SH_PROTO_MALFORMED, "a receipt of another transfer");
     if (receipt->n_roots != server->count)
         return sh_fail(SH_PROTO_MALFORMED, "a receipt with %zu roots", receipt->n_roots);
+    if (receipt->n_sha256 != 0 && receipt->n_sha256 != server->count)
+        return sh_fail(SH_PROTO_MALFORMED, "a receipt with %zu SHA-256", receipt->n_sha256);
     for (size_t i = 0; i < receipt->n_roots; i++) {
         if (receipt->roots[i].len != SH_HASH_SIZE)
             return sh_fail(SH_PROTO_MALFORMED, "a root of %zu octets", receipt->roots[i].len);
+        if (receipt->n_sha256 > 0 && receipt->sha256[i].len != SH_HASH_SIZE)
+            return sh_fail(SH_PROTO_MALFORMED, "a SHA-256 of %zu octets", receipt->sha256[i].len);
     }
     return SH_OK;
 }
 
-static bool all_digested(const struct sh_server *server)
+static bool all_sealed(const struct sh_server *server)
 {
     for (size_t i = 0; i < server->count; i++) {
-        if (!sh_item_sealed(server->items[i]) || !sh_item_digested(server->items[i]))
+        if (!sh_item_sealed(server->items[i]))
             return false;
     }
     return true;
@@ -357,7 +354,7 @@ static void acknowledge(struct sh_server *server)
         send_to(server, link, SH_MSG_RECEIPT_ACK, &ack.base);
 }
 
-/* All items are read to their ends. */
+/* All items have their roots. */
 static enum sh_cause settle_receipt(struct sh_server *server)
 {
     SH_CLEANUP(sh_msg_freep) Simhop__Receipt *receipt = server->receipt;
@@ -391,7 +388,7 @@ static enum sh_cause take_receipt(struct sh_server *server, struct server_link *
         sh_msg_free(&server->receipt->base);
     server->receipt = receipt;
     server->receipt_link = link->id;
-    if (all_digested(server))
+    if (all_sealed(server))
         return settle_receipt(server);
     memset(server->seal, 0xff, sizeof(server->seal));
     return SH_OK;
@@ -452,11 +449,9 @@ enum sh_cause sh_server_rx(struct sh_server *server, sh_link_id id, unsigned typ
 
 /* ---- work ---- */
 
-/* Root and digest. */
 static bool wants_sealing(const struct sh_server *server, size_t i)
 {
-    return bit_get(server->seal, i) &&
-           !(sh_item_sealed(server->items[i]) && sh_item_digested(server->items[i]));
+    return bit_get(server->seal, i) && !sh_item_sealed(server->items[i]);
 }
 
 bool sh_server_waits(const struct sh_server *server)
@@ -536,9 +531,7 @@ static bool more_to_do(struct sh_server *server)
     more = more && !server->waits; /* one after the other */
     for (size_t i = 0; i < SH_COUNT(server->links); i++) {
         const struct server_link *link = &server->links[i];
-        bool room = has_room(server, link), held_up = room && is_held_up(server, link);
-        server->waits |= held_up;
-        more |= link->hashing.hashes || (room && !held_up);
+        more |= link->hashing.hashes || has_room(server, link);
     }
     return more;
 }
@@ -554,7 +547,7 @@ enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more)
         if (sh_item_sealed(server->items[i]))
             SH_TRY(answer_roots(server, i));
     }
-    if (server->receipt && all_digested(server))
+    if (server->receipt && all_sealed(server))
         SH_TRY(settle_receipt(server));
     *ret_more = more_to_do(server);
     return SH_OK;

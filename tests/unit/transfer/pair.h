@@ -254,6 +254,14 @@ static enum sh_cause anchor_receipt(const Simhop__Receipt *receipt, void *user)
 {
     struct pair *pair = user;
     assert_int_equal(receipt->n_roots, pair->count);
+    assert_int_equal(receipt->n_sha256, pair->count);
+    for (size_t i = 0; i < pair->count; i++) {
+        uint8_t sha256[32];
+        const struct sh_bytes all = SH_BYTES(pair->contents[i], pair->sizes[i]);
+        assert_ok(sh_sha256(&all, 1, sha256));
+        assert_int_equal(receipt->sha256[i].len, 32);
+        assert_memory_equal(receipt->sha256[i].data, sha256, 32);
+    }
     assert_int_equal(receipt->signature.len, 4);
     pair->receipts++;
     sh_server_receipt_kept(pair->server);
@@ -291,8 +299,11 @@ static bool secondary_have(struct sh_puller_item *item, void *user)
     if (!pair->have || !strstr(item->name, "had"))
         return false;
     for (size_t i = 0; i < pair->count; i++) {
-        if (strcmp(sh_item_name(pair->items[i]), item->name) == 0)
-            reference_root(pair->contents[i], pair->sizes[i], item->root);
+        const struct sh_bytes all = SH_BYTES(pair->contents[i], pair->sizes[i]);
+        if (strcmp(sh_item_name(pair->items[i]), item->name) != 0)
+            continue;
+        reference_root(pair->contents[i], pair->sizes[i], item->root);
+        assert_ok(sh_sha256(&all, 1, item->sha256));
     }
     item->path = strdup("/somewhere");
     return true;

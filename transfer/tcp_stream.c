@@ -44,7 +44,8 @@ struct sh_tcp_stream {
     bool floods;  /* the last look found more than one read takes */
     bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
     bool closing; /* the user is gone */
-    bool *freed;  /* told if this goes; not NULL while the user has input */
+    bool telling; /* the user has input; it may end all that there is of us meanwhile, */
+    bool gone;    /* and did: only the memory is left */
     bool dead;
     bool quiet; /* the other end is not told yet */
     enum sh_cause cause;
@@ -113,8 +114,6 @@ static void free_event(struct event *event)
 
 static void stream_free(struct sh_tcp_stream *s)
 {
-    if (s->freed)
-        *s->freed = true;
     unlink_stream(s);
     free_event(s->readable);
     free_event(s->writable);
@@ -127,7 +126,9 @@ static void stream_free(struct sh_tcp_stream *s)
         evbuffer_free(s->out);
     sh_closep(&s->fd);
     free(s->delays);
-    free(s);
+    s->gone = true;
+    if (!s->telling)
+        free(s);
 }
 
 /* No more input or output; the user is told from the loop. */
@@ -331,12 +332,13 @@ static void on_gathered(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void
  * of the kernel for it. */
 static void tell_rx(struct sh_tcp_stream *s, struct sh_bytes bytes)
 {
-    bool freed = false;
-    s->freed = &freed;
+    s->telling = true;
     s->stream.ops->rx(bytes, s->stream.user);
-    if (freed)
+    s->telling = false;
+    if (s->gone) {
+        free(s);
         return;
-    s->freed = NULL;
+    }
     if (s->dead || s->closing)
         return;
     write_some(s);
@@ -399,7 +401,7 @@ static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
         write_some(s);
     if (evbuffer_get_length(s->out) >= SH_STREAM_LOW)
         s->was_low = false;
-    if (!s->freed)
+    if (!s->telling)
         wait_to_write(s);
 }
 

@@ -19,7 +19,7 @@ struct pull {
 };
 
 struct server_link {
-    sh_link_id id; /* 0: never used */
+    sh_link_id id;
     bool up;
     struct pull pulls[SH_SERVER_PULLS]; /* a ring */
     unsigned first, count;
@@ -34,10 +34,10 @@ struct sh_server {
     uint8_t transfer_id[16];
     const struct sh_server_ops *ops;
     void *user;
-    struct server_link links[SH_SERVER_LINKS];
-    uint8_t seal[WANT_BYTES];  /* items that work() seals */
-    size_t sealing;            /* where it looks first */
-    size_t hashing;            /* the link whose turn it is */
+    struct server_link *links[SH_SERVER_LINKS]; /* NULL from the first that never was needed on */
+    uint8_t seal[WANT_BYTES];                   /* items that work() seals */
+    size_t sealing;                             /* where it looks first */
+    size_t hashing;                             /* the link whose turn it is */
     uint32_t open[OPEN_ITEMS]; /* item + 1, the latest first: the others are at rest */
     Simhop__Receipt *receipt;  /* waits for sealing */
     sh_link_id receipt_link;
@@ -48,6 +48,15 @@ struct sh_server {
 
 /* One for all: nothing of a leaf is kept once it is given to its link. */
 static uint8_t buffer[SH_LEAF_SIZE];
+
+/* Most have one, and there may be hundreds of servers. */
+static size_t link_count(const struct sh_server *server)
+{
+    size_t n = 0;
+    while (n < SH_SERVER_LINKS && server->links[n])
+        n++;
+    return n;
+}
 
 static bool bit_get(const uint8_t *bits, size_t i)
 {
@@ -91,8 +100,10 @@ void sh_server_free(struct sh_server *server)
         if (server->open[i] != 0)
             sh_item_rest(server->items[server->open[i] - 1]);
     }
-    for (size_t i = 0; i < SH_COUNT(server->links); i++)
-        sh_hashing_end(&server->links[i].hashing);
+    for (size_t i = 0; i < link_count(server); i++) {
+        sh_hashing_end(&server->links[i]->hashing);
+        free(server->links[i]);
+    }
     if (server->receipt)
         sh_msg_free(&server->receipt->base);
     free(server);
@@ -100,11 +111,11 @@ void sh_server_free(struct sh_server *server)
 
 /* ---- links ---- */
 
-static struct server_link *link_find(struct sh_server *server, sh_link_id id)
+static struct server_link *link_find(const struct sh_server *server, sh_link_id id)
 {
-    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        if (id != 0 && server->links[i].id == id)
-            return &server->links[i];
+    for (size_t i = 0; i < link_count(server); i++) {
+        if (id != 0 && server->links[i]->id == id)
+            return server->links[i];
     }
     return NULL;
 }
@@ -112,8 +123,11 @@ static struct server_link *link_find(struct sh_server *server, sh_link_id id)
 static struct server_link *link_free_slot(struct sh_server *server)
 {
     struct server_link *unused = NULL;
-    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        struct server_link *link = &server->links[i];
+    size_t count = link_count(server);
+    if (count < SH_SERVER_LINKS)
+        return server->links[count] = calloc(1, sizeof(*unused));
+    for (size_t i = 0; i < count; i++) {
+        struct server_link *link = server->links[i];
         if (!link->up && (!unused || link->id < unused->id))
             unused = link;
     }
@@ -149,11 +163,8 @@ void sh_server_link_down(struct sh_server *server, sh_link_id id)
 
 uint64_t sh_server_sent(const struct sh_server *server, sh_link_id id)
 {
-    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        if (id != 0 && server->links[i].id == id)
-            return server->links[i].sent;
-    }
-    return 0;
+    const struct server_link *link = link_find(server, id);
+    return link ? link->sent : 0;
 }
 
 static void send_to(struct sh_server *server, struct server_link *link, unsigned type,
@@ -461,8 +472,8 @@ bool sh_server_waits(const struct sh_server *server)
 
 static enum sh_cause answer_roots(struct sh_server *server, uint32_t index)
 {
-    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        struct server_link *link = &server->links[i];
+    for (size_t i = 0; i < link_count(server); i++) {
+        struct server_link *link = server->links[i];
         if (link->up && bit_get(link->roots, index))
             SH_TRY(send_root(server, link, index));
     }
@@ -485,9 +496,10 @@ static void send_hashes(struct sh_server *server, struct server_link *link)
 /* Links take turns here too. */
 static enum sh_cause hash_some(struct sh_server *server)
 {
-    for (size_t n = 0; n < SH_COUNT(server->links); n++) {
-        size_t i = (server->hashing + n) % SH_COUNT(server->links);
-        struct server_link *link = &server->links[i];
+    size_t count = link_count(server);
+    for (size_t n = 0; n < count; n++) {
+        size_t i = (server->hashing + n) % count;
+        struct server_link *link = server->links[i];
         if (!link->hashing.hashes)
             continue;
         server->hashing = i + 1;
@@ -529,8 +541,8 @@ static bool more_to_do(struct sh_server *server)
         more |= wants && !waits;
     }
     more = more && !server->waits; /* one after the other */
-    for (size_t i = 0; i < SH_COUNT(server->links); i++) {
-        const struct server_link *link = &server->links[i];
+    for (size_t i = 0; i < link_count(server); i++) {
+        const struct server_link *link = server->links[i];
         more |= link->hashing.hashes || has_room(server, link);
     }
     return more;
@@ -538,8 +550,8 @@ static bool more_to_do(struct sh_server *server)
 
 enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more)
 {
-    for (size_t i = 0; i < SH_COUNT(server->links); i++)
-        SH_TRY(serve(server, &server->links[i]));
+    for (size_t i = 0; i < link_count(server); i++)
+        SH_TRY(serve(server, server->links[i]));
     SH_TRY(hash_some(server));
     SH_TRY(seal_some(server));
     /* Serving seals too, so look at all: a root may wait for an item that nobody worked on here. */

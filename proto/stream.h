@@ -30,7 +30,7 @@ struct sh_stream_ops {
 struct sh_stream_driver {
     /* Queues all bytes. After close it does nothing. */
     void (*send)(struct sh_stream *stream, struct sh_bytes bytes);
-    /* Octets queued and not yet taken by the carrier. */
+    /* Octets queued and not yet taken by the carrier; at least SH_STREAM_HIGH as long as that wants none. */
     size_t (*pending)(const struct sh_stream *stream);
     /* Sends what is queued (for at most one second), then ends; ops are not called any more and the stream is
      * gone for the caller at once. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "system/clock.h"
@@ -14,6 +16,7 @@
 #define READ_MAX  65536 /* octets an event: streams take turns */
 #define WRITE_MAX (256 * 1024)
 #define NOT_SENT  (128 * 1024) /* octets in the kernel that it did not send yet */
+#define MUCH      16384        /* octets of one write, worth a look at how much of it lies there */
 #define WRITE_NOW                                                                                  \
     65536 /* do not wait for the loop: it may be long until others have had their turn */
 #define FLUSH_MS   1000
@@ -42,6 +45,7 @@ struct sh_tcp_stream {
     struct evbuffer *out;
     uint64_t got; /* octets that came */
     bool floods;  /* the last look found more than one read takes */
+    bool full;    /* the kernel did not take all, and has not asked for more since */
     bool was_low; /* fewer than SH_STREAM_LOW octets wait, and the user knows it */
     bool closing; /* the user is gone */
     bool telling; /* the user has input; it may end all that there is of us meanwhile, */
@@ -253,9 +257,9 @@ static bool is_cut(const struct sh_tcp_stream *s)
 
 static void wait_to_write(struct sh_tcp_stream *s)
 {
-    if (s->dead || evbuffer_get_length(s->out) == 0 || is_blackhole(s))
+    if (s->dead || (evbuffer_get_length(s->out) == 0 && !s->full) || is_blackhole(s))
         return;
-    if (allowance(s) > 0)
+    if (s->full || allowance(s) > 0)
         event_add(s->writable, NULL);
     else
         arm(s->pace, PACE_MS);
@@ -266,6 +270,13 @@ static void wait_to_write(struct sh_tcp_stream *s)
 static void flushed(struct sh_tcp_stream *s)
 {
     (void)shutdown(s->fd, SHUT_WR);
+}
+
+/* Octets that the kernel has and did not send. It says that it wants more when these are less than half of NOT_SENT. */
+static unsigned not_sent(const struct sh_tcp_stream *s)
+{
+    int octets = 0;
+    return ioctl(s->fd, SIOCOUTQNSD, &octets) == 0 && octets > 0 ? (unsigned)octets : 0;
 }
 
 static void write_some(struct sh_tcp_stream *s)
@@ -282,6 +293,10 @@ static void write_some(struct sh_tcp_stream *s)
         s->sent += (uint64_t)n;
         s->tokens -= SH_MIN(s->tokens, (uint64_t)n);
     }
+    if (n < 0 || (size_t)n < most || (n >= MUCH && not_sent(s) >= NOT_SENT / 2)) {
+        s->full = true;
+        s->was_low = false;
+    }
     if (is_cut(s))
         stream_die(s, SH_CONNECT_LOST);
     else if (s->closing && evbuffer_get_length(s->out) == 0)
@@ -290,16 +305,20 @@ static void write_some(struct sh_tcp_stream *s)
 
 static void tell_writable(struct sh_tcp_stream *s)
 {
-    if (s->dead || s->closing || s->was_low || evbuffer_get_length(s->out) >= SH_STREAM_LOW)
+    if (s->dead || s->closing || s->was_low || s->full ||
+        evbuffer_get_length(s->out) >= SH_STREAM_LOW)
         return;
     s->was_low = true;
     if (s->stream.ops)
         s->stream.ops->writable(s->stream.user);
 }
 
+/* What a piece leaves over waits in our memory. So the next one is asked for when the kernel wants more though nothing is left: then it has
+ * room for all of it, or with many who read slowly each would have a piece here. */
 static void on_writable(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_tcp_stream *s = user;
+    s->full = s->full && evbuffer_get_length(s->out) > 0;
     write_some(s);
     wait_to_write(s);
     tell_writable(s);
@@ -407,7 +426,9 @@ static void stream_send(struct sh_stream *stream, struct sh_bytes bytes)
 
 static size_t stream_pending(const struct sh_stream *stream)
 {
-    return evbuffer_get_length(((const struct sh_tcp_stream *)stream)->out);
+    const struct sh_tcp_stream *s = (const struct sh_tcp_stream *)stream;
+    size_t queued = evbuffer_get_length(s->out);
+    return s->full ? SH_MAX(queued, (size_t)SH_STREAM_HIGH) : queued;
 }
 
 static void stream_close(struct sh_stream *stream)

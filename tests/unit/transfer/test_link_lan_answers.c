@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What whoever has input does meanwhile: answers, and ends. */
+#include "transfer/tcp.h"
 #include "unit/transfer/lan_ends.h"
 
 static struct event *probe;
@@ -72,8 +73,39 @@ static void test_end_inside(void **state SH_UNUSED)
     assert_true(ends[1].closed);
 }
 
+/* A sender of pieces whose other end does not read stops when the kernel has enough, with no part of a piece in our memory; and goes
+ * on when that wants more. */
+static void test_kernel_has_enough(void **state SH_UNUSED)
+{
+    static const uint8_t piece[65536];
+    static const struct sh_stream_ops ops = {
+        .rx = silent_rx, .writable = answer_writable, .closed = on_closed};
+    room_told = 0;
+    connect_both();
+    ends[0].stream->ops = &ops;
+    shape.blackhole = true;
+    run_until(false, 3 * SH_TCP_SHAPE_MS); /* it is looked at now and then */
+    uint64_t sent = 0;
+    for (sh_ms limit = sh_now() + 500; sh_now() < limit;) {
+        if (sh_stream_pending(ends[0].stream) < SH_STREAM_HIGH) {
+            sh_stream_send(ends[0].stream, SH_BYTES(piece, sizeof(piece)));
+            sent += sizeof(piece);
+        }
+        run_a_little();
+    }
+    assert_int_equal(sh_stream_pending(ends[0].stream), SH_STREAM_HIGH);
+    assert_true(sent < 64 * MIB);
+    unsigned told = room_told;
+    shape.blackhole = false;
+    run_until(ends[1].received == sent && room_told > told, 5000);
+    assert_int_equal(ends[1].received, sent);
+    assert_int_equal(room_told, told + 1);
+    assert_true(sh_stream_pending(ends[0].stream) < SH_STREAM_LOW);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_answer_at_once), TEST(test_end_inside)};
+    const struct CMUnitTest tests[] = {TEST(test_answer_at_once), TEST(test_end_inside),
+                                       TEST(test_kernel_has_enough)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ static void test_end_inside(void **state SH_UNUSED)
  * on when that wants more. */
 static void test_kernel_has_enough(void **state SH_UNUSED)
 {
-    static const uint8_t piece[65536];
+    static const uint8_t piece[60000];
     static const struct sh_stream_ops ops = {
         .rx = silent_rx, .writable = answer_writable, .closed = on_closed};
     room_told = 0;

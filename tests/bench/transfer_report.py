@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 
+import transfer_first
 import transfer_many
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -153,10 +154,7 @@ def targets(measured):
         for key, name in (('seconds', 'the whole command'), ('link_to_done_s', 'from link to done')):
             judge('4 KiB resync within nc\'s time + 30 ms, ' + name, median(key, 'unshaped', 'simhop', 4 * KIB), nc + 0.03, 's')
     transfer_many.judge_all(measured.result, judge)
-    first = [median('first_byte_s', 'unshaped', 'simhop', size) for size in measured.sizes('unshaped')]
-    first = [value for value in first if value is not None]
-    if len(first) > 1:
-        judge('first verified byte since the start, slowest size over quickest', max(first) / min(first), 1.2, 'times')
+    transfer_first.judge_all(measured.result, judge)
     if largest >= 50 * MIB:
         for side in ('sender', 'receiver'):
             peak = median('rss_%s_kib' % side, 'unshaped', 'simhop', largest)
@@ -182,6 +180,8 @@ def text_of(result):
         parts += [costs(measured, link, size) for size in measured.sizes(link) if size >= 50 * MIB]
     if result['unshapable']:
         parts.append('No shaped link: %s.' % result['unshapable'])
+    if result['first']:
+        parts += ['### The first piece'] + transfer_first.tables(result, table)
     if result['kills']:
         parts += ['### A killed receiver', killed(measured)]
     if result['many']:

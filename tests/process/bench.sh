@@ -51,6 +51,8 @@ quick() {
         fail "measured: $(runs "$dir/out/bench.json" | tr '\n' ',')"
     grep -qE '^\| nc \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out" || fail "no row of nc"
     grep -qE '^\| simhop \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out" || fail "no row of simhop"
+    [ "$(grep -cE '^\| (4 KiB|1 MiB) \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \|$' "$dir/bench.out")" = 2 ] ||
+        fail "no row of the first piece of each size"
     if [ -x "$(dirname "$SIMHOP")/tests/bench_many" ]; then
         [ "$(many "$dir/out/bench.json")" = $'1 1\n8 8' ] || fail "many at once: $(many "$dir/out/bench.json" | tr '\n' ',')"
         grep -qE '^\| 8 \| [0-9]+ \| [0-9]+ % \|' "$dir/bench.out" || fail "no row of eight at once"

@@ -76,9 +76,9 @@ void sh_events_done(struct sh_events *events, const struct sh_session_summary *s
     for (size_t i = 0; i < summary->item_count; i++) {
         const struct sh_session_item *item = &summary->items[i];
         items[i] = (struct sh_out_item){.name = item->name, .size = item->size, .path = item->path};
-        if (!item->sha256)
+        if (!item->has_sha256)
             continue;
-        sh_hex(item->sha256, 32, hex + i * 65);
+        sh_hex(item->sha256, sizeof(item->sha256), hex + i * 65);
         items[i].sha256 = hex + i * 65;
     }
     for (int kind = 1; kind < SH_SESSION_KINDS; kind++) {

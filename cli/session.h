@@ -75,8 +75,9 @@ struct sh_session_item {
     const char *name;
     int kind; /* Simhop__ItemKind */
     uint64_t size;
-    const uint8_t *sha256; /* of what arrived, as the secondary found it; NULL: it did not say */
-    const char *path;      /* NULL on the anchor */
+    bool has_sha256;    /* an anchor may not have been told */
+    uint8_t sha256[32]; /* of what arrived, as the secondary found it */
+    const char *path;   /* NULL on the anchor */
 };
 
 struct sh_session_summary {

@@ -185,7 +185,9 @@ static enum sh_cause say_done(struct sh_session *s)
         items[i].name = sh_item_name(s->items[i]);
         items[i].kind = sh_item_kind(s->items[i]);
         items[i].size = sh_item_size(s->items[i]);
-        items[i].sha256 = s->sha256 ? s->sha256 + i * SH_HASH_SIZE : NULL;
+        items[i].has_sha256 = s->sha256 != NULL;
+        if (s->sha256)
+            memcpy(items[i].sha256, s->sha256 + i * SH_HASH_SIZE, SH_HASH_SIZE);
     }
     memcpy(summary.link_bytes, s->link_bytes, sizeof(summary.link_bytes));
     for (size_t i = 0; i < SLOTS_MAX; i++) {

@@ -295,8 +295,9 @@ static enum sh_cause say_done(struct sh_session *s)
         items[i] = (struct sh_session_item){.name = item->name,
                                             .kind = item->kind,
                                             .size = item->size,
-                                            .sha256 = item->sha256,
+                                            .has_sha256 = true,
                                             .path = item->path};
+        memcpy(items[i].sha256, item->sha256, sizeof(items[i].sha256));
     }
     struct sh_session_summary summary = {
         .items = items, .item_count = count, .resumed = sh_puller_resumed(s->puller)};

@@ -21,6 +21,9 @@ enum sh_path_answer sh_path_read_answer(int fd, int error);
  * cannot be learnt stays unknown. */
 void sh_path_look_way(const struct sh_tcp_address *to, uint32_t bound, struct sh_path_facts *facts);
 
+/* Octets of a connection that the kernel has and did not send; 0 where it does not say. */
+unsigned sh_path_not_sent(int fd);
+
 /* What a connection that was made has moved; it may be over by now. */
 void sh_path_look_stream(int fd, struct sh_path_facts *facts);
 

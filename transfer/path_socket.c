@@ -53,6 +53,15 @@ enum sh_path_answer sh_path_read_answer(int fd, int error)
     return error == ECONNREFUSED || error == ECONNRESET ? SH_PATH_RESET : SH_PATH_SILENCE;
 }
 
+unsigned sh_path_not_sent(int fd)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof(info);
+    bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+                 n >= offsetof(struct tcp_info, tcpi_min_rtt);
+    return known ? info.tcpi_notsent_bytes : 0;
+}
+
 void sh_path_look_stream(int fd, struct sh_path_facts *facts)
 {
     struct tcp_info info;

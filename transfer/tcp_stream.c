@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <event2/buffer.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "system/clock.h"
@@ -272,13 +270,6 @@ static void flushed(struct sh_tcp_stream *s)
     (void)shutdown(s->fd, SHUT_WR);
 }
 
-/* Octets that the kernel has and did not send. It says that it wants more when these are less than half of NOT_SENT. */
-static unsigned not_sent(const struct sh_tcp_stream *s)
-{
-    int octets = 0;
-    return ioctl(s->fd, SIOCOUTQNSD, &octets) == 0 && octets > 0 ? (unsigned)octets : 0;
-}
-
 static void write_some(struct sh_tcp_stream *s)
 {
     size_t most = is_blackhole(s) ? 0 : allowance(s);
@@ -293,7 +284,8 @@ static void write_some(struct sh_tcp_stream *s)
         s->sent += (uint64_t)n;
         s->tokens -= SH_MIN(s->tokens, (uint64_t)n);
     }
-    if (n < 0 || (size_t)n < most || (n >= MUCH && not_sent(s) >= NOT_SENT / 2)) {
+    /* It says that it wants more when less than half of NOT_SENT is left. */
+    if (n < 0 || (size_t)n < most || (n >= MUCH && sh_path_not_sent(s->fd) >= NOT_SENT / 2)) {
         s->full = true;
         s->was_low = false;
     }

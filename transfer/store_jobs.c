@@ -63,9 +63,8 @@ struct sh_store_sync {
     struct sh_job job;
     struct sh_store_hands *hands;
     struct sh_store_item *item;
-    bool last;       /* everything is there */
-    uint64_t leaves; /* then also the root of so many is found, */
-    bool rooted;     /* and this is it */
+    bool last;   /* everything is there: then the root is found, too, */
+    bool rooted; /* and this is it */
     uint8_t root[SH_HASH_SIZE];
     int error; /* errno */
 };
@@ -445,7 +444,8 @@ static void run_sync(struct sh_job *job)
     if (failed)
         sync->error = errno;
     else if (sync->last)
-        sync->rooted = sh_journal_root(sync->hands->journal_fd, sync->leaves, sync->root) == SH_OK;
+        sync->rooted = sh_journal_root(sync->hands->journal_fd, sh_leaf_count(sync->hands->size),
+                                       sync->root) == SH_OK;
 }
 
 static void end_sync(struct sh_job *job, bool lost SH_UNUSED)
@@ -474,7 +474,6 @@ enum sh_cause sh_store_begin_sync(struct sh_store_item *item)
         .job = {.run = run_sync, .end = end_sync}, .hands = hold(item->hands), .item = item};
     item->to_mark = sh_journal_next_missing(&item->journal, 0);
     sync->last = item->to_mark == item->journal.leaves;
-    sync->leaves = item->journal.leaves;
     item->unmarked = 0;
     item->sync = sync;
     sh_worker_give(item->store->syncer, &sync->job, false);

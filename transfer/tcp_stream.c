@@ -255,9 +255,10 @@ static bool is_cut(const struct sh_tcp_stream *s)
 
 static void wait_to_write(struct sh_tcp_stream *s)
 {
-    if (s->dead || (evbuffer_get_length(s->out) == 0 && !s->full) || is_blackhole(s))
+    bool queued = evbuffer_get_length(s->out) > 0;
+    if (s->dead || (!queued && !s->full) || is_blackhole(s))
         return;
-    if (s->full || allowance(s) > 0)
+    if (!queued || allowance(s) > 0)
         event_add(s->writable, NULL);
     else
         arm(s->pace, PACE_MS);

@@ -357,10 +357,11 @@ const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size
 uint64_t sh_puller_left(const struct sh_puller *puller)
 {
     uint64_t left = 0;
-    for (size_t i = 0; puller->items && i < puller->count; i++)
-        left += puller->items[i].older
-                    ? 0
-                    : puller->items[i].info.size - puller->items[i].info.verified;
+    for (size_t i = 0; puller->items && i < puller->count; i++) {
+        const struct sh_pull_item *item = &puller->items[i];
+        left +=
+            item->older ? sh_puller_older_left(item->older) : item->info.size - item->info.verified;
+    }
     return left;
 }
 

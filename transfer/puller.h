@@ -9,8 +9,8 @@
  * SH_IDLE_MS (and one second for each 64 MiB that the anchor may have to hash for a root), the
  * transfer is over.
  *
- * Of an item that changed since an older copy came, the anchor is asked for the hashes of all leaves first. Once they have
- * the item's root, what the copy has with these hashes is taken over, and only the rest is asked for. An anchor that does not
+ * Of an item that changed since an older copy came, the anchor is asked for the hashes of all leaves, in order. What the copy has
+ * with the hashes that are here is taken over, and only the rest is asked for, while more of them come. An anchor that does not
  * know how (its manifest says so), or does not answer, is asked for everything.
  *
  * Items are taken in the manifest's order, in which the anchor puts the bundle first. All are
@@ -116,7 +116,7 @@ bool sh_puller_waits_for(const struct sh_puller *puller, sh_link_id link);
 
 size_t sh_puller_item_count(const struct sh_puller *puller);
 const struct sh_puller_item *sh_puller_item(const struct sh_puller *puller, size_t index);
-/* Octets that are still to be verified; 0 until the list of items is here, and what is still compared with an older copy does
+/* Octets that are still to be verified; 0 until the list of items is here, and what is not compared with an older copy yet does
  * not count. */
 uint64_t sh_puller_left(const struct sh_puller *puller);
 /* Octets newly verified over links of a kind; octets that were there before this session, in pieces or in an older copy. */

@@ -34,13 +34,12 @@ sh_ms sh_puller_hash_budget(const struct sh_puller *puller)
 }
 
 /* The root of an item that was begun earlier is asked for early, since the anchor has to read all
- * of it, but not while it reads it for the hashes; only what is complete, or is to be compared by its hashes, is waited
- * for. */
+ * of it, but not while it reads it for the hashes; only what is complete is waited for. */
 static void ask_root(struct sh_puller *puller, uint32_t index, sh_ms now)
 {
     struct sh_pull_item *item = &puller->items[index];
     Simhop__RootRequest message = SIMHOP__ROOT_REQUEST__INIT;
-    bool waits = sh_puller_complete(item) || sh_puller_older_wants_root(item);
+    bool waits = sh_puller_complete(item);
     sh_ms wait = waits ? SH_MANIFEST_MS : SH_NEVER;
     sh_link_id link = 0;
     if (item->has_root || !(waits || (item->resumed && !item->older)) ||
@@ -250,7 +249,7 @@ enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller, struct sh_bytes
 enum sh_cause sh_puller_advance(struct sh_puller *puller, sh_ms now)
 {
     size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
-    SH_TRY(sh_puller_older(puller, now));
+    sh_puller_older(puller, now);
     for (size_t i = puller->first; i < end; i++) {
         ask_root(puller, (uint32_t)i, now);
         if (puller->items[i].store)

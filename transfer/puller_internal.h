@@ -59,9 +59,9 @@ struct sh_pull_older {
     char *paths[SH_STORE_OLDER];
     struct sh_store_older copies;
     bool opened;
-    struct sh_hashtree tree; /* over the hashes that are here */
+    uint64_t known; /* leading leaves whose hashes are here */
     struct sh_pull_ask ask;
-    bool agreed; /* they have the root */
+    uint64_t pulled; /* octets, since it is compared */
 };
 
 struct sh_pull_item {
@@ -134,15 +134,16 @@ SH_MUST_USE enum sh_cause sh_puller_rx_manifest(struct sh_puller *puller, struct
 SH_MUST_USE enum sh_cause sh_puller_older_begin(struct sh_puller *puller,
                                                 struct sh_pull_item *item);
 void sh_puller_older_end(struct sh_pull_item *item);
-/* Asks for hashes, and looks whether they have the root that came. */
-SH_MUST_USE enum sh_cause sh_puller_older(struct sh_puller *puller, sh_ms now);
+/* Asks for hashes. */
+void sh_puller_older(struct sh_puller *puller, sh_ms now);
 SH_MUST_USE enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller,
                                                    struct sh_bytes payload, sh_ms now);
 /* A little of what is the same. */
 SH_MUST_USE enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more);
+/* Octets that are known to have to be pulled. */
+uint64_t sh_puller_older_left(const struct sh_pull_older *older);
 /* What is missing below this leaf has to be pulled. */
 uint64_t sh_puller_settled(const struct sh_pull_item *item);
-bool sh_puller_older_wants_root(const struct sh_pull_item *item);
 
 /* puller_pull.c */
 /* At rest another process may have gone on with it. Counts what is there and was not counted as having been here before. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * An item that changed, or whose source did while it was cut off: the hashes of its leaves are asked for in order, and then its
- * root, which has to be theirs; then what an older copy has with these hashes is taken over, a little at a time, and only what
- * differs is pulled, while that goes on.
+ * An item that changed, or whose source did while it was cut off: the hashes of its leaves are asked for in order. What an older
+ * copy has with these hashes is taken over as they come, a little at a time, and only what differs is pulled, while that goes on:
+ * the first piece does not wait until the anchor has read all. As with pieces that are sent, the root says at the end whether all of
+ * it is right.
  */
 #include "transfer/puller_internal.h"
 
@@ -37,7 +38,6 @@ enum sh_cause sh_puller_older_begin(struct sh_puller *puller, struct sh_pull_ite
     item->older = calloc(1, sizeof(*item->older));
     if (!item->older)
         return SH_ENV_NO_MEMORY;
-    sh_hashtree_init(&item->older->tree);
     SH_TRY(puller->ops->older(&item->info, item->older->paths, puller->user));
     if (!item->older->paths[0])
         sh_puller_older_end(item);
@@ -48,14 +48,12 @@ enum sh_cause sh_puller_older_begin(struct sh_puller *puller, struct sh_pull_ite
 
 uint64_t sh_puller_settled(const struct sh_pull_item *item)
 {
-    if (!item->older)
-        return item->leaves;
-    return item->older->agreed ? item->older->copies.next : 0;
+    return item->older ? item->older->copies.next : item->leaves;
 }
 
-bool sh_puller_older_wants_root(const struct sh_pull_item *item)
+uint64_t sh_puller_older_left(const struct sh_pull_older *older)
 {
-    return item->older && item->older->tree.leaves == item->leaves;
+    return older->copies.differing - SH_MIN(older->copies.differing, older->pulled);
 }
 
 /* ---- hashes ---- */
@@ -74,8 +72,8 @@ static void ask_hashes(struct sh_puller *puller, uint32_t index, sh_ms now)
         return;
     }
     message.item = index;
-    message.first = older->tree.leaves;
-    message.count = (uint32_t)SH_MIN(item->leaves - older->tree.leaves, SH_LEAF_HASHES_MAX);
+    message.first = older->known;
+    message.count = (uint32_t)SH_MIN(item->leaves - older->known, SH_LEAF_HASHES_MAX);
     item->asked_hashes = true;
     if (sh_puller_send(puller, link, SH_MSG_LEAF_HASHES_REQUEST, &message.base))
         sh_puller_asked(puller, &older->ask, link, now);
@@ -88,8 +86,7 @@ static enum sh_cause take_hashes(struct sh_puller *puller, struct sh_pull_item *
     unsigned count = (unsigned)(in->hashes.len / SH_HASH_SIZE);
     SH_TRY(sh_puller_wake(puller, item));
     SH_TRY(sh_store_item_expect(item->store, in->first, in->hashes.data, count));
-    for (unsigned i = 0; i < count; i++)
-        SH_TRY(sh_hashtree_append(&older->tree, in->hashes.data + (size_t)i * SH_HASH_SIZE));
+    older->known += count;
     older->ask = (struct sh_pull_ask){.asks = 0};
     return SH_OK;
 }
@@ -107,9 +104,9 @@ enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller, struct sh_bytes
         in->first > item->leaves || count > item->leaves - in->first)
         return sh_fail(SH_PROTO_MALFORMED, "%zu octets of hashes of %s", in->hashes.len,
                        item->info.name);
-    if (!item->older || in->first < item->older->tree.leaves)
+    if (!item->older || in->first < item->older->known)
         return SH_OK; /* they were asked for again, and both answers came */
-    if (in->first > item->older->tree.leaves)
+    if (in->first > item->older->known)
         return sh_fail(SH_PROTO_WRONG_STATE, "hashes of %s from %" PRIu64 " on", item->info.name,
                        in->first);
     SH_TRY(take_hashes(puller, item, in));
@@ -117,54 +114,48 @@ enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller, struct sh_bytes
     return SH_OK;
 }
 
-static enum sh_cause check_root(struct sh_pull_item *item)
-{
-    uint8_t root[SH_HASH_SIZE];
-    SH_TRY(sh_hashtree_root(&item->older->tree, root));
-    if (memcmp(root, item->info.root, sizeof(root)) != 0)
-        return sh_fail(SH_TRANSFER_ROOT_MISMATCH, "the hashes of %s", item->info.name);
-    sh_store_older_open(item->older->paths, &item->older->copies);
-    item->older->opened = item->older->agreed = true;
-    return SH_OK;
-}
-
-enum sh_cause sh_puller_older(struct sh_puller *puller, sh_ms now)
+void sh_puller_older(struct sh_puller *puller, sh_ms now)
 {
     size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
     for (size_t i = puller->first; i < end; i++) {
-        struct sh_pull_item *item = &puller->items[i];
-        if (!item->older || item->older->agreed)
+        const struct sh_pull_item *item = &puller->items[i];
+        if (!item->older || item->older->known == item->leaves)
             continue;
-        if (item->older->tree.leaves < item->leaves) {
-            ask_hashes(puller, (uint32_t)i, now);
-            break; /* of one item at a time, in order, as the anchor reads them */
-        }
-        if (item->has_root)
-            SH_TRY(check_root(item));
+        ask_hashes(puller, (uint32_t)i, now);
+        break; /* of one item at a time, in order, as the anchor reads them */
     }
-    return SH_OK;
 }
 
 /* ---- what is the same ---- */
+
+static enum sh_cause take_over(struct sh_pull_item *item)
+{
+    struct sh_pull_older *older = item->older;
+    if (!older->opened)
+        sh_store_older_open(older->paths, &older->copies);
+    older->opened = true;
+    return sh_store_item_take_over(item->store, &older->copies, older->known, TAKE);
+}
 
 enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more)
 {
     size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
     *ret_more = false;
+    SH_TRY(sh_puller_collect(puller, now));
     for (size_t i = puller->first; i < end; i++) {
         struct sh_pull_item *item = &puller->items[i];
-        if (!item->older || !item->older->agreed)
+        if (!item->older || item->older->copies.next == item->older->known)
             continue;
         SH_TRY(sh_puller_wake(puller, item));
         if (sh_store_item_is_behind(item->store))
             break; /* that first */
-        SH_TRY(sh_store_item_take_over(item->store, &item->older->copies, TAKE));
+        SH_TRY(take_over(item));
         SH_TRY(sh_puller_collect(puller, now));
         sh_patience_moved(&puller->patience, now);
         sh_puller_progress(puller, (uint32_t)i, false, now);
         if (item->older->copies.next == item->leaves) {
-            sh_log("puller: %" PRIu64 " of %" PRIu64 " octets of item %zu were here",
-                   item->info.verified, item->info.size, i);
+            sh_log("puller: %" PRIu64 " of %" PRIu64 " octets of item %zu are in no older copy",
+                   item->older->copies.differing, item->info.size, i);
             sh_puller_older_end(item);
         }
         *ret_more = true;

@@ -365,6 +365,8 @@ static void count_leaf(struct sh_puller *puller, uint32_t index, const struct sh
         puller->resumed += news->octets;
     else {
         puller->bytes[kind > 0 && kind < SH_PULL_KINDS ? kind : 0] += news->octets;
+        if (puller->items[index].older)
+            puller->items[index].older->pulled += news->octets;
         puller->progress_link = news->from.link;
     }
     sh_patience_moved(&puller->patience, now);

@@ -95,7 +95,8 @@ void sh_store_item_hurry(struct sh_store_item *item);
 #define SH_STORE_OLDER 2
 struct sh_store_older {
     int fd[SH_STORE_OLDER]; /* -1: none */
-    uint64_t next;          /* leaves before it were looked at */
+    uint64_t next;          /* leaves before it were looked at, */
+    uint64_t differing;     /* and so many octets of them are in no copy */
 };
 void sh_store_older_open(char *const paths[SH_STORE_OLDER], struct sh_store_older *ret_older);
 void sh_store_older_close(struct sh_store_older *older);
@@ -106,11 +107,12 @@ uint64_t sh_store_older_octets(const char *path);
  * end, or at rest). */
 SH_MUST_USE enum sh_cause sh_store_item_expect(struct sh_store_item *item, uint64_t first,
                                                const uint8_t *hashes, unsigned count);
-/* Looks at up to `leaves` more of those that are missing: one that stands in an older copy with the hash that is expected is
- * put. What is compared is what was just read, and that is what is written. Fails with store.*, env.*, internal.bug (at
+/* Looks at up to `leaves` more of those that are missing, before leaf `end`: one that stands in an older copy with the hash that is
+ * expected is put. What is compared is what was just read, and that is what is written. Fails with store.*, env.*, internal.bug (at
  * rest). */
 SH_MUST_USE enum sh_cause sh_store_item_take_over(struct sh_store_item *item,
-                                                  struct sh_store_older *older, unsigned leaves);
+                                                  struct sh_store_older *older, uint64_t end,
+                                                  unsigned leaves);
 
 /* Makes what was put so far durable in the background, at most each SH_STORE_MARK_OCTETS or SH_STORE_MARK_MS, and notes in the
  * journal how far that is; also takes the result of the last one. To be called now and then. Does nothing on an item at

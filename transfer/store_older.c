@@ -30,7 +30,7 @@ void sh_store_older_open(char *const paths[SH_STORE_OLDER], struct sh_store_olde
 {
     for (size_t i = 0; i < SH_STORE_OLDER; i++)
         ret_older->fd[i] = paths[i] ? open_plain(paths[i]) : -1;
-    ret_older->next = 0;
+    ret_older->next = ret_older->differing = 0;
 }
 
 void sh_store_older_close(struct sh_store_older *older)
@@ -71,7 +71,7 @@ static bool read_leaf(int fd, uint64_t leaf, uint8_t *buffer, uint32_t length)
     return done == length;
 }
 
-static enum sh_cause take_leaf(struct sh_store_item *item, const struct sh_store_older *older,
+static enum sh_cause take_leaf(struct sh_store_item *item, struct sh_store_older *older,
                                uint64_t leaf, uint8_t *buffer)
 {
     uint8_t expected[SH_HASH_SIZE], found[SH_HASH_SIZE];
@@ -86,6 +86,7 @@ static enum sh_cause take_leaf(struct sh_store_item *item, const struct sh_store
         if (memcmp(found, expected, SH_HASH_SIZE) == 0)
             return sh_store_item_put(item, leaf, data, found, &here);
     }
+    older->differing += data.n;
     return SH_OK;
 }
 
@@ -104,7 +105,7 @@ enum sh_cause sh_store_item_expect(struct sh_store_item *item, uint64_t first,
 }
 
 enum sh_cause sh_store_item_take_over(struct sh_store_item *item, struct sh_store_older *older,
-                                      unsigned leaves)
+                                      uint64_t end, unsigned leaves)
 {
     sh_autofree uint8_t *buffer = malloc(SH_LEAF_SIZE);
     if (!buffer)
@@ -112,8 +113,8 @@ enum sh_cause sh_store_item_take_over(struct sh_store_item *item, struct sh_stor
     SH_TRY(check_awake(item));
     for (unsigned i = 0; i < leaves; i++) {
         uint64_t leaf = sh_store_item_next_missing(item, older->next);
-        older->next = SH_MIN(leaf + 1, item->journal.leaves);
-        if (leaf == item->journal.leaves)
+        older->next = SH_MIN(leaf + 1, end);
+        if (leaf >= end)
             break;
         SH_TRY(take_leaf(item, older, leaf, buffer));
     }

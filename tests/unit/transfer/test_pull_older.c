@@ -210,26 +210,72 @@ static void test_lost_and_doubled(void **state SH_UNUSED)
     }
 }
 
-/* A list that does not have the root is used for nothing, and what stood there stays. */
-static void test_lies(void **state SH_UNUSED)
+static enum fate lose_second_hashes(struct pair *p, enum to to SH_UNUSED, sh_link_id link SH_UNUSED,
+                                    unsigned type)
 {
-    static const unsigned types[] = {SH_MSG_LEAF_HASHES, SH_MSG_ROOT};
-    for (size_t i = 0; i < SH_COUNT(types); i++) {
-        fate_type = types[i];
-        fate_wanted = BEND;
-        pair.fate = first_of_type;
-        old_copy(SIZE);
-        share(new_content(SIZE), SIZE);
-        assert_true(pair_run(&pair, 10000));
-        assert_true(pair.over);
-        assert_cause(pair.result, SH_TRANSFER_ROOT_MISMATCH);
-        assert_int_equal(sh_puller_resumed(pair.puller), 0);
-        assert_int_equal(pair.seen[SH_MSG_PULL], 0);
-        assert_true(file_is(pair.older[0], old, SIZE));
-        pair_stop(&pair);
-        pair_drop_items(&pair);
-        assert_false(exists(in_folder(pair.folder, ".simhop"))); /* nothing was verified */
-    }
+    return type == SH_MSG_LEAF_HASHES && p->seen[type] == 2 ? LOSE : PASS;
+}
+
+static uint64_t most_left;
+
+static void watch_left(struct pair *p)
+{
+    most_left = SH_MAX(most_left, sh_puller_left(p->puller));
+}
+
+/* What differs comes while the anchor has not said yet what is behind it. */
+static void test_first_pieces(void **state SH_UNUSED)
+{
+    uint8_t *bytes = new_content(SIZE);
+    old_copy(SIZE);
+    memset(bytes + SH_LEAF_SIZE, 7, 2 * SH_LEAF_SIZE);
+    memset(bytes + 599 * SH_LEAF_SIZE, 7, SH_LEAF_SIZE);
+    pair.fate = lose_second_hashes;
+    pair.event = watch_left;
+    most_left = 0;
+    share(bytes, SIZE);
+    assert_false(pair_run(&pair, SH_MANIFEST_MS - 1000));
+    assert_int_equal(sh_puller_bytes(pair.puller, LAN), 2 * SH_LEAF_SIZE);
+    assert_int_equal(sh_puller_resumed(pair.puller), 510 * SH_LEAF_SIZE);
+    assert_int_equal(sh_puller_left(pair.puller), 0); /* as far as is known */
+    assert_int_equal(most_left, 2 * SH_LEAF_SIZE);
+    assert_int_equal(pair.seen[SH_MSG_ROOT], 0);
+    assert_true(pair_run(&pair, 5000));
+    check_pulled(3 * SH_LEAF_SIZE);
+}
+
+/* A hash that is wrong is that of no older piece: what it belongs to is pulled. */
+static void test_hash_is_wrong(void **state SH_UNUSED)
+{
+    fate_type = SH_MSG_LEAF_HASHES;
+    fate_wanted = BEND;
+    pair.fate = first_of_type;
+    old_copy(SIZE);
+    share(new_content(SIZE), SIZE);
+    assert_true(pair_run(&pair, 5000));
+    check_pulled(SH_LEAF_SIZE);
+}
+
+/* What was taken over does not have the root: nothing gets the name, and what stood there stays. */
+static void check_lie(void)
+{
+    assert_true(pair_run(&pair, 10000));
+    assert_true(pair.over);
+    assert_cause(pair.result, SH_TRANSFER_ROOT_MISMATCH);
+    assert_true(file_is(pair.older[0], old, SIZE));
+    pair_stop(&pair);
+    pair_drop_items(&pair);
+    assert_false(exists(in_folder(pair.folder, ".simhop"))); /* nothing is verified any more */
+}
+
+static void test_root_is_wrong(void **state SH_UNUSED)
+{
+    fate_type = SH_MSG_ROOT;
+    fate_wanted = BEND;
+    pair.fate = first_of_type;
+    old_copy(SIZE);
+    share(new_content(SIZE), SIZE);
+    check_lie();
 }
 
 static uint64_t stop_at;
@@ -272,6 +318,27 @@ static void hex_part(char *out, size_t size, const uint8_t id[SH_ITEM_ID_SIZE])
 static void stop_at_leaves(struct pair *p)
 {
     p->stop = pair_bytes(p) >= stop_at;
+}
+
+/* Some pieces are here before an older copy is: what of that is compared does not run ahead of the hashes. */
+static void test_copy_comes_later(void **state SH_UNUSED)
+{
+    uint8_t *bytes = new_content(SIZE);
+    change_one_octet(bytes);
+    stop_at = 5 * SH_LEAF_SIZE;
+    pair.event = stop_at_leaves;
+    share(bytes, SIZE);
+    assert_true(pair_run(&pair, 5000));
+    uint64_t kept = pair_bytes(&pair);
+    assert_true(kept < SIZE / 2 && kept / SH_LEAF_SIZE % 32 != 0); /* looked at together */
+    pair_stop(&pair);
+    old_copy(SIZE);
+    pair.event = NULL;
+    pair.fate = lose_second_hashes;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 10000));
+    check_pulled(SH_LEAF_SIZE);
 }
 
 /* The source changed while it was sent: the pieces of the old state are no item's any more, and of use all the same. */
@@ -332,22 +399,19 @@ static void test_link_dies(void **state SH_UNUSED)
     assert_int_equal(pair.link_count, 2);
 }
 
-/* What is compared is not yet known to be left. */
-static void watch_left(struct pair *p)
-{
-    uint64_t left = sh_puller_left(p->puller);
-    assert_true(left <= SH_LEAF_SIZE);
-}
-
+/* What was not compared yet is not known to be left. */
 static void test_left(void **state SH_UNUSED)
 {
     uint8_t *bytes = new_content(SIZE);
     old_copy(SIZE);
     change_one_octet(bytes);
     pair.event = watch_left;
+    most_left = 0;
     share(bytes, SIZE);
     assert_true(pair_run(&pair, 5000));
     check_pulled(SH_LEAF_SIZE);
+    assert_int_equal(most_left, SH_LEAF_SIZE);
+    assert_int_equal(sh_puller_left(pair.puller), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -365,8 +429,11 @@ int main(void)
         TEST(test_anchor_does_not_know),
         TEST(test_anchor_does_not_answer),
         TEST(test_lost_and_doubled),
-        TEST(test_lies),
+        TEST(test_first_pieces),
+        TEST(test_hash_is_wrong),
+        TEST(test_root_is_wrong),
         TEST(test_cut_off),
+        TEST(test_copy_comes_later),
         TEST(test_pieces_of_another_state),
         TEST(test_two_copies),
         TEST(test_link_dies),

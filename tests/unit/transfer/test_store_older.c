@@ -43,10 +43,10 @@ static struct sh_store_older open_copy(void)
     return older;
 }
 
-static void take_some(struct sh_store_item *item, struct sh_store_older *older)
+static void take_before(struct sh_store_item *item, struct sh_store_older *older, uint64_t end)
 {
     struct sh_store_news news;
-    assert_ok(sh_store_item_take_over(item, older, 7));
+    assert_ok(sh_store_item_take_over(item, older, end, 7));
     while (sh_store_item_take(item, &news)) {
         assert_ok(news.cause);
         assert_int_equal(news.from.link, 0);
@@ -56,7 +56,7 @@ static void take_some(struct sh_store_item *item, struct sh_store_older *older)
 static void take_over(struct sh_store_item *item, struct sh_store_older *older)
 {
     while (older->next < N)
-        take_some(item, older);
+        take_before(item, older, N);
     sh_store_older_close(older);
 }
 
@@ -67,10 +67,14 @@ static void test_all(void **state SH_UNUSED)
     struct sh_store_older older = open_copy();
     expect_all(item);
     assert_int_equal(sh_store_item_verified(item), 0); /* only said */
-    take_some(item, &older);
+    take_before(item, &older, N);
     assert_int_equal(older.next, 7);
     assert_int_equal(sh_store_item_verified(item), 7 * SH_LEAF_SIZE);
+    take_before(item, &older, 9);
+    assert_int_equal(older.next, 9);
+    assert_int_equal(sh_store_item_verified(item), 9 * SH_LEAF_SIZE);
     take_over(item, &older);
+    assert_int_equal(older.differing, 0);
     finish(item, bytes, SIZE);
     assert_true(file_is(copy, bytes, SIZE));
     sh_store_item_close(item);
@@ -91,7 +95,10 @@ static void test_some(void **state SH_UNUSED)
     write_at(copy, 0, "other", 5);
     write_at(copy, 10 * SH_LEAF_SIZE, "other", 5);
     assert_int_equal(truncate(copy, 40 * SH_LEAF_SIZE - 1), 0); /* while it is open */
+    take_before(item, &older, 2);                               /* all of that is there */
+    assert_int_equal(older.next, 2);
     take_over(item, &older);
+    assert_int_equal(older.differing, SIZE - 38 * SH_LEAF_SIZE);
     assert_int_equal(sh_store_item_verified(item), 38 * SH_LEAF_SIZE);
     assert_int_equal(sh_store_item_next_missing(item, 0), 10);
     assert_int_equal(sh_store_item_next_missing(item, 11), 39);
@@ -112,7 +119,7 @@ static void test_not_expected(void **state SH_UNUSED)
     assert_cause(sh_store_item_expect(item, UINT64_MAX, hash, 2), SH_INTERNAL_BUG);
     sh_store_item_rest(item);
     assert_cause(sh_store_item_expect(item, 0, hash, 1), SH_INTERNAL_BUG);
-    assert_cause(sh_store_item_take_over(item, &older, 1), SH_INTERNAL_BUG);
+    assert_cause(sh_store_item_take_over(item, &older, N, 1), SH_INTERNAL_BUG);
     assert_ok(sh_store_item_wake(item));
     assert_ok(sh_store_item_expect(item, 0, hash, 1));
     take_over(item, &older);
@@ -131,7 +138,7 @@ static void test_killed(void **state SH_UNUSED)
         struct sh_store_item *item = open_item(open_store(), SIZE);
         struct sh_store_older older = open_copy();
         expect_all(item);
-        assert_ok(sh_store_item_take_over(item, &older, 11));
+        assert_ok(sh_store_item_take_over(item, &older, N, 11));
         _exit(0);
     }
     int status = -1;

@@ -58,10 +58,10 @@ struct sh_pull_ask {
 struct sh_pull_older {
     char *paths[SH_STORE_OLDER];
     struct sh_store_older copies;
-    bool opened;
     uint64_t known; /* leading leaves whose hashes are here */
     struct sh_pull_ask ask;
-    uint64_t pulled; /* octets, since it is compared */
+    uint64_t settled;           /* leaves before it are here, or in no copy */
+    uint64_t differing, pulled; /* octets in no copy, and of these came since */
 };
 
 struct sh_pull_item {
@@ -138,8 +138,11 @@ void sh_puller_older_end(struct sh_pull_item *item);
 void sh_puller_older(struct sh_puller *puller, sh_ms now);
 SH_MUST_USE enum sh_cause sh_puller_rx_leaf_hashes(struct sh_puller *puller,
                                                    struct sh_bytes payload, sh_ms now);
-/* A little of what is the same. */
+/* Has a little of what is missing compared. */
 SH_MUST_USE enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more);
+/* A leaf was. */
+void sh_puller_older_compared(struct sh_puller *puller, uint32_t index,
+                              const struct sh_store_news *news);
 /* Octets that are known to have to be pulled. */
 uint64_t sh_puller_older_left(const struct sh_pull_older *older);
 /* What is missing below this leaf has to be pulled. */

@@ -14,7 +14,7 @@
 #include "proto/log.h"
 
 #define WORTH   4  /* missing leaves; with fewer of them asking costs more time than it saves */
-#define TAKE    32 /* leaves that are looked at a call: some ten ms */
+#define COMPARE 16 /* leaves that are given to be compared at once; as many may wait for it */
 #define RETRIES 3  /* of a range of hashes */
 
 void sh_puller_older_end(struct sh_pull_item *item)
@@ -22,8 +22,7 @@ void sh_puller_older_end(struct sh_pull_item *item)
     struct sh_pull_older *older = item->older;
     if (!older)
         return;
-    if (older->opened)
-        sh_store_older_close(&older->copies);
+    sh_store_older_close(&older->copies);
     for (size_t i = 0; i < SH_STORE_OLDER; i++)
         free(older->paths[i]);
     free(older);
@@ -48,12 +47,69 @@ enum sh_cause sh_puller_older_begin(struct sh_puller *puller, struct sh_pull_ite
 
 uint64_t sh_puller_settled(const struct sh_pull_item *item)
 {
-    return item->older ? item->older->copies.next : item->leaves;
+    return item->older ? item->older->settled : item->leaves;
 }
 
 uint64_t sh_puller_older_left(const struct sh_pull_older *older)
 {
-    return older->copies.differing - SH_MIN(older->copies.differing, older->pulled);
+    return older->differing - SH_MIN(older->differing, older->pulled);
+}
+
+/* ---- what is the same ---- */
+
+/* All that was given is compared. */
+static void settle(struct sh_pull_item *item)
+{
+    struct sh_pull_older *older = item->older;
+    if (sh_store_item_compares(item->store) > 0)
+        return;
+    older->settled = older->copies.next;
+    if (older->settled < item->leaves)
+        return;
+    sh_log("puller: %" PRIu64 " of %" PRIu64 " octets of %s were in no older copy",
+           older->differing, item->info.size, item->info.name);
+    sh_puller_older_end(item);
+}
+
+void sh_puller_older_compared(struct sh_puller *puller, uint32_t index,
+                              const struct sh_store_news *news)
+{
+    struct sh_pull_item *item = &puller->items[index];
+    struct sh_pull_older *older = item->older;
+    if (!older)
+        return;
+    older->settled = news->leaf + 1;
+    older->differing += news->differs ? news->octets : 0;
+    settle(item);
+}
+
+static enum sh_cause compare_some(struct sh_pull_item *item)
+{
+    struct sh_pull_older *older = item->older;
+    if (!older->copies.copies)
+        SH_TRY(sh_store_older_open(older->paths, &older->copies));
+    SH_TRY(sh_store_item_take_over(item->store, &older->copies, older->known, COMPARE));
+    settle(item);
+    return SH_OK;
+}
+
+enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more)
+{
+    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
+    *ret_more = false;
+    SH_TRY(sh_puller_collect(puller, now));
+    for (size_t i = puller->first; i < end; i++) {
+        struct sh_pull_item *item = &puller->items[i];
+        if (!item->older || item->older->copies.next == item->older->known)
+            continue;
+        SH_TRY(sh_puller_wake(puller, item));
+        if (sh_store_item_compares(item->store) <= COMPARE) {
+            SH_TRY(compare_some(item));
+            *ret_more = true;
+        }
+        break;
+    }
+    return SH_OK;
 }
 
 /* ---- hashes ---- */
@@ -67,8 +123,9 @@ static void ask_hashes(struct sh_puller *puller, uint32_t index, sh_ms now)
     if (!sh_puller_ask_due(puller, &older->ask, SH_MANIFEST_MS, now, &link))
         return;
     if (sh_puller_ask_spent(puller, &older->ask, RETRIES)) {
-        sh_log("puller: no hashes of item %u came, all of it is pulled", index);
-        sh_puller_older_end(item);
+        sh_log("puller: no more hashes of item %u came, the rest of it is pulled", index);
+        older->known = older->copies.next = item->leaves;
+        settle(item);
         return;
     }
     message.item = index;
@@ -124,42 +181,4 @@ void sh_puller_older(struct sh_puller *puller, sh_ms now)
         ask_hashes(puller, (uint32_t)i, now);
         break; /* of one item at a time, in order, as the anchor reads them */
     }
-}
-
-/* ---- what is the same ---- */
-
-static enum sh_cause take_over(struct sh_pull_item *item)
-{
-    struct sh_pull_older *older = item->older;
-    if (!older->opened)
-        sh_store_older_open(older->paths, &older->copies);
-    older->opened = true;
-    return sh_store_item_take_over(item->store, &older->copies, older->known, TAKE);
-}
-
-enum sh_cause sh_puller_take_over(struct sh_puller *puller, sh_ms now, bool *ret_more)
-{
-    size_t end = SH_MIN(puller->count, puller->first + SH_PULL_ACTIVE_ITEMS);
-    *ret_more = false;
-    SH_TRY(sh_puller_collect(puller, now));
-    for (size_t i = puller->first; i < end; i++) {
-        struct sh_pull_item *item = &puller->items[i];
-        if (!item->older || item->older->copies.next == item->older->known)
-            continue;
-        SH_TRY(sh_puller_wake(puller, item));
-        if (sh_store_item_is_behind(item->store))
-            break; /* that first */
-        SH_TRY(take_over(item));
-        SH_TRY(sh_puller_collect(puller, now));
-        sh_patience_moved(&puller->patience, now);
-        sh_puller_progress(puller, (uint32_t)i, false, now);
-        if (item->older->copies.next == item->leaves) {
-            sh_log("puller: %" PRIu64 " of %" PRIu64 " octets of item %zu are in no older copy",
-                   item->older->copies.differing, item->info.size, i);
-            sh_puller_older_end(item);
-        }
-        *ret_more = true;
-        break;
-    }
-    return SH_OK;
 }

@@ -361,7 +361,7 @@ static void count_leaf(struct sh_puller *puller, uint32_t index, const struct sh
         link->queued--;
         link->active = now;
     }
-    if (news->from.link == 0) /* an older copy's */
+    if (news->from.link == 0)
         puller->resumed += news->octets;
     else {
         puller->bytes[kind > 0 && kind < SH_PULL_KINDS ? kind : 0] += news->octets;
@@ -381,6 +381,12 @@ static enum sh_cause take_news(struct sh_puller *puller, uint32_t index, sh_ms n
     while (store && sh_store_item_take(store, &news)) {
         *ret_taken = true;
         SH_TRY(news.cause);
+        if (news.from.link == 0)
+            sh_puller_older_compared(puller, index, &news);
+        if (news.differs) {
+            sh_patience_moved(&puller->patience, now);
+            continue;
+        }
         clear_leaf(puller, index, news.leaf, now);
         count_leaf(puller, index, &news, now);
     }

@@ -67,7 +67,6 @@ uint64_t sh_store_item_verified(const struct sh_store_item *item); /* octets */
 struct sh_store_from {
     unsigned link; /* sh_link_id, 0: none */
     int kind;      /* Simhop__LinkKind */
-    bool checked;  /* it has this hash */
     bool more;     /* others come soon: it may wait for them, or for sh_store_item_hurry */
 };
 
@@ -77,28 +76,34 @@ struct sh_store_from {
 SH_MUST_USE enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf,
                                             struct sh_bytes data, const uint8_t hash[32],
                                             const struct sh_store_from *from);
-/* What became of the next leaf that was put, in their order; false: nothing yet. Its cause is SH_OK, transfer.leaf-mismatch,
- * store.*, env.crypto. */
+/* What became of the next leaf that was put or compared, in their order; false: nothing yet. Its cause is SH_OK,
+ * transfer.leaf-mismatch, store.*, env.crypto. */
 struct sh_store_news {
     uint64_t leaf;
     uint32_t octets;
-    struct sh_store_from from;
+    struct sh_store_from from; /* no link: it was compared */
+    bool differs;              /* and stands in no older copy: it is missing as before */
     enum sh_cause cause;
 };
 bool sh_store_item_take(struct sh_store_item *item, struct sh_store_news *ret_news);
-/* Leaves were put and nothing was said of them. */
+/* Leaves were put, or given to be compared, and nothing was said of them. */
 bool sh_store_item_is_behind(const struct sh_store_item *item);
+/* How many of these are compared. */
+unsigned sh_store_item_compares(const struct sh_store_item *item);
 void sh_store_item_hurry(struct sh_store_item *item);
 
 /* Older copies of an item, other files that are only read: of the same name, or of the same name once and cut off. What did
- * not change since stands at the same place in them. One that cannot be opened or read is of no use, and no failure. */
+ * not change since stands at the same place in them. One that cannot be opened or read is of no use, and no failure. Fails with
+ * env.no-memory. */
 #define SH_STORE_OLDER 2
+struct sh_store_copies;
 struct sh_store_older {
-    int fd[SH_STORE_OLDER]; /* -1: none */
-    uint64_t next;          /* leaves before it were looked at, */
-    uint64_t differing;     /* and so many octets of them are in no copy */
+    struct sh_store_copies *copies; /* NULL: closed */
+    uint64_t next;                  /* what was missing before it was given to be compared */
 };
-void sh_store_older_open(char *const paths[SH_STORE_OLDER], struct sh_store_older *ret_older);
+SH_MUST_USE enum sh_cause sh_store_older_open(char *const paths[SH_STORE_OLDER],
+                                              struct sh_store_older *ret_older);
+/* What is still compared has them until then. */
 void sh_store_older_close(struct sh_store_older *older);
 /* How many octets stand in it: what is only reserved is none. 0 where it cannot be opened. */
 uint64_t sh_store_older_octets(const char *path);
@@ -107,9 +112,9 @@ uint64_t sh_store_older_octets(const char *path);
  * end, or at rest). */
 SH_MUST_USE enum sh_cause sh_store_item_expect(struct sh_store_item *item, uint64_t first,
                                                const uint8_t *hashes, unsigned count);
-/* Looks at up to `leaves` more of those that are missing, before leaf `end`: one that stands in an older copy with the hash that is
- * expected is put. What is compared is what was just read, and that is what is written. Fails with store.*, env.*, internal.bug (at
- * rest). */
+/* Gives up to `leaves` more of those that are missing, before leaf `end`, to be compared: one that stands in an older copy with the
+ * hash that is expected is written, and counts once sh_store_item_take says so. What is compared is what was just read, and that is
+ * what is written. Until it is told it counts as there. Fails with store.*, env.*, internal.bug (at rest). */
 SH_MUST_USE enum sh_cause sh_store_item_take_over(struct sh_store_item *item,
                                                   struct sh_store_older *older, uint64_t end,
                                                   unsigned leaves);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Private to the store's files: store.c (the folder, an item's beginning and rest, its leaves), store_jobs.c (what a worker does for
- * an item: check and write leaves, read for the digest, sync), store_end.c (marks of what is synced, the look at what an earlier
+ * an item: check, compare and write leaves, read for the digest, sync), store_end.c (marks of what is synced, the look at what an earlier
  * session left, the end), store_older.c (what is taken over from older copies).
  */
 #ifndef SIMHOP_TRANSFER_STORE_INTERNAL_H
@@ -49,6 +49,7 @@ struct sh_store_item {
 
     struct sh_store_hands *hands;
     struct sh_store_put *puts, **last_put; /* not yet taken, in order */
+    unsigned compares;                     /* of these */
     uint8_t *queued;                       /* a bit a leaf: in puts */
     struct sh_store_look *look;            /* under way */
     uint64_t digested;                     /* leaves that are in the digest, as far as is known */
@@ -85,6 +86,10 @@ SH_MUST_USE enum sh_cause sh_store_jobs_begin(struct sh_store_item *item);
 /* Waits a moment for what is under way; what then still is ends without the item. */
 void sh_store_jobs_end(struct sh_store_item *item);
 void sh_store_free_spares(struct sh_store *store);
+/* A leaf that is missing: does an older copy have it? */
+SH_MUST_USE enum sh_cause sh_store_give_compare(struct sh_store_item *item, uint64_t leaf,
+                                                const uint8_t hash[SH_HASH_SIZE],
+                                                struct sh_store_copies *copies);
 /* Takes over what ended. */
 void sh_store_jobs_take(struct sh_store_item *item);
 /* Reads leaves for the digest, from the first that is not in it on, at most `most` and as far as they are there. One of an
@@ -97,5 +102,13 @@ SH_MUST_USE enum sh_cause sh_store_end_digest(struct sh_store_item *item);
 SH_MUST_USE enum sh_cause sh_store_begin_sync(struct sh_store_item *item);
 /* Reserves what lies behind item->reserved, by the syncer. What fails is a sync that failed. */
 SH_MUST_USE enum sh_cause sh_store_begin_reserve(struct sh_store_item *item);
+
+/* store_older.c, on any thread */
+struct sh_store_copies *sh_store_copies_hold(struct sh_store_copies *copies);
+void sh_store_copies_let_go(struct sh_store_copies *copies); /* NULL is fine */
+/* Reads the leaf, of n octets, of each copy into buffer until one has that hash. Fails with env.crypto. */
+SH_MUST_USE enum sh_cause sh_store_copies_find(const struct sh_store_copies *copies, uint64_t leaf,
+                                               const uint8_t hash[SH_HASH_SIZE], uint8_t *buffer,
+                                               uint32_t n, bool *ret_found);
 
 #endif

@@ -41,7 +41,7 @@ struct sh_store_put {
     uint64_t digested;
     char *detail; /* of a failure */
     uint8_t hash[SH_HASH_SIZE];
-    bool checked;
+    struct sh_store_copies *copies; /* to compare; NULL: the data is here */
     uint32_t n;
     uint8_t data[];
 };
@@ -129,6 +129,7 @@ static struct sh_store_put *new_put(struct sh_store *store)
 static void free_put(struct sh_store *store, struct sh_store_put *put)
 {
     let_go(put->hands);
+    sh_store_copies_let_go(put->copies);
     free(put->detail);
     if (!store || store->spares == SPARES) {
         free(put);
@@ -158,6 +159,7 @@ static void drop_puts(struct sh_store_item *item)
             free_put(item->store, put);
     }
     item->last_put = &item->puts;
+    item->compares = 0;
 }
 
 void sh_store_jobs_end(struct sh_store_item *item)
@@ -205,15 +207,27 @@ static enum sh_cause add_run(struct sh_store_hands *hands, const struct sh_store
                                         : SH_OK;
 }
 
+static enum sh_cause check(const struct sh_store_put *put)
+{
+    uint8_t found[SH_HASH_SIZE];
+    SH_TRY(sh_leaf_hash(SH_BYTES(put->data, put->n), found));
+    return memcmp(found, put->hash, sizeof(found)) == 0 ? SH_OK : SH_TRANSFER_LEAF_MISMATCH;
+}
+
+static enum sh_cause compare(struct sh_store_put *put)
+{
+    bool found = false;
+    SH_TRY(sh_store_copies_find(put->copies, put->news.leaf, put->hash, put->data, put->n, &found));
+    put->news.differs = !found;
+    return SH_OK;
+}
+
 static enum sh_cause check_and_write(struct sh_store_put *put)
 {
     struct sh_store_hands *hands = put->hands;
-    uint8_t found[SH_HASH_SIZE];
-    if (!put->checked) {
-        SH_TRY(sh_leaf_hash(SH_BYTES(put->data, put->n), found));
-        if (memcmp(found, put->hash, sizeof(found)) != 0)
-            return SH_TRANSFER_LEAF_MISMATCH;
-    }
+    SH_TRY(put->copies ? compare(put) : check(put));
+    if (put->news.differs)
+        return SH_OK;
     SH_TRY(sh_write_at(hands->data_fd, put->data, put->n, put->news.leaf * SH_LEAF_SIZE));
     SH_TRY(sh_journal_write_record(hands->journal_fd, put->news.leaf, put->hash));
     SH_TRY(add_run(hands, put));
@@ -242,6 +256,25 @@ static void end_put(struct sh_job *job, bool lost SH_UNUSED)
         free_put(NULL, put);
 }
 
+/* Its data is the caller's to fill, before it is given to the worker. */
+static struct sh_store_put *add_put(struct sh_store_item *item, uint64_t leaf,
+                                    const struct sh_store_from *from)
+{
+    struct sh_store_put *put = new_put(item->store);
+    uint32_t n = sh_leaf_length(item->size, leaf);
+    if (!put)
+        return NULL;
+    *put = (struct sh_store_put){.job = {.run = run_put, .end = end_put},
+                                 .hands = hold(item->hands),
+                                 .item = item,
+                                 .news = {.leaf = leaf, .octets = n, .from = *from},
+                                 .n = n};
+    *item->last_put = put;
+    item->last_put = &put->next;
+    item->queued[leaf / 8] |= (uint8_t)(1u << (leaf % 8));
+    return put;
+}
+
 enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struct sh_bytes data,
                                 const uint8_t hash[32], const struct sh_store_from *from)
 {
@@ -250,25 +283,31 @@ enum sh_cause sh_store_item_put(struct sh_store_item *item, uint64_t leaf, struc
                        data.n, item->name);
     if (sh_store_item_has(item, leaf))
         return SH_OK;
-    struct sh_store_put *put = new_put(item->store);
+    struct sh_store_put *put = add_put(item, leaf, from);
     if (!put)
         return SH_ENV_NO_MEMORY;
-    *put = (struct sh_store_put){.job = {.run = run_put, .end = end_put},
-                                 .hands = hold(item->hands),
-                                 .item = item,
-                                 .checked = from->checked,
-                                 .news = {.leaf = leaf, .octets = (uint32_t)data.n, .from = *from},
-                                 .n = (uint32_t)data.n};
     memcpy(put->hash, hash, SH_HASH_SIZE);
     memcpy(put->data, data.p, data.n);
-    *item->last_put = put;
-    item->last_put = &put->next;
-    item->queued[leaf / 8] |= (uint8_t)(1u << (leaf % 8));
     sh_worker_give(item->store->worker, &put->job, from->more);
     return SH_OK;
 }
 
-/* It is written: from now on it counts. */
+enum sh_cause sh_store_give_compare(struct sh_store_item *item, uint64_t leaf,
+                                    const uint8_t hash[SH_HASH_SIZE],
+                                    struct sh_store_copies *copies)
+{
+    static const struct sh_store_from here = {.link = 0};
+    struct sh_store_put *put = add_put(item, leaf, &here);
+    if (!put)
+        return SH_ENV_NO_MEMORY;
+    put->copies = sh_store_copies_hold(copies);
+    memcpy(put->hash, hash, SH_HASH_SIZE);
+    item->compares++;
+    sh_worker_give(item->store->worker, &put->job, false);
+    return SH_OK;
+}
+
+/* It is written, and counts from now on; or it differs. */
 static enum sh_cause count_put(struct sh_store_item *item, const struct sh_store_put *put)
 {
     uint64_t leaf = put->news.leaf;
@@ -278,6 +317,8 @@ static enum sh_cause count_put(struct sh_store_item *item, const struct sh_store
         return sh_fail(SH_TRANSFER_LEAF_MISMATCH, "leaf %" PRIu64 " of %s", leaf, item->name);
     if (put->news.cause != SH_OK)
         return sh_fail(put->news.cause, "%s: %s", item->name, put->detail ? put->detail : "");
+    if (put->news.differs)
+        return SH_OK;
     sh_journal_mark(&item->journal, leaf);
     item->empty = item->durable = false;
     item->unmarked += put->n;
@@ -304,6 +345,7 @@ bool sh_store_item_take(struct sh_store_item *item, struct sh_store_news *ret_ne
     item->puts = put->next;
     if (!item->puts)
         item->last_put = &item->puts;
+    item->compares -= put->copies != NULL;
     *ret_news = put->news;
     ret_news->cause = count_put(item, put);
     free_put(item->store, put);
@@ -313,6 +355,11 @@ bool sh_store_item_take(struct sh_store_item *item, struct sh_store_news *ret_ne
 bool sh_store_item_is_behind(const struct sh_store_item *item)
 {
     return item->puts != NULL;
+}
+
+unsigned sh_store_item_compares(const struct sh_store_item *item)
+{
+    return item->compares;
 }
 
 void sh_store_item_hurry(struct sh_store_item *item)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,12 @@
 #include "transfer/store_internal.h"
 
 #define PARTS_MOST 4096 /* of a file, that are counted */
+
+/* Held by who compares, too. */
+struct sh_store_copies {
+    atomic_uint holders;
+    int fd[SH_STORE_OLDER]; /* -1: none */
+};
 
 /* -1: not a plain file that can be read. */
 static int open_plain(const char *path)
@@ -26,19 +33,38 @@ static int open_plain(const char *path)
     return -1;
 }
 
-void sh_store_older_open(char *const paths[SH_STORE_OLDER], struct sh_store_older *ret_older)
+enum sh_cause sh_store_older_open(char *const paths[SH_STORE_OLDER],
+                                  struct sh_store_older *ret_older)
 {
+    struct sh_store_copies *copies = calloc(1, sizeof(*copies));
+    if (!copies)
+        return SH_ENV_NO_MEMORY;
+    copies->holders = 1;
     for (size_t i = 0; i < SH_STORE_OLDER; i++)
-        ret_older->fd[i] = paths[i] ? open_plain(paths[i]) : -1;
-    ret_older->next = ret_older->differing = 0;
+        copies->fd[i] = paths[i] ? open_plain(paths[i]) : -1;
+    *ret_older = (struct sh_store_older){.copies = copies};
+    return SH_OK;
 }
 
 void sh_store_older_close(struct sh_store_older *older)
 {
-    for (size_t i = 0; i < SH_STORE_OLDER; i++) {
-        sh_closep(&older->fd[i]);
-        older->fd[i] = -1;
-    }
+    sh_store_copies_let_go(older->copies);
+    older->copies = NULL;
+}
+
+struct sh_store_copies *sh_store_copies_hold(struct sh_store_copies *copies)
+{
+    atomic_fetch_add(&copies->holders, 1);
+    return copies;
+}
+
+void sh_store_copies_let_go(struct sh_store_copies *copies)
+{
+    if (!copies || atomic_fetch_sub(&copies->holders, 1) > 1)
+        return;
+    for (size_t i = 0; i < SH_STORE_OLDER; i++)
+        sh_closep(&copies->fd[i]);
+    free(copies);
 }
 
 /* Where the file system does not tell data from holes all of a file is data. */
@@ -71,22 +97,18 @@ static bool read_leaf(int fd, uint64_t leaf, uint8_t *buffer, uint32_t length)
     return done == length;
 }
 
-static enum sh_cause take_leaf(struct sh_store_item *item, struct sh_store_older *older,
-                               uint64_t leaf, uint8_t *buffer)
+enum sh_cause sh_store_copies_find(const struct sh_store_copies *copies, uint64_t leaf,
+                                   const uint8_t hash[SH_HASH_SIZE], uint8_t *buffer, uint32_t n,
+                                   bool *ret_found)
 {
-    uint8_t expected[SH_HASH_SIZE], found[SH_HASH_SIZE];
-    struct sh_bytes data = SH_BYTES(buffer, sh_leaf_length(item->size, leaf));
-    static const struct sh_store_from here = {.checked = true};
-    bool known = false;
-    SH_TRY(sh_journal_expected(&item->journal, leaf, expected, &known));
-    for (size_t i = 0; known && i < SH_STORE_OLDER; i++) {
-        if (!read_leaf(older->fd[i], leaf, buffer, (uint32_t)data.n))
+    uint8_t found[SH_HASH_SIZE];
+    *ret_found = false;
+    for (size_t i = 0; i < SH_STORE_OLDER && !*ret_found; i++) {
+        if (!read_leaf(copies->fd[i], leaf, buffer, n))
             continue;
-        SH_TRY(sh_leaf_hash(data, found));
-        if (memcmp(found, expected, SH_HASH_SIZE) == 0)
-            return sh_store_item_put(item, leaf, data, found, &here);
+        SH_TRY(sh_leaf_hash(SH_BYTES(buffer, n), found));
+        *ret_found = memcmp(found, hash, SH_HASH_SIZE) == 0;
     }
-    older->differing += data.n;
     return SH_OK;
 }
 
@@ -107,16 +129,18 @@ enum sh_cause sh_store_item_expect(struct sh_store_item *item, uint64_t first,
 enum sh_cause sh_store_item_take_over(struct sh_store_item *item, struct sh_store_older *older,
                                       uint64_t end, unsigned leaves)
 {
-    sh_autofree uint8_t *buffer = malloc(SH_LEAF_SIZE);
-    if (!buffer)
-        return SH_ENV_NO_MEMORY;
+    uint8_t expected[SH_HASH_SIZE];
+    bool known = false;
     SH_TRY(check_awake(item));
     for (unsigned i = 0; i < leaves; i++) {
         uint64_t leaf = sh_store_item_next_missing(item, older->next);
         older->next = SH_MIN(leaf + 1, end);
         if (leaf >= end)
             break;
-        SH_TRY(take_leaf(item, older, leaf, buffer));
+        SH_TRY(sh_journal_expected(&item->journal, leaf, expected, &known));
+        if (!known)
+            memset(expected, 0, sizeof(expected)); /* of no leaf */
+        SH_TRY(sh_store_give_compare(item, leaf, expected, older->copies));
     }
     return SH_OK;
 }

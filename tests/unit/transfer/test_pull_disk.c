@@ -29,9 +29,18 @@ int fdatasync(int fd SH_UNUSED)
 }
 
 static pthread_t loop;
-static bool writes_hang;
+static bool writes_hang, reads_hang;
 
-/* Stands before the library's: hangs where the loop is not. */
+/* Stand before the library's: hang where the loop is not. */
+ssize_t pread(int fd, void *out, size_t n, off_t offset)
+{
+    pthread_mutex_lock(&lock);
+    while (reads_hang && !pthread_equal(pthread_self(), loop))
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return (ssize_t)syscall(SYS_pread64, fd, out, n, offset);
+}
+
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
 {
     pthread_mutex_lock(&lock);
@@ -243,13 +252,72 @@ static void test_hanging_disk(void **state SH_UNUSED)
     assert_int_equal(pair.seen[SH_MSG_LEAF], 0);
 }
 
+/* The secondary has an item of 100 leaves already, the anchor's differs in some of them. */
+static void old_copy(void)
+{
+    static const size_t other[] = {0, 1, 15, 16, 40, 99};
+    uint8_t *bytes = content(7, 100 * SH_LEAF_SIZE);
+    snprintf(pair.older[0], sizeof(pair.older[0]), "%s/older", pair.folder);
+    write_file(pair.older[0], bytes, 100 * SH_LEAF_SIZE);
+    for (size_t i = 0; i < SH_COUNT(other); i++)
+        bytes[other[i] * SH_LEAF_SIZE] ^= 1;
+    pair_item_of(&pair, "item", bytes, 100 * SH_LEAF_SIZE);
+}
+
+static void check_six_pulled(void)
+{
+    assert_true(pair.over);
+    assert_cause(pair.result, SH_OK);
+    assert_int_equal(pair_bytes(&pair), 6 * SH_LEAF_SIZE);
+    assert_int_equal(sh_puller_resumed(pair.puller), 94 * SH_LEAF_SIZE);
+    assert_true(file_is(in_folder(pair.folder, "item"), pair.contents[0], pair.sizes[0]));
+}
+
+/* What an older copy has is found beside the loop: what is not known to differ yet is not taken for what is there. */
+static void test_copy_in_background(void **state SH_UNUSED)
+{
+    old_copy();
+    pair_start(&pair);
+    begin_background();
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    check_six_pulled();
+    pair_stop(&pair);
+    sh_worker_free(pair.worker);
+    sh_worker_free(syncer);
+    pair.worker = NULL;
+}
+
+/* An older copy that cannot be read to the end does not hold the loop. */
+static void test_hanging_copy(void **state SH_UNUSED)
+{
+    struct sh_worker *worker = NULL;
+    old_copy();
+    pair_start(&pair);
+    begin_background();
+    worker = pair.worker;
+    pair.worker = NULL;
+    set(&reads_hang, true);
+    is_told_and_over();
+    pair_stop(&pair);
+    set(&reads_hang, false);
+    sh_worker_await(worker, 60000);
+    sh_worker_free(worker);
+    sh_worker_free(syncer);
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    check_six_pulled();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_finishing_fails),  TEST(test_bent_on_disk),  TEST(test_hanging_disk),
-        TEST(test_disk_before_root), TEST(test_hanging_write),
+        TEST(test_disk_before_root), TEST(test_hanging_write), TEST(test_copy_in_background),
+        TEST(test_hanging_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

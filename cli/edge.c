@@ -187,6 +187,7 @@ static enum sh_cause open_wifi(struct sh_edge *edge, const struct sh_common *com
 static void on_signal(evutil_socket_t number SH_UNUSED, short what SH_UNUSED, void *user)
 {
     struct sh_edge *edge = user;
+    edge->interrupted = true;
     edge->ops->stop(SH_SESSION_INTERRUPTED, edge->user);
     sh_edge_wake(edge);
 }
@@ -346,6 +347,16 @@ struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind)
     return kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT ? edge->wifi : NULL;
 }
 
+/* Who asked for the end, and asks once more, shall not kill what is about to say how it ended. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 void sh_edge_close(struct sh_edge *edge)
 {
     if (edge->wifi)
@@ -356,6 +367,8 @@ void sh_edge_close(struct sh_edge *edge)
         edge->ble->driver->free(edge->ble);
     sh_air_files_close(edge->air);
     sh_sleep_free(edge->sleep);
+    if (edge->interrupted)
+        block_signals();
     for (size_t i = 0; i < SH_COUNT(edge->signals); i++) {
         if (edge->signals[i])
             event_free(edge->signals[i]);

@@ -40,6 +40,7 @@ struct sh_edge {
     struct sh_output *out; /* while it runs */
     struct event_base *base;
     struct event *signals[2], *timer, *deadline, *quit;
+    bool interrupted;         /* by a signal */
     sh_ms quit_by;            /* 0: it goes on */
     struct sh_air_files *air; /* NULL with a real radio */
     struct sh_ble *ble;

@@ -198,14 +198,26 @@ share_one_then_begin_another() {
     wait_for watch '"phase":"measure"'
 }
 
-twice_in_a_row() {
+# keep_on NAME: signals until it is gone.
+keep_on() {
+    while kill -INT "${pid_of[$1]}" && kill -TERM "${pid_of[$1]}"; do
+        :
+    done 2> /dev/null
+}
+# Whoever does not wait for the end does not spoil it.
+again_and_again() {
+    local i
     begin
     wait_for tablet '"phase":"measure"'
-    stop tablet INT
-    stop tablet INT
-    stop tablet TERM
+    keep_on tablet
     fails tablet 9 session.interrupted
     fails anchor 9 session.peer-stopped
+    for ((i = 0; i < 12; i++)); do
+        sync tablet
+        wait_for tablet '"phase":"discover"'
+        keep_on tablet
+        fails tablet 9 session.interrupted
+    done
 }
 
 # KILL leaves sockets behind; the next one of that name takes the place.
@@ -243,4 +255,4 @@ hang_up_of_the_terminal() {
 }
 
 run_tests "${shared[@]}" discover_INT discover_TERM approach_tablet_INT approach_anchor_TERM install_INT install_TERM before_installing_INT \
-    share_that_goes_on_TERM share_that_goes_on_is_cut_off twice_in_a_row tablet_KILL anchor_KILL hang_up_of_the_terminal
+    share_that_goes_on_TERM share_that_goes_on_is_cut_off again_and_again tablet_KILL anchor_KILL hang_up_of_the_terminal

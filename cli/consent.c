@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <strings.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/files.h"
 #include "system/clock.h"
+#include "system/signals.h"
 
 #define CONFIG_MAX 65536
 
@@ -82,28 +81,24 @@ static enum sh_cause read_answer(int fd, int signals, sh_ms deadline, enum sh_ca
 /* There is no loop yet: signals are met by a descriptor. */
 static enum sh_cause ask(const struct sh_common *common, struct sh_output *out, int fd)
 {
-    sigset_t set, old;
+    sigset_t before;
+    sh_autoclose int signals = -1;
     sh_ms wait_s = SH_CONSENT_WAIT_S;
     enum sh_cause late = SH_REFUSED_CONSENT;
     if (common->deadline_s >= 0 && common->deadline_s < SH_CONSENT_WAIT_S) {
         wait_s = (sh_ms)common->deadline_s;
         late = SH_SESSION_DEADLINE;
     }
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, &old);
-    sh_autoclose int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    SH_TRY(sh_signals_open(&signals, &before));
     sh_output_consent_wanted(
         out, "proximity",
         "Nearness will be measured and told, but this device will not demand it: "
         "whoever is in Bluetooth's reach may take part. Go on?");
     enum sh_cause cause = read_answer(fd, signals, sh_now() + wait_s * 1000, late);
     /* Taken out, or it ends the process as soon as it is let in. */
-    struct signalfd_siginfo info;
-    while (read(signals, &info, sizeof(info)) > 0)
+    if (sh_signals_take(signals))
         cause = SH_SESSION_INTERRUPTED;
-    sigprocmask(SIG_SETMASK, &old, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return cause;
 }
 

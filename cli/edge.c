@@ -2,7 +2,6 @@
 #include "cli/edge.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "proto/log.h"
 #include "proto/simhop.pb-c.h"
 #include "system/clock.h"
+#include "system/signals.h"
 #include "transfer/link_wifi_direct.h"
 
 #define QUIT_MS  200
@@ -184,10 +184,11 @@ static enum sh_cause open_wifi(struct sh_edge *edge, const struct sh_common *com
     return sh_link_wifi_direct_new(edge->base, &config, link_ops, edge->user, &edge->wifi);
 }
 
-static void on_signal(evutil_socket_t number SH_UNUSED, short what SH_UNUSED, void *user)
+static void on_signal(evutil_socket_t fd, short what SH_UNUSED, void *user)
 {
     struct sh_edge *edge = user;
-    edge->interrupted = true;
+    if (!sh_signals_take(fd))
+        return;
     edge->ops->stop(SH_SESSION_INTERRUPTED, edge->user);
     sh_edge_wake(edge);
 }
@@ -261,13 +262,13 @@ static void on_quit(evutil_socket_t fd SH_UNUSED, short what SH_UNUSED, void *us
 
 static enum sh_cause open_events(struct sh_edge *edge, const struct sh_common *common)
 {
-    edge->signals[0] = evsignal_new(edge->base, SIGINT, on_signal, edge);
-    edge->signals[1] = evsignal_new(edge->base, SIGTERM, on_signal, edge);
+    SH_TRY(sh_signals_open(&edge->signal_fd, NULL));
+    edge->signals = event_new(edge->base, edge->signal_fd, EV_READ | EV_PERSIST, on_signal, edge);
     edge->timer = evtimer_new(edge->base, on_timer, edge);
     edge->deadline = evtimer_new(edge->base, on_deadline, edge);
     edge->quit = evtimer_new(edge->base, on_quit, edge);
-    if (!edge->signals[0] || !edge->signals[1] || !edge->timer || !edge->deadline || !edge->quit ||
-        evsignal_add(edge->signals[0], NULL) != 0 || evsignal_add(edge->signals[1], NULL) != 0)
+    if (!edge->signals || !edge->timer || !edge->deadline || !edge->quit ||
+        event_add(edge->signals, NULL) != 0)
         return SH_ENV_NO_MEMORY;
     if (common->deadline_s >= 0) {
         struct timeval tv = {.tv_sec = common->deadline_s};
@@ -347,16 +348,6 @@ struct sh_link *sh_edge_link(const struct sh_edge *edge, int kind)
     return kind == SIMHOP__LINK_KIND__LINK_KIND_WIFI_DIRECT ? edge->wifi : NULL;
 }
 
-/* Who asked for the end, and asks once more, shall not kill what is about to say how it ended. */
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
 void sh_edge_close(struct sh_edge *edge)
 {
     if (edge->wifi)
@@ -367,12 +358,10 @@ void sh_edge_close(struct sh_edge *edge)
         edge->ble->driver->free(edge->ble);
     sh_air_files_close(edge->air);
     sh_sleep_free(edge->sleep);
-    if (edge->interrupted)
-        block_signals();
-    for (size_t i = 0; i < SH_COUNT(edge->signals); i++) {
-        if (edge->signals[i])
-            event_free(edge->signals[i]);
-    }
+    if (edge->signals)
+        event_free(edge->signals);
+    if (edge->signal_fd > 0)
+        close(edge->signal_fd);
     if (edge->timer)
         event_free(edge->timer);
     if (edge->deadline)

@@ -2,6 +2,9 @@
 /*
  * What share and sync have in common towards the world: the libevent loop, the radio that --radio names, the LAN and Wi-Fi Direct links,
  * SIGINT and SIGTERM, --deadline, the clock. One timer drives the engines' ticks.
+ *
+ * The two signals stay blocked when it is closed: one that comes later is for whoever opens system/signals.h next, and does not kill
+ * what is about to say how it ended.
  */
 #ifndef SIMHOP_CLI_EDGE_H
 #define SIMHOP_CLI_EDGE_H
@@ -39,8 +42,8 @@ struct sh_edge {
     void *user;
     struct sh_output *out; /* while it runs */
     struct event_base *base;
-    struct event *signals[2], *timer, *deadline, *quit;
-    bool interrupted;         /* by a signal */
+    struct event *signals, *timer, *deadline, *quit;
+    int signal_fd;            /* 0: none yet */
     sh_ms quit_by;            /* 0: it goes on */
     struct sh_air_files *air; /* NULL with a real radio */
     struct sh_ble *ble;

@@ -2,10 +2,8 @@
 /* `simhop sync`: on the device that shall have the lines. */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "cli/verb_sync.h"
 #include "profile/activation_code.h"
 #include "system/clock.h"
+#include "system/signals.h"
 
 static const struct sh_option options[] = {
     {"anchor", 0, SH_OPTION_TEXT, "NAME", "Only from the device of this name.",
@@ -61,26 +60,22 @@ static enum sh_cause open_dir(const char *dir, char full[PATH_MAX])
     return SH_OK;
 }
 
-/* While installers run there is no loop: signals are met by a descriptor that they watch. */
+/* While installers run there is no loop: signals are met by a descriptor that they watch. One that came since the loop looked last waits
+ * there already. */
 static enum sh_cause install(const struct sh_sync_values *v, const struct sh_arrived *arrived,
                              struct sh_output *out, struct sh_events *events)
 {
     struct sh_install_config config = {.nm_dir = v->nm_dir, .hook = v->hook, .cancel_fd = 0};
-    sigset_t set, old;
+    sh_autoclose int fd = -1;
     if (v->no_install)
         return SH_OK;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, &old);
-    sh_autoclose int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    config.cancel_fd = SH_MAX(fd, 0);
+    SH_TRY(sh_signals_open(&fd, NULL));
+    config.cancel_fd = fd;
+    if (sh_signals_take(fd))
+        return SH_SESSION_INTERRUPTED;
     sh_events_phase(events, SH_PHASE_INSTALL, NULL);
     enum sh_cause cause = sh_arrived_install(arrived, &config, out);
-    struct signalfd_siginfo info;
-    bool stopped = fd >= 0 && read(fd, &info, sizeof(info)) > 0;
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    return cause == SH_OK && stopped ? SH_SESSION_INTERRUPTED : cause;
+    return cause == SH_OK && sh_signals_take(fd) ? SH_SESSION_INTERRUPTED : cause;
 }
 
 static enum sh_cause go(const struct sh_sync_values *v, struct sh_registry *registry,

@@ -56,6 +56,7 @@ while_the_power_is_stepped() {
 walking_away_while_measured() {
     random_file file 1000
     place anchor 0 tablet 0.25
+    air_is 'sample 300' # nothing is decided before they are apart
     share anchor --once --item "file=$dir/file"
     sync tablet
     wait_for tablet '"phase":"measure"'
@@ -101,7 +102,7 @@ a_moment_away_while_the_code_is_awaited() {
 # Out of Bluetooth's reach: what is up goes on over the LAN.
 walking_away_in_the_transfer() {
     random_file file 1500000
-    air_is 'lan_rate 250000' 'ble_rate 20000'
+    air_is 'lan_rate 100000' 'ble_rate 20000'
     place anchor 0 tablet 0.25
     share anchor --once --item "file=$dir/file"
     sync tablet

@@ -240,6 +240,7 @@ static void one_that_hung_advertises_once(void **state SH_UNUSED)
     FAKE_UNTIL(strstr(notes, "Waiting") != NULL);
     fake_goes_on();
     FAKE_UNTIL(strstr(notes, "Bluetooth is back.") != NULL);
+    FAKE_UNTIL(fake.up == 1);
     fake_run(300);
     assert_int_equal(fake.up, 1);
     assert_int_equal(fails, 0);

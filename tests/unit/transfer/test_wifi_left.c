@@ -55,19 +55,23 @@ static void test_sweep(void **state SH_UNUSED)
     need_air();
     wa.network = true;
     snprintf(wa.ssid, sizeof(wa.ssid), "4449524543542d6162");
+    int ready[2];
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
     pid_t child = fork();
     if (child == 0) {
         struct sh_wifi_mark_text text = {.kind = SH_WPA_OWN, .iface = "p2p-a-0", .ssid_len = 9};
         struct sh_wifi_mark *mark = NULL;
         memcpy(text.ssid, "DIRECT-ab", 9);
         snprintf(text.control, sizeof(text.control), "%s/p2p-dev-wlan0", wa.dir);
-        if (sh_wifi_mark_new(run_dir, &mark) == SH_OK && sh_wifi_mark_set(mark, &text) == SH_OK)
+        if (sh_wifi_mark_new(run_dir, &mark) == SH_OK && sh_wifi_mark_set(mark, &text) == SH_OK &&
+            write(ready[1], "x", 1) == 1)
             pause();
         _exit(1);
     }
-    while (marks() == 0)
-        usleep(1000);
-    usleep(20000);
+    char said = 0;
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &said, 1), 1);
+    close(ready[0]);
     /* While it lives its mark is its own. */
     listen_up();
     assert_int_equal(fake_count(&wa, "REMOVE_NETWORK"), 0);

@@ -329,8 +329,8 @@ void sh_session_stop(struct sh_session *s, enum sh_cause cause)
         s->by = SH_BY_PERSON;
     if (s->stage == STAGE_HANDSHAKE)
         sh_handshake_stop(s->handshake, cause);
-    else if (s->stage == STAGE_LINGER)
-        sh_session_end(s, SH_OK); /* the receipt is here: nothing is lost by leaving now */
+    else if (sh_session_is_served(s))
+        sh_session_end(s, SH_OK);
     else
         sh_session_end(s, cause);
     sh_session_settle(s);
@@ -375,6 +375,11 @@ void sh_session_slept(struct sh_session *s, sh_ms slept)
 bool sh_session_is_over(const struct sh_session *s)
 {
     return s->stage == STAGE_OVER;
+}
+
+bool sh_session_is_served(const struct sh_session *s)
+{
+    return s->stage == STAGE_LINGER;
 }
 
 bool sh_session_is_moving(const struct sh_session *s)

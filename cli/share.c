@@ -77,7 +77,7 @@ static void quit(struct share *share, enum sh_cause cause)
     share->quitting = true;
     share->end = cause;
     share->edge.ble->driver->advertise_stop(share->edge.ble);
-    sh_edge_quit(&share->edge, cause != SH_OK);
+    sh_edge_quit(&share->edge, share->stopping || cause != SH_OK);
 }
 
 /* ---- What a session tells ---- */
@@ -430,7 +430,7 @@ static void on_stop(enum sh_cause cause, void *user)
 {
     struct share *share = user;
     sh_receipts_commit(share->receipts); /* what came before is no loss of whoever is cut off */
-    bool cut_off = sh_share_any_running(share);
+    bool cut_off = sh_share_any_unserved(share);
     share->stopping = true;
     for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
         if (!visitor->over)

@@ -64,6 +64,8 @@ void sh_visitor_free(struct visitor *visitor);
 
 /* Whoever has greeted us and is not over; by radio, or directly. */
 bool sh_share_any_running(const struct share *share);
+/* Of these, one that is not served yet: it loses something if we end now. */
+bool sh_share_any_unserved(const struct share *share);
 /* Of those that came this way as many as there may be? */
 bool sh_share_is_full(const struct share *share, bool direct);
 

@@ -25,6 +25,15 @@ bool sh_share_any_running(const struct share *share)
     return false;
 }
 
+bool sh_share_any_unserved(const struct share *share)
+{
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (is_running(visitor) && !sh_session_is_served(visitor->session))
+            return true;
+    }
+    return false;
+}
+
 bool sh_share_is_full(const struct share *share, bool direct)
 {
     unsigned n = 0, most = direct ? share->direct_max : SH_SHARE_SESSIONS;

@@ -115,7 +115,7 @@ bundle_and_file() {
     says tablet '"event":"link".*"link":"lan","state":"up"'
     says tablet '"event":"progress".*"item":"big","verified":3000001,"total":3000001'
     says anchor '"event":"progress".*"item":"big","verified":3000001,"total":3000001'
-    never_says tablet "$(shown_code anchor)"
+    never_says tablet "\\b$(shown_code anchor)\\b" # by chance it may stand in a hash
     [ ! -s "$dir/anchor.err" ] || fail "the anchor said on standard error: $(head -n 1 "$dir/anchor.err")"
     [ ! -s "$dir/tablet.err" ] || fail "the tablet said on standard error: $(head -n 1 "$dir/tablet.err")"
     nothing_left tablet
@@ -215,8 +215,6 @@ two_devices_and_term() {
         exits "$name" 0
         same "$dir/file" "$dir/$name.dir/file"
     done
-    wait_for anchor '"event":"done"' "$patience" 2
-    sleep 0.3
     kill -TERM "${pid_of[anchor]}"
     dones=2 exits anchor 0
     nothing_left tablet watch
@@ -301,7 +299,7 @@ changes_while_it_is_sent() {
     local size=6000000
     random_file file $size
     place anchor 0 tablet 0.2
-    air_is 'lan_rate 2000000' 'ble_rate 300000'
+    air_is 'lan_rate 500000' 'ble_rate 300000'
     share anchor --item "file=$dir/file"
     sync tablet
     type_code tablet anchor
@@ -326,7 +324,7 @@ changes_while_it_is_sent() {
 changes_when_little_is_kept() {
     random_file file 20000000
     place anchor 0 tablet 0.2
-    air_is 'lan_rate 500000' 'ble_rate 300000'
+    air_is 'lan_rate 100000' 'ble_rate 30000'
     share anchor --item "file=$dir/file"
     sync tablet
     type_code tablet anchor

@@ -132,7 +132,7 @@ installing() {
     begin --hook "$dir/hook"
     type_code tablet anchor
     for ((i = 0; i < patience * 20; i++)); do
-        [ ! -e "$dir/hook.log" ] || break
+        [ ! -s "$dir/hook.log" ] || break
         sleep 0.05
     done
     stop tablet "$1"
@@ -180,6 +180,21 @@ share_that_goes_on_TERM() {
     exits anchor 0
     never_says anchor '"event":"cause"'
     nothing_left tablet
+}
+
+# Nor has one whose secondary has all, and has said so, but not goodbye.
+share_that_lingers_TERM() {
+    faults 'delay ble 400'
+    random_file file 1000
+    share anchor --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    wait_for anchor '"event":"done"'
+    stop anchor TERM
+    exits anchor 0
+    never_says anchor '"event":"cause"'
+    exits tablet 0
+    same "$dir/file" "$dir/tablet.dir/file"
 }
 
 share_that_goes_on_is_cut_off() {
@@ -255,4 +270,4 @@ hang_up_of_the_terminal() {
 }
 
 run_tests "${shared[@]}" discover_INT discover_TERM approach_tablet_INT approach_anchor_TERM install_INT install_TERM before_installing_INT \
-    share_that_goes_on_TERM share_that_goes_on_is_cut_off again_and_again tablet_KILL anchor_KILL hang_up_of_the_terminal
+    share_that_goes_on_TERM share_that_lingers_TERM share_that_goes_on_is_cut_off again_and_again tablet_KILL anchor_KILL hang_up_of_the_terminal

@@ -12,7 +12,7 @@ struct target {
     const struct sh_device *anchor;
     struct sh_addresses addresses;
     bool refused;        /* it answered, and did not want us */
-    bool told;           /* that it cannot be reached */
+    enum sh_cause told;  /* what was said of it last, SH_OK: nothing */
     enum sh_cause cause; /* of the last attempt of this round */
 };
 
@@ -111,12 +111,18 @@ static bool has_calls(const struct sh_direct *direct, const struct target *targe
     return false;
 }
 
+static bool is_silence(enum sh_cause cause)
+{
+    return sh_cause_info(cause)->category == SH_CAT_NO_LINK;
+}
+
+/* Rounds come again and again. That nobody answers is said once; who answers after all has something else to say. */
 static void tell(struct sh_direct *direct, struct target *target, enum sh_cause cause)
 {
     sh_log("direct: %s: %s", target->anchor->name, sh_cause_info(cause)->name);
-    if (target->told)
+    if (target->told != SH_OK && (!is_silence(target->told) || is_silence(cause)))
         return;
-    target->told = true;
+    target->told = cause;
     direct->ops->failed(target->anchor, cause, direct->user);
 }
 
@@ -303,7 +309,7 @@ void sh_direct_stop(struct sh_direct *direct)
 /* What may be otherwise in a moment. */
 static bool may_change(enum sh_cause cause)
 {
-    return sh_cause_info(cause)->category == SH_CAT_NO_LINK || cause == SH_REFUSED_BUSY;
+    return is_silence(cause) || cause == SH_REFUSED_BUSY;
 }
 
 void sh_direct_refused(struct sh_direct *direct, enum sh_cause cause, sh_ms now)

@@ -4,9 +4,23 @@
 # shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
+tests=(from_afar too_slow_to_begin a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays
+    a_killed_anchor_is_found_again a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor
+    a_strict_secondary_does_not_try a_revoked_device a_revoked_device_hears_it_late somebody_else_answers nobody_answers)
+
+# A port of the test's own, above those that the kernel gives to whoever asks for none: the tests are on one network, and an anchor that
+# is away for a while finds its own one free.
+own_port() {
+    local i
+    for i in "${!tests[@]}"; do
+        [ "${tests[i]}" != "${dir##*/}" ] || echo $((61001 + i))
+    done
+}
 # Side by side, with a code and a first file; then far apart, so that no radio helps.
 link_them() {
     random_file first 1000
+    mkdir -m 0700 "$dir/anchor.state"
+    own_port > "$dir/anchor.state/lan-port"
     place anchor 0 tablet 0.25
     share anchor --once --item "first=$dir/first"
     sync tablet
@@ -36,7 +50,8 @@ from_afar() {
     sync tablet
     both_done anchor tablet
     came_directly file
-    [ "$(phases_of tablet)" = 'discover connect enrol link transfer install linked ' ] || fail "phases: $(phases_of tablet)"
+    # Where the machine is too slow for the first round there is another one.
+    [[ $(phases_of tablet) =~ ^'discover '('connect enrol discover ')*'connect enrol link transfer install linked '$ ]] || fail "phases: $(phases_of tablet)"
     [ "$(phases_of anchor)" = 'discover enrol link transfer linked ' ] || fail "the anchor's phases: $(phases_of anchor)"
     says tablet '"event":"phase".*"phase":"connect".*"peer":"anchor"'
     says tablet '"event":"note".*anchor answers on this network'
@@ -55,13 +70,17 @@ from_afar() {
 too_slow_to_begin() {
     link_them
     random_file file 100000
-    faults 'delay lan 700'
+    faults 'delay lan 300'
     share anchor --once --item "file=$dir/file"
     sync tablet
     wait_for tablet '"phase":"enrol"' || return
-    faults 'delay lan 900'
-    wait_for tablet '"link":"lan","state":"failed"' || return
-    sleep 5
+    kill -STOP "${pid_of[anchor]}"
+    wait_for tablet '"link":"lan","state":"failed"'
+    # Until what the tablet says at its end has left it; a later round would be too slow.
+    sleep 1
+    faults 'delay lan 1600'
+    kill -CONT "${pid_of[anchor]}"
+    sleep 3
     place anchor 0 tablet 0.25
     both_done anchor tablet
     same "$dir/file" "$dir/tablet.dir/file"
@@ -112,6 +131,7 @@ the_port_stays() {
     local port
     link_them
     port=$(port_of anchor)
+    [ "$port" = "$(own_port)" ] || fail "the port is $port, not what was kept"
     random_file file 3000000
     air_is 'lan_rate 500000'
     share anchor --item "file=$dir/file"
@@ -236,6 +256,19 @@ a_revoked_device() {
     not_taken linked.revoked
 }
 
+# Nobody answers at first; what the anchor says when it does is heard all the same.
+a_revoked_device_hears_it_late() {
+    link_them
+    run "$SIMHOP" devices revoke tablet --state "$dir/anchor.state"
+    faults 'blackhole lan'
+    share anchor --once --item "first=$dir/first"
+    sync tablet
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed","cause":"link.timeout"' || return
+    rm "$air/faults"
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed","cause":"linked.revoked"'
+    [ "$(grep -c '"state":"failed"' "$dir/tablet.out")" = 2 ] || fail "it says the same again and again"
+}
+
 # At the anchor's place there is another one: the right one is found by the radio.
 somebody_else_answers() {
     link_them
@@ -266,6 +299,4 @@ nobody_answers() {
     says tablet '"phase":"measure"'
 }
 
-run_tests from_afar too_slow_to_begin a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays a_killed_anchor_is_found_again \
-    a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor \
-    a_strict_secondary_does_not_try a_revoked_device somebody_else_answers nobody_answers
+run_tests "${tests[@]}"

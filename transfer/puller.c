@@ -46,6 +46,12 @@ void sh_puller_free(struct sh_puller *puller)
     free(puller);
 }
 
+void sh_puller_leave(struct sh_puller *puller)
+{
+    puller->over = true;
+    close_stores(puller);
+}
+
 void sh_puller_end(struct sh_puller *puller, enum sh_cause cause)
 {
     if (puller->over)

@@ -91,6 +91,8 @@ struct sh_puller;
 SH_MUST_USE enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms now,
                                         struct sh_puller **ret_puller);
 void sh_puller_free(struct sh_puller *puller);
+/* Over, and nobody is called. What is on its way to the disk is waited for, a moment; then the files are closed. */
+void sh_puller_leave(struct sh_puller *puller);
 
 /* rank: smaller is better (the order of --links, best first). kind decides the window: BLE
  * small, others large. */

@@ -6,7 +6,8 @@
 
 #include "proto/log.h"
 
-#define DIGEST_STEP 64 /* leaves a call */
+#define DIGEST_STEP 64   /* leaves a call */
+#define AT_WORK_MS  5000 /* and the anchor hears that we are */
 
 /* ---- roots ---- */
 
@@ -120,6 +121,14 @@ enum sh_cause sh_puller_await_disk(struct sh_puller *puller, sh_ms now)
     return SH_OK;
 }
 
+/* The anchor ends with whoever wants nothing for two minutes; to read much again on a slow disk may take longer. */
+static void tell_at_work(struct sh_puller *puller, uint32_t index, sh_ms now)
+{
+    sh_patience_moved(&puller->patience, now);
+    if (now - puller->progress_at >= AT_WORK_MS)
+        sh_puller_progress(puller, index, true, now);
+}
+
 /* What came out of order or in an earlier session is read for its SHA-256 and looked at, a little at a time; then all is
  * synced. */
 static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item, bool *ret_ready,
@@ -138,7 +147,7 @@ static enum sh_cause prepare(struct sh_puller *puller, struct sh_pull_item *item
     if (state == SH_STORE_LACKS)
         fetch_again(puller, item);
     if (state != SH_STORE_READY)
-        sh_patience_moved(&puller->patience, now);
+        tell_at_work(puller, (uint32_t)(item - puller->items), now);
     return SH_OK;
 }
 

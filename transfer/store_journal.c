@@ -175,9 +175,13 @@ static enum sh_cause check_record(const struct sh_journal *journal, int part_fd,
     static const uint8_t nothing[RECORD];
     uint8_t found[SH_HASH_SIZE];
     uint32_t length = sh_leaf_length(journal->size, leaf);
-    SH_TRY(sh_read_at(part_fd, buffer, length, leaf * SH_LEAF_SIZE));
-    SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), found));
-    *ret_has = memcmp(found, hash, SH_HASH_SIZE) == 0;
+    enum sh_cause cause = sh_read_at(part_fd, buffer, length, leaf * SH_LEAF_SIZE);
+    *ret_has = false;
+    if (cause != SH_STORE_IO_ERROR) { /* what cannot be read is not there */
+        SH_TRY(cause);
+        SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), found));
+        *ret_has = memcmp(found, hash, SH_HASH_SIZE) == 0;
+    }
     if (*ret_has)
         return SH_OK;
     return sh_write_at(journal->fd, nothing, RECORD, HEADER + leaf * RECORD);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The puller and a disk that forgets, refuses or hangs. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "transfer/store_list.h"
 #include "unit/transfer/pair.h"
 
 #define FAST 50000 /* octets a ms */
@@ -29,15 +31,27 @@ int fdatasync(int fd SH_UNUSED)
 }
 
 static pthread_t loop;
-static bool writes_hang, reads_hang;
+static bool writes_hang, reads_hang, reads_waiting;
+static off_t unreadable = -1;            /* until it is written again */
+static unsigned reads_left = UINT32_MAX; /* then they wait */
 
 /* Stand before the library's: hang where the loop is not. */
 ssize_t pread(int fd, void *out, size_t n, off_t offset)
 {
     pthread_mutex_lock(&lock);
-    while (reads_hang && !pthread_equal(pthread_self(), loop))
+    while ((reads_hang || reads_left == 0) && !pthread_equal(pthread_self(), loop)) {
+        reads_waiting = true;
         pthread_cond_wait(&changed, &lock);
+    }
+    reads_waiting = false;
+    if (reads_left != UINT32_MAX && !pthread_equal(pthread_self(), loop))
+        reads_left--;
+    bool fails = unreadable >= 0 && offset == unreadable;
     pthread_mutex_unlock(&lock);
+    if (fails) {
+        errno = EIO;
+        return -1;
+    }
     return (ssize_t)syscall(SYS_pread64, fd, out, n, offset);
 }
 
@@ -46,6 +60,8 @@ ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
     pthread_mutex_lock(&lock);
     while (writes_hang && !pthread_equal(pthread_self(), loop))
         pthread_cond_wait(&changed, &lock);
+    if (offset == unreadable)
+        unreadable = -1;
     pthread_mutex_unlock(&lock);
     return (ssize_t)syscall(SYS_pwrite64, fd, bytes, n, offset);
 }
@@ -119,30 +135,67 @@ static void only_file(const char *dir, const char *ending, char *ret_path, size_
     assert_int_equal(found, 1);
 }
 
-/* Between two sessions octets of what was verified bend on the disk: those leaves are fetched again, no others. */
-static void test_bent_on_disk(void **state SH_UNUSED)
+/* All came in an earlier session, which ended before its root did. */
+static void all_but_the_root(size_t leaves)
 {
-    char work[sizeof(pair.folder) + 16], file[512];
-    pair_item(&pair, 300 * SH_LEAF_SIZE);
+    pair_item(&pair, leaves * SH_LEAF_SIZE);
     pair.fate = lose_roots;
     pair_start(&pair);
     pair_link_up(&pair, LAN, 0, FAST, 1);
     assert_true(pair_run(&pair, 60000));
     pair_check_failed(&pair, SH_TRANSFER_STALLED);
     pair_stop(&pair);
+    pair.fate = NULL;
+}
+
+/* Between two sessions octets of what was verified bend on the disk: those leaves are fetched again, no others. */
+static void test_bent_on_disk(void **state SH_UNUSED)
+{
+    char work[sizeof(pair.folder) + 16], file[512];
+    all_but_the_root(300);
     snprintf(work, sizeof(work), "%s/.simhop", pair.folder);
     only_file(work, ".part", file, sizeof(file));
     int fd = open(file, O_WRONLY);
     assert_int_equal(pwrite(fd, "x", 1, 7 * SH_LEAF_SIZE + 5), 1);
     assert_int_equal(pwrite(fd, "x", 1, 200 * SH_LEAF_SIZE), 1);
     close(fd);
-    pair.fate = NULL;
     pair_start(&pair);
     pair_link_up(&pair, LAN, 0, FAST, 1);
     assert_true(pair_run(&pair, 20000));
     pair_check_done(&pair);
     assert_int_equal(pair.seen[SH_MSG_LEAF], 2);
     assert_int_equal(sh_puller_resumed(pair.puller), 298 * SH_LEAF_SIZE);
+}
+
+static void one_is_fetched_again(void)
+{
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    pair_check_done(&pair);
+    assert_int_equal(pair.seen[SH_MSG_LEAF], 1);
+    assert_true(unreadable == -1);
+}
+
+/* A sector died: what was verified cannot be read. That piece is fetched again, also where another boot looks at all of them. */
+static void test_dead_sector(void **state SH_UNUSED)
+{
+    all_but_the_root(300);
+    unreadable = 7 * SH_LEAF_SIZE;
+    one_is_fetched_again();
+}
+
+static void test_dead_sector_after_a_boot(void **state SH_UNUSED)
+{
+    char work[sizeof(pair.folder) + 16], file[512];
+    all_but_the_root(300);
+    snprintf(work, sizeof(work), "%s/.simhop", pair.folder);
+    only_file(work, ".leaves", file, sizeof(file));
+    int fd = open(file, O_WRONLY);
+    assert_int_equal(pwrite(fd, "another boot id.", 16, 24), 16);
+    close(fd);
+    unreadable = 7 * SH_LEAF_SIZE;
+    one_is_fetched_again();
 }
 
 static struct sh_worker *syncer;
@@ -310,6 +363,89 @@ static void test_hanging_copy(void **state SH_UNUSED)
     check_six_pulled();
 }
 
+static void *write_on(void *user SH_UNUSED)
+{
+    usleep(200000);
+    set(&writes_hang, false);
+    return NULL;
+}
+
+/* The person stops it while pieces are on their way to the disk: what is told to be kept counts them. */
+static void test_leave(void **state SH_UNUSED)
+{
+    pthread_t thread;
+    struct sh_store_look look = {0};
+    pair_item(&pair, 3 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    begin_background();
+    struct sh_worker *worker = pair.worker;
+    pair.worker = NULL;
+    set(&writes_hang, true);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_false(pair_run(&pair, 1000));
+    assert_int_equal(pthread_create(&thread, NULL, write_on, NULL), 0);
+    const struct sh_puller_item *item = sh_puller_item(pair.puller, 0);
+    uint8_t id[SH_ITEM_ID_SIZE];
+    memcpy(id, item->id, sizeof(id));
+    sh_puller_leave(pair.puller);
+    assert_ok(sh_store_look(pair.folder, id, 3 * SH_LEAF_SIZE, &look));
+    assert_int_equal(look.verified, 3 * SH_LEAF_SIZE);
+    assert_false(pair.over); /* nobody is called */
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pair_stop(&pair);
+    sh_worker_free(worker);
+    sh_worker_free(syncer);
+}
+
+static sh_ms next_reads;
+
+static bool reads_are(bool wanted)
+{
+    pthread_mutex_lock(&lock);
+    bool so = wanted ? reads_waiting : reads_left == 0;
+    pthread_mutex_unlock(&lock);
+    return so;
+}
+
+/* One job's reads each 12 s of the loop's clock; the worker's own time is waited for. */
+static void read_slowly(struct pair *p)
+{
+    if (p->now < next_reads)
+        return;
+    next_reads = p->now + 12000;
+    for (unsigned i = 0; i < 1000 && !reads_are(true); i++)
+        usleep(1000);
+    pthread_mutex_lock(&lock);
+    reads_left = 64;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    for (unsigned i = 0; i < 1000 && !reads_are(false); i++)
+        usleep(1000);
+}
+
+/* All is here, and to read it again takes minutes: the anchor hears that somebody is at work. */
+static void test_slow_to_read(void **state SH_UNUSED)
+{
+    struct sh_worker *worker = NULL;
+    all_but_the_root(64 * 5);
+    pair_start(&pair);
+    begin_background();
+    worker = pair.worker;
+    pair.worker = NULL;
+    reads_left = 0;
+    next_reads = pair.now;
+    pair.event = read_slowly;
+    pair.seen[SH_MSG_PROGRESS] = 0;
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 200000));
+    pair_check_done(&pair);
+    assert_true(pair.seen[SH_MSG_PROGRESS] >= 4);
+    reads_left = UINT32_MAX;
+    pair_stop(&pair);
+    sh_worker_free(worker);
+    sh_worker_free(syncer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -317,7 +453,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_finishing_fails),  TEST(test_bent_on_disk),  TEST(test_hanging_disk),
         TEST(test_disk_before_root), TEST(test_hanging_write), TEST(test_copy_in_background),
-        TEST(test_hanging_copy),
+        TEST(test_hanging_copy),     TEST(test_dead_sector),   TEST(test_dead_sector_after_a_boot),
+        TEST(test_slow_to_read),     TEST(test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

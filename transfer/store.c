@@ -276,13 +276,14 @@ enum sh_cause sh_store_item_wake(struct sh_store_item *item)
     return cause;
 }
 
-/* Files without anything verified in them would only hold space. Needs the lock. */
+/* Files without anything verified in them would only hold space. Needs the lock; and while it was let go somebody else may have come. */
 static void remove_empty(struct sh_store_item *item)
 {
     bool is_new = false;
     if (item->journal.fd < 0) {
         if (sh_journal_open(&item->journal, item->store->work_fd, item->leaves, item->size,
-                            &is_new) != SH_OK)
+                            &is_new) != SH_OK ||
+            sh_store_has_records(item->journal.fd, item->size))
             return;
     }
     (void)unlinkat(item->store->work_fd, item->part, 0);

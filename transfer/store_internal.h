@@ -103,6 +103,10 @@ SH_MUST_USE enum sh_cause sh_store_begin_sync(struct sh_store_item *item);
 /* Reserves what lies behind item->reserved, by the syncer. What fails is a sync that failed. */
 SH_MUST_USE enum sh_cause sh_store_begin_reserve(struct sh_store_item *item);
 
+/* store_list.c */
+/* Does a journal of an item of this size record a leaf, or can it not be told? */
+bool sh_store_has_records(int journal_fd, uint64_t size);
+
 /* store_older.c, on any thread */
 struct sh_store_copies *sh_store_copies_hold(struct sh_store_copies *copies);
 void sh_store_copies_let_go(struct sh_store_copies *copies); /* NULL is fine */

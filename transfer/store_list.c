@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "transfer/leaf.h"
-#include "transfer/store_journal.h"
+#include "transfer/store_internal.h"
 
 #define WORK     ".simhop"
 #define HEADER   64 /* of the journal, as transfer/store_journal.h has it */
@@ -82,6 +82,17 @@ static enum sh_cause count_records(int fd, uint64_t size, uint64_t *ret_verified
     }
     *ret_verified = verified;
     return SH_OK;
+}
+
+bool sh_store_has_records(int journal_fd, uint64_t size)
+{
+    uint8_t header[HEADER];
+    uint64_t verified = 0;
+    struct stat st;
+    if (fstat(journal_fd, &st) == 0 && st.st_size == 0)
+        return false;
+    return sh_read_at(journal_fd, header, sizeof(header), 0) != SH_OK || !is_header(header, size) ||
+           count_records(journal_fd, size, &verified) != SH_OK || verified > 0;
 }
 
 static bool has_length(int fd, uint64_t length)

@@ -114,12 +114,31 @@ static void test_drops(void **state SH_UNUSED)
     free(bytes);
 }
 
+/* While an item in which nothing is yet was at rest somebody else took it on: that is not ours to remove. */
+static void test_taken_on_meanwhile(void **state SH_UNUSED)
+{
+    const size_t size = 20 * SH_LEAF_SIZE;
+    uint8_t *bytes = content(1, size);
+    struct sh_store *ours = open_store(), *theirs = open_store();
+    struct sh_store_item *resting = open_item(ours, size);
+    sh_store_item_rest(resting);
+    struct sh_store_item *item = open_item(theirs, size);
+    assert_int_equal(fill(item, bytes, size, 5), 5);
+    sh_store_item_close(item);
+    sh_store_item_close(resting);
+    assert_int_equal(look_at(size).verified, 5 * SH_LEAF_SIZE);
+    sh_store_close(theirs);
+    sh_store_close(ours);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_looks),
         TEST(test_what_does_not_count),
         TEST(test_drops),
+        TEST(test_taken_on_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

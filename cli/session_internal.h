@@ -18,7 +18,7 @@
 #define ENROL_MS     10000
 #define CALIBRATE_MS 10000
 #define PROBE_MS     4000  /* a further lane, from its stream to its answered probes */
-#define LINGER_MS    3000  /* anchor: after the receipt, for the secondary to say goodbye */
+#define LINGER_MS    12000 /* anchor: after the receipt, for goodbye or a second asking */
 #define SILENCE_MS   20000 /* anchor: without a word from the secondary */
 #define IDLE_MS                                                                                    \
     120000 /* anchor: of words of life alone; and a second for each 64 MiB that may be hashed over there */

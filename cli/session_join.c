@@ -59,7 +59,7 @@ void sh_session_dial_failed(struct sh_session *s, unsigned attempt, int kind, en
 enum sh_cause sh_session_find_psk(const struct sh_session *s, struct sh_bytes identity,
                                   struct sh_secret *ret_psk)
 {
-    if (!s->have_link_psk || s->stage != STAGE_TRANSFER || identity.n != LINK_ID_SIZE ||
+    if (!s->have_link_psk || !sh_session_is_moving(s) || identity.n != LINK_ID_SIZE ||
         !sh_equal(identity.p, s->link_id, LINK_ID_SIZE))
         return SH_TLS_SESSION_UNKNOWN;
     *ret_psk = s->link_psk;

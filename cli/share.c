@@ -77,7 +77,7 @@ static void quit(struct share *share, enum sh_cause cause)
     share->quitting = true;
     share->end = cause;
     share->edge.ble->driver->advertise_stop(share->edge.ble);
-    sh_edge_quit(&share->edge, share->stopping || cause != SH_OK);
+    sh_edge_quit(&share->edge, cause != SH_OK || sh_share_any_running(share));
 }
 
 /* ---- What a session tells ---- */
@@ -205,24 +205,39 @@ static void on_calibrated(const char *peer, const struct sh_calibrated *level, v
     sh_output_calibration(visitor->events.out, peer, level, true);
 }
 
+/* --once: the first one took part. */
+static void end_once(struct share *share, enum sh_cause cause)
+{
+    if (!share->ending) {
+        share->ending = true;
+        share->end = cause;
+        share->edge.ble->driver->advertise_stop(share->edge.ble);
+        sh_share_stop_others(share);
+    }
+    if (!sh_share_any_unserved(share))
+        quit(share, share->end);
+}
+
 static void on_ended(enum sh_cause cause, void *user)
 {
     struct visitor *visitor = user;
     struct share *share = visitor->share;
     bool counts = took_part(visitor, cause);
+    bool stopped = share->ending && cause == SH_SESSION_INTERRUPTED; /* by us */
     cause = sh_edge_explain(&share->edge, cause);
     visitor->over = true;
     visitor->stream = NULL;
     if (!counts)
         sh_log("share: a connection that came to nothing: %s", sh_cause_info(cause)->name);
-    else if (cause != SH_OK && !share->stopping)
+    else if (cause != SH_OK && !share->stopping && !stopped)
         sh_output_cause(share->config->out, cause);
     /* One that failed leaves it to those that go on: it may be the same device that has come again. */
     bool last = cause == SH_OK || !sh_share_any_running(share);
     /* Nor is the one that is awaited who wanted only what we do not do. */
     bool other = cause == SH_CALIBRATE_NOT_WANTED || cause == SH_CALIBRATE_ONLY;
-    if (counts && !other && last && share->config->once && !share->stopping)
-        quit(share, cause);
+    bool first = counts && !other && last && share->config->once;
+    if ((first || share->ending) && !share->stopping)
+        end_once(share, cause);
     sh_edge_wake(&share->edge);
 }
 
@@ -471,7 +486,7 @@ static sh_ms on_tick(sh_ms now, void *user)
     sh_ms next = now + 1000;
     sh_tracer_alive(share->config->tracer, now);
     settle(share, now);
-    bool advertises = !share->quitting && share->radio == SH_OK;
+    bool advertises = !share->quitting && !share->ending && share->radio == SH_OK;
     if (advertises && now >= rotates_at(share))
         rotate(share, now);
     if (advertises)

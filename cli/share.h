@@ -29,7 +29,7 @@ struct sh_share_config {
     int device_kind;
     enum sh_proximity_policy policy;
     unsigned direct_max; /* sessions of linked devices over the network at once; 0: as usual */
-    bool once;           /* end with the first device that took part */
+    bool once; /* end with the first device that took part; others' transfers go on to their ends */
     bool
         calibrate; /* linked devices may calibrate our level; with nothing to share, nothing else is done */
 };

@@ -38,6 +38,8 @@ struct share {
     unsigned accepted[SH_SESSION_KINDS];
     enum sh_cause radio; /* why it is gone; SH_OK: it is there */
     bool stopping, quitting, told_level;
+    bool
+        ending; /* --once: one took part, and `end` is what came of it; whose transfer is under way goes on */
     unsigned done;
     sh_ms rotated, settled;
     unsigned step;           /* of the transmit power, an index of `steps` */
@@ -66,6 +68,8 @@ void sh_visitor_free(struct visitor *visitor);
 bool sh_share_any_running(const struct share *share);
 /* Of these, one that is not served yet: it loses something if we end now. */
 bool sh_share_any_unserved(const struct share *share);
+/* Who is not in a transfer is told that we end. */
+void sh_share_stop_others(struct share *share);
 /* Of those that came this way as many as there may be? */
 bool sh_share_is_full(const struct share *share, bool direct);
 

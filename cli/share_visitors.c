@@ -34,6 +34,14 @@ bool sh_share_any_unserved(const struct share *share)
     return false;
 }
 
+void sh_share_stop_others(struct share *share)
+{
+    for (const struct visitor *visitor = share->visitors; visitor; visitor = visitor->next) {
+        if (visitor->session && !visitor->over && !sh_session_is_moving(visitor->session))
+            sh_session_stop(visitor->session, SH_SESSION_INTERRUPTED);
+    }
+}
+
 bool sh_share_is_full(const struct share *share, bool direct)
 {
     unsigned n = 0, most = direct ? share->direct_max : SH_SHARE_SESSIONS;
@@ -118,7 +126,7 @@ static void renew_items(const struct share *share)
 
 struct visitor *sh_share_new_visitor(struct share *share, bool direct)
 {
-    if (share->quitting || share->stopping)
+    if (share->quitting || share->stopping || share->ending)
         return NULL;
     make_room(share, direct);
     renew_items(share);

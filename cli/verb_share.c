@@ -30,7 +30,7 @@ static const struct sh_option options[] = {
      offsetof(struct values, consent)},
     {"code-fd", 0, SH_OPTION_DESCRIPTOR, "N",
      "Read the answer to a question from this descriptor (0).", offsetof(struct values, code_fd)},
-    {"once", 0, SH_OPTION_FLAG, NULL, "End after the first device.", offsetof(struct values, once)},
+    {"once", 0, SH_OPTION_FLAG, NULL, "End after the first device, and those being served.", offsetof(struct values, once)},
     {"at-once", 0, SH_OPTION_NUMBER, "N", "Linked devices served at once over the network (1000).",
      offsetof(struct values, at_once)},
     {"calibrate", 0, SH_OPTION_FLAG, NULL,

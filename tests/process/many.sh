@@ -115,4 +115,26 @@ directly_one_too_many() {
     exits anchor 0
 }
 
-run_tests eight_at_once thirty_two_directly directly_one_too_many
+# Who shares once ends with the first device; another one whose transfer is under way is not cut off, and nobody new is taken.
+once_for_two() {
+    local i
+    linked 3
+    random_file file 600000
+    air_is 'lan_rate 60000'
+    share anchor --once --item "file=$dir/file"
+    sync copy1
+    wait_for copy1 '"event":"progress".*"verified":[1-9]'
+    sync copy2
+    wait_for copy2 '"event":"progress".*"verified":[1-9]'
+    exits copy1 0
+    sync copy3 --deadline 4
+    exits copy2 0
+    for i in 1 2; do
+        same "$dir/file" "$dir/copy$i.dir/file"
+    done
+    fails copy3 3 near.no-anchor
+    dones=2 exits anchor 0
+    never_says anchor '"event":"cause"'
+}
+
+run_tests eight_at_once thirty_two_directly directly_one_too_many once_for_two

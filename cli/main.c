@@ -74,6 +74,17 @@ static void log_line(const char *line, void *user)
     sh_output_log(user, line);
 }
 
+/* What was to be told did not all leave, and who asked takes the rest for all of it. A reader that has gone does not. */
+static int left(struct sh_output *out, int status)
+{
+    struct stat st;
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    bool gone = fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+    if (!lost || gone || status != 0)
+        return status;
+    return fail(out, sh_fail(SH_STORE_IO_ERROR, "standard output"));
+}
+
 /* argv[0] is the verb's name. */
 static int run(const struct sh_verb *verb, int argc, char **argv, struct sh_output *out)
 {
@@ -107,7 +118,8 @@ static bool prepare_process(void)
     close(fd);
     umask(077);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    return signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+    /* Whoever started us may have children reaped by the kernel, and then a hook's exit status is lost. */
+    return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGCHLD, SIG_DFL) != SIG_ERR;
 }
 
 int main(int argc, char **argv)
@@ -138,6 +150,7 @@ int main(int argc, char **argv)
         verb ? run(verb, argc - 1, argv + 1, out)
              : fail(out, sh_fail(SH_USAGE_BAD_OPTION,
                                  "%s: there is no such verb; see `simhop --help`", argv[1]));
+    status = left(out, status);
     sh_output_free(out);
     return status;
 }

@@ -154,6 +154,19 @@ closed_descriptors_do_no_harm() {
     exits 0
 }
 
+# A list that did not fit is not taken for a whole one; a reader that has enough is no failure.
+output_that_does_not_fit() {
+    status=0
+    timeout -k 5 60 "$SIMHOP" devices --state "$work/empty" > /dev/full 2> "$work/err" || status=$?
+    exits 8
+    says err '(store.io-error)'
+    says err 'standard output'
+    status=0
+    timeout -k 5 60 "$SIMHOP" devices --state "$work/empty" 2> "$work/err" | true
+    status=${PIPESTATUS[0]}
+    exits 0
+}
+
 # Else the first file that is opened, such as the registry, would be standard output.
 closed_descriptors_are_taken() {
     local pid i fd
@@ -182,7 +195,7 @@ closed_descriptors_are_taken() {
 for test in version help_names_every_verb_and_exit_status each_verb_has_help no_verb_is_a_usage_error \
     unknown_verb_is_a_usage_error unknown_options_are_usage_errors a_usage_error_is_an_event_with_json \
     devices_of_an_empty_state devices_that_are_not_there devices_with_wrong_words \
-    closed_descriptors_do_no_harm closed_descriptors_are_taken; do
+    closed_descriptors_do_no_harm output_that_does_not_fit closed_descriptors_are_taken; do
     run_test "$test"
 done
 exit $failed

@@ -83,18 +83,14 @@ static enum sh_cause ask(const struct sh_common *common, struct sh_output *out, 
 {
     sigset_t before;
     sh_autoclose int signals = -1;
-    sh_ms wait_s = SH_CONSENT_WAIT_S;
-    enum sh_cause late = SH_REFUSED_CONSENT;
-    if (common->deadline_s >= 0 && common->deadline_s < SH_CONSENT_WAIT_S) {
-        wait_s = (sh_ms)common->deadline_s;
-        late = SH_SESSION_DEADLINE;
-    }
+    sh_ms wait = SH_CONSENT_WAIT_S * 1000, left = sh_options_left(common, sh_now());
+    enum sh_cause late = left < wait ? SH_SESSION_DEADLINE : SH_REFUSED_CONSENT;
     SH_TRY(sh_signals_open(&signals, &before));
     sh_output_consent_wanted(
         out, "proximity",
         "Nearness will be measured and told, but this device will not demand it: "
         "whoever is in Bluetooth's reach may take part. Go on?");
-    enum sh_cause cause = read_answer(fd, signals, sh_now() + wait_s * 1000, late);
+    enum sh_cause cause = read_answer(fd, signals, sh_now() + SH_MIN(wait, left), late);
     /* Taken out, or it ends the process as soon as it is let in. */
     if (sh_signals_take(signals))
         cause = SH_SESSION_INTERRUPTED;

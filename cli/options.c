@@ -11,6 +11,7 @@
 
 #include "cli/safe.h"
 #include "proto/text.h"
+#include "system/clock.h"
 
 #define COMMON(name, letter, kind, placeholder, help, field)                                       \
     {                                                                                              \
@@ -246,6 +247,7 @@ enum sh_cause sh_options_parse(const struct sh_option *options, int argc, char *
     int count = 0;
     bool ended = false;
     prepare(options, values);
+    ((struct sh_common *)values)->started = sh_now();
     for (int i = 1; i < argc; i++) {
         if (!ended && strcmp(argv[i], "--") == 0)
             ended = true;
@@ -257,6 +259,14 @@ enum sh_cause sh_options_parse(const struct sh_option *options, int argc, char *
     SH_TRY(check_common(values));
     *ret_count = count;
     return SH_OK;
+}
+
+sh_ms sh_options_left(const struct sh_common *common, sh_ms now)
+{
+    if (common->deadline_s < 0)
+        return SH_NEVER;
+    sh_ms end = common->started + (sh_ms)common->deadline_s * 1000;
+    return end > now ? end - now : 0;
 }
 
 void sh_options_clear(const struct sh_option *options, void *values)

@@ -432,6 +432,9 @@ static const struct sh_ble_ops ble_ops = {
 /* The time that the person gave is over: what were we waiting for? */
 static enum sh_cause deadline_cause(const struct sync *sync)
 {
+    sh_detail_clear(); /* of a dial that failed meanwhile */
+    if (sync->again)   /* it was found, and there are pieces of it */
+        return SH_SESSION_DEADLINE;
     if (sync->phase == SH_PHASE_DISCOVER)
         return SH_NEAR_NO_ANCHOR;
     if (sync->phase == SH_PHASE_APPROACH)

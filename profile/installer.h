@@ -13,6 +13,7 @@ struct sh_install_config {
     const char *hook;   /* absolute path of a program; NULL = none */
     uint32_t hook_timeout_ms; /* 0 = 60 000 */
     int cancel_fd;            /* readable: stop the hook (session.interrupted); 0 = none */
+    uint64_t ends_at;         /* CLOCK_BOOTTIME in ms: stop the hook (session.deadline); 0 = none */
 };
 
 /* Called for each file written or program run: "nm", "/etc/.../simhop-8949....nmconnection". */

@@ -73,21 +73,22 @@ static _Noreturn void run_child(const struct command *command, int report)
 
 /* What the child says before it becomes the program: nothing, or why it did not. A file system that hangs keeps it from either; then it
  * counts as running, and as overdue. */
-static int starting_error(int report, int64_t deadline)
+static int starting_error(int report, int cancel_fd, int64_t deadline)
 {
-    struct pollfd p = {.fd = report, .events = POLLIN};
+    struct pollfd p[] = {{.fd = report, .events = POLLIN},
+                         {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
     int error = 0, n;
     do
         /* waits: until the deadline of the hook */
-        n = poll(&p, 1, (int)SH_MIN(SH_MAX(deadline - now_ms(), 0), 3600 * 1000));
+        n = poll(p, SH_COUNT(p), (int)SH_MIN(SH_MAX(deadline - now_ms(), 0), 3600 * 1000));
     while (n < 0 && errno == EINTR);
-    ssize_t got = n > 0 ? read(report, &error, sizeof(error)) : 0;
+    ssize_t got = n > 0 && p[0].revents ? read(report, &error, sizeof(error)) : 0;
     return got == (ssize_t)sizeof(error) ? error : 0;
 }
 
 /* *ret_error is why the program could not be started, 0 if it runs. */
-static enum sh_cause start(const struct command *command, int64_t deadline, pid_t *ret_pid,
-                           int *ret_error)
+static enum sh_cause start(const struct command *command, int cancel_fd, int64_t deadline,
+                           pid_t *ret_pid, int *ret_error)
 {
     int ends[2];
     sigset_t all, before;
@@ -106,7 +107,7 @@ static enum sh_cause start(const struct command *command, int64_t deadline, pid_
         return sh_fail(SH_INSTALL_HOOK_FAILED, "%s: %s", command->program, strerror(fork_error));
     }
     setpgid(pid, pid); /* here as well: whoever comes first */
-    *ret_error = starting_error(ends[0], deadline);
+    *ret_error = starting_error(ends[0], cancel_fd, deadline);
     close(ends[0]);
     *ret_pid = pid;
     return SH_OK;
@@ -186,16 +187,29 @@ static void stop_group(pid_t pid, int pidfd)
         reap(pid);
 }
 
-static enum sh_cause await(const char *program, pid_t pid, int cancel_fd, int64_t deadline,
-                           uint32_t timeout_ms)
+static bool is_cancelled(int cancel_fd)
+{
+    struct pollfd p = {.fd = cancel_fd, .events = POLLIN};
+    return cancel_fd > 0 && poll(&p, 1, 0) > 0;
+}
+
+static bool is_over(const struct sh_install_config *config)
+{
+    return config->ends_at && now_ms() >= (int64_t)config->ends_at;
+}
+
+static enum sh_cause await(const struct sh_install_config *config, const char *program, pid_t pid,
+                           int64_t deadline, uint32_t timeout_ms)
 {
     sh_autoclose int pidfd = pidfd_open(pid, 0);
-    enum ending ending = ended_by(pid, pidfd, cancel_fd, deadline);
+    enum ending ending = ended_by(pid, pidfd, config->cancel_fd, deadline);
     if (ending == ENDED)
         return judge(program, reap(pid));
     stop_group(pid, pidfd);
     if (ending == CANCELLED)
         return sh_fail(SH_SESSION_INTERRUPTED, "%s was stopped; the data is kept", program);
+    if (is_over(config))
+        return sh_fail(SH_SESSION_DEADLINE, "%s was stopped; the data is kept", program);
     return sh_fail(SH_INSTALL_HOOK_TIMEOUT, "%s: stopped after %u ms", program,
                    (unsigned)timeout_ms);
 }
@@ -206,13 +220,21 @@ static enum sh_cause run(const struct sh_install_config *config, const struct co
     int error = 0;
     uint32_t timeout_ms = config->hook_timeout_ms ? config->hook_timeout_ms : DEFAULT_TIMEOUT_MS;
     int64_t deadline = now_ms() + timeout_ms;
+    if (config->ends_at)
+        deadline = SH_MIN(deadline, (int64_t)config->ends_at);
+    if (is_cancelled(config->cancel_fd))
+        return sh_fail(SH_SESSION_INTERRUPTED, "%s was not started; the data is kept",
+                       command->program);
+    if (is_over(config))
+        return sh_fail(SH_SESSION_DEADLINE, "%s was not started; the data is kept",
+                       command->program);
     SH_TRY(check_program(command->program));
-    SH_TRY(start(command, deadline, &pid, &error));
+    SH_TRY(start(command, config->cancel_fd, deadline, &pid, &error));
     if (error) {
         reap(pid);
         return sh_fail(SH_INSTALL_HOOK_MISSING, "%s: %s", command->program, strerror(error));
     }
-    return await(command->program, pid, config->cancel_fd, deadline, timeout_ms);
+    return await(config, command->program, pid, deadline, timeout_ms);
 }
 
 static enum sh_cause run_hook(const struct sh_install_config *config, const char *kind,

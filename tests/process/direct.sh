@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.bash"
 
 tests=(from_afar too_slow_to_begin a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays
-    a_killed_anchor_is_found_again a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor
+    a_killed_anchor_is_found_again the_deadline_comes_before_it_is_found a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor
     a_strict_secondary_does_not_try a_revoked_device a_revoked_device_hears_it_late somebody_else_answers nobody_answers)
 
 # A port of the test's own, above those that the kernel gives to whoever asks for none: the tests are on one network, and an anchor that
@@ -178,6 +178,21 @@ a_killed_anchor_is_found_again() {
     [ $(($(done_number tablet resumed) + $(done_number tablet lan))) = 3000000 ] ||
         fail "$(done_number tablet resumed) bytes were here, $(done_number tablet lan) came"
     [ "$(done_number tablet resumed)" -ge 65536 ] || fail "all of it was sent again"
+}
+
+# What the person gave is over before it is found: that is what is said, not that nobody was there.
+the_deadline_comes_before_it_is_found() {
+    link_them
+    random_file file 3000000
+    air_is 'lan_rate 300000'
+    share anchor --item "file=$dir/file"
+    sync tablet --deadline 14
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    kill -KILL "${pid_of[anchor]}"
+    wait "${pid_of[anchor]}" 2> /dev/null
+    wait_for tablet '"event":"note".*The links are gone. Looking for the other device again' || return
+    fails tablet 9 session.deadline
+    says tablet '"cause":"session.deadline".*"detail":""'
 }
 
 # The same by radio alone, in the sync that linked them: the code is asked for once.

@@ -169,6 +169,35 @@ before_installing_INT() {
     [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the next sync did not run the hook"
 }
 
+# The time that the person gave is for all of it.
+deadline_while_it_is_installed() {
+    slow_hook
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet --hook "$dir/hook" --deadline 20
+    type_code tablet anchor
+    fails tablet 9 session.deadline
+    exits anchor 0
+    never_says tablet '"event":"done"'
+    [ "$(cat "$dir/hook.log")" = started ] || fail "the hook went on"
+    same "$dir/file" "$dir/tablet.dir/file"
+    rm "$dir/slow"
+    and_again --hook "$dir/hook"
+    [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the next sync did not run the hook"
+}
+
+# Some that start programs leave it to the kernel to reap them.
+children_are_reaped_by_nobody() {
+    slow_hook
+    rm "$dir/slow"
+    bound+=(env --ignore-signal=CHLD)
+    random_file file 1000
+    share anchor --once --item "file=$dir/file"
+    sync tablet --hook "$dir/hook"
+    complete tablet anchor
+    [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the hook did not run"
+}
+
 # An anchor with nothing cut off has done its work.
 share_that_goes_on_TERM() {
     random_file file 1000
@@ -270,4 +299,5 @@ hang_up_of_the_terminal() {
 }
 
 run_tests "${shared[@]}" discover_INT discover_TERM approach_tablet_INT approach_anchor_TERM install_INT install_TERM before_installing_INT \
+    deadline_while_it_is_installed children_are_reaped_by_nobody \
     share_that_goes_on_TERM share_that_lingers_TERM share_that_goes_on_is_cut_off again_and_again tablet_KILL anchor_KILL hang_up_of_the_terminal

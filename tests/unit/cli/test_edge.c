@@ -62,7 +62,7 @@ static int tear_down(void **state SH_UNUSED)
 static void run(int raised)
 {
     const struct sh_common common = {
-        .name = "tablet", .radio = radio, .wifi = "none", .links = "ble", .deadline_s = 10};
+        .name = "tablet", .radio = radio, .wifi = "none", .links = "ble", .deadline_s = -1};
     raised_at_first = raised;
     edge = (struct sh_edge){0};
     assert_int_equal(sh_edge_open(&edge, &common, &ops, &ble_ops, &link_ops, NULL), SH_OK);

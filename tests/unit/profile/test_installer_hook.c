@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,7 +38,7 @@ static int before_each(void **state SH_UNUSED)
 /* Only files of our own folder, by their names in it, whatever a test that failed left in the variables. */
 static int after_each(void **state SH_UNUSED)
 {
-    static const char *const names[] = {"hook", "output", "stdout"};
+    static const char *const names[] = {"hook", "output", "stdout", "fifo"};
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; fd >= 0 && i < SH_COUNT(names); i++)
         unlinkat(fd, names[i], 0);
@@ -267,17 +268,44 @@ static void the_whole_group_has_time_to_clean_up(void **state SH_UNUSED)
     assert_string_equal(read_output(), "cleaned\n");
 }
 
+/* A descriptor that the hook itself makes readable, once it runs. */
+static int fifo(void)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/fifo", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd > 0);
+    return fd;
+}
+
 static void a_request_to_stop_stops_the_hook(void **state SH_UNUSED)
 {
-    int ends[2];
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(write(ends[1], "x", 1), 1);
-    config.cancel_fd = ends[0];
-    make_hook("echo $$ > @\nexec /bin/sleep 1000\n");
+    config.cancel_fd = fifo();
+    make_hook("echo $$ > @\necho x > \"${0%/*}/fifo\"\nexec /bin/sleep 1000\n");
     assert_int_equal(run_item(), SH_SESSION_INTERRUPTED);
+    assert_true(is_gone());
     assert_int_equal(done_count, 0);
-    close(ends[0]);
-    close(ends[1]);
+    /* It still stands there: the next one does not begin. */
+    make_hook("echo again > @\n");
+    assert_int_equal(run_item(), SH_SESSION_INTERRUPTED);
+    assert_string_not_equal(read_output(), "again\n");
+    close(config.cancel_fd);
+}
+
+/* Of several hooks each has its own time, and all together what the person gave. */
+static void the_deadline_of_all_stops_the_hook(void **state SH_UNUSED)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &now), 0);
+    config.ends_at = (uint64_t)now.tv_sec * 1000 + HANGS_MS;
+    make_hook("echo $$ > @\nexec /bin/sleep 1000\n");
+    assert_int_equal(run_item(), SH_SESSION_DEADLINE);
+    assert_true(is_gone());
+    make_hook("echo again > @\n");
+    assert_int_equal(run_item(), SH_SESSION_DEADLINE);
+    assert_string_not_equal(read_output(), "again\n");
+    assert_int_equal(done_count, 0);
 }
 
 static void a_hook_that_ignores_the_signal_is_killed(void **state SH_UNUSED)
@@ -312,6 +340,7 @@ int main(void)
         TEST(a_hook_that_hangs_is_stopped),
         TEST(the_whole_group_has_time_to_clean_up),
         TEST(a_request_to_stop_stops_the_hook),
+        TEST(the_deadline_of_all_stops_the_hook),
         TEST(a_hook_that_ignores_the_signal_is_killed),
         TEST(the_list_of_installers_ends),
     };

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/again.h"
 
+#include "transfer/path.h"
+
+/* What is in the way of one link is told as the cause when the last one goes, too: that one may come back. A program that hangs does
+ * not, and is told at once. */
 static bool is_lost(enum sh_cause cause)
 {
+    if (sh_path_is_verdict(cause))
+        return cause != SH_LINK_PEER_HUNG;
     return cause == SH_CONNECT_LOST || cause == SH_TRANSFER_STALLED || cause == SH_LINK_NONE ||
            cause == SH_RECEIPT_TIMEOUT;
 }

@@ -8,7 +8,7 @@
 tests=(firewall_drops new_is_dropped_both_ways own_firewall_drops firewall_resets new_is_reset_both_ways firewall_prohibits
     new_is_prohibited_both_ways the_anchor_drops_what_is_new the_anchor_resets_what_is_new the_anchor_prohibits_what_is_new
     the_anchor_calls_with_smaller_segments no_lan_no_calls out_of_reach route_is_stolen
-    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed lan_comes_later
+    segments_are_made_smaller no_segment_is_small_enough peer_is_stopped peer_is_killed firewall_and_a_lost_radio lan_comes_later
     lan_is_withdrawn)
 verdict_s=25
 
@@ -23,7 +23,7 @@ begin() {
     shift
     air_is 'ble_rate 30000' "$@"
     bound=("${plain[@]}" nsenter --target "${holder[anchor]}" --net)
-    share anchor --once --item "file=$dir/file" ${anchor_options[@]+"${anchor_options[@]}"}
+    share anchor ${once---once} --item "file=$dir/file" ${anchor_options[@]+"${anchor_options[@]}"}
     bound=("${plain[@]}" nsenter --target "${holder[tablet]}" --net)
     sync tablet ${tablet_options[@]+"${tablet_options[@]}"}
     bound=("${plain[@]}")
@@ -218,6 +218,22 @@ peer_is_killed() {
     kill -KILL "${pid_of[anchor]}"
     exits tablet 5 $verdict_s
     says tablet '"link":"lan","state":"down".*"cause":"link\.peer-gone"'
+}
+
+# Behind a firewall all comes by Bluetooth; where that breaks it is looked for again, as without one.
+firewall_and_a_lost_radio() {
+    cable
+    firewall anchor input 'meta l4proto tcp drop'
+    once=
+    begin 1000000
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed".*"cause":"link.firewall-drop"' || return
+    wait_for tablet '"event":"progress".*"verified":[1-9]' || return
+    faults 'cut ble'
+    wait_for tablet '"event":"note".*The links are gone. Looking for the other device again' || return
+    rm "$air/faults" "$air/air"
+    exits tablet 0
+    same "$dir/file" "$dir/tablet.dir/file"
+    [ "$(done_number tablet resumed)" -ge 65536 ] || fail 'all of it was sent again'
 }
 
 # Both have no network at first; then one device gets its address, and a while later the other.

@@ -190,7 +190,7 @@ static void stop_group(pid_t pid, int pidfd)
 static bool is_cancelled(int cancel_fd)
 {
     struct pollfd p = {.fd = cancel_fd, .events = POLLIN};
-    return cancel_fd > 0 && poll(&p, 1, 0) > 0;
+    return cancel_fd > 0 && poll(&p, 1, 0) > 0; /* waits: for nothing */
 }
 
 static bool is_over(const struct sh_install_config *config)

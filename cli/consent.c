@@ -83,7 +83,7 @@ static enum sh_cause ask(const struct sh_common *common, struct sh_output *out, 
 {
     sigset_t before;
     sh_autoclose int signals = -1;
-    sh_ms wait = SH_CONSENT_WAIT_S * 1000, left = sh_options_left(common, sh_now());
+    sh_ms wait = SH_CONSENT_WAIT_S * 1000, left = sh_options_left(common);
     enum sh_cause late = left < wait ? SH_SESSION_DEADLINE : SH_REFUSED_CONSENT;
     SH_TRY(sh_signals_open(&signals, &before));
     sh_output_consent_wanted(

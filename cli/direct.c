@@ -116,11 +116,19 @@ static bool is_silence(enum sh_cause cause)
     return sh_cause_info(cause)->category == SH_CAT_NO_LINK;
 }
 
-/* Rounds come again and again. That nobody answers is said once; who answers after all has something else to say. */
+/* How much is said by it: nothing, that nobody answers, that one has no time now, no. */
+static unsigned weight(enum sh_cause cause)
+{
+    if (cause == SH_OK)
+        return 0;
+    return is_silence(cause) ? 1 : cause == SH_REFUSED_BUSY ? 2 : 3;
+}
+
+/* Rounds come again and again. What was said is not said again, nor less; who answers after all has something else to say. */
 static void tell(struct sh_direct *direct, struct target *target, enum sh_cause cause)
 {
     sh_log("direct: %s: %s", target->anchor->name, sh_cause_info(cause)->name);
-    if (target->told != SH_OK && (!is_silence(target->told) || is_silence(cause)))
+    if (weight(cause) <= weight(target->told))
         return;
     target->told = cause;
     direct->ops->failed(target->anchor, cause, direct->user);

@@ -37,8 +37,8 @@ struct sh_direct_ops {
     void (*cancel)(unsigned attempt, void *user);
     /* A channel with this anchor is up, and taken over but for a failure; all other attempts are over. Called by the lane's up(). */
     enum sh_cause (*up)(const struct sh_device *anchor, struct sh_lane *lane, void *user);
-    /* This anchor cannot be reached so. Said once, not again in later rounds; and once more where one that did not answer (SH_CAT_NO_LINK) does,
-     * and refuses. */
+    /* This anchor cannot be reached so. Said once, not again in later rounds; and once more where one that did not answer (SH_CAT_NO_LINK), or was
+     * busy, refuses. */
     void (*failed)(const struct sh_device *anchor, enum sh_cause cause, void *user);
     /* The first round, or one after a refusal, is over with nobody; not if there was none (sh_direct_is_trying). */
     void (*over)(void *user);

@@ -270,7 +270,7 @@ static enum sh_cause open_events(struct sh_edge *edge, const struct sh_common *c
     if (!edge->signals || !edge->timer || !edge->deadline || !edge->quit ||
         event_add(edge->signals, NULL) != 0)
         return SH_ENV_NO_MEMORY;
-    sh_ms left = sh_options_left(common, sh_now());
+    sh_ms left = sh_options_left(common);
     if (left != SH_NEVER) {
         struct timeval tv = {.tv_sec = (time_t)(left / 1000),
                              .tv_usec = (suseconds_t)(left % 1000) * 1000};

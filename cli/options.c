@@ -247,7 +247,7 @@ enum sh_cause sh_options_parse(const struct sh_option *options, int argc, char *
     int count = 0;
     bool ended = false;
     prepare(options, values);
-    ((struct sh_common *)values)->started = sh_now();
+    ((struct sh_common *)values)->started = sh_now() - sh_asleep();
     for (int i = 1; i < argc; i++) {
         if (!ended && strcmp(argv[i], "--") == 0)
             ended = true;
@@ -261,11 +261,11 @@ enum sh_cause sh_options_parse(const struct sh_option *options, int argc, char *
     return SH_OK;
 }
 
-sh_ms sh_options_left(const struct sh_common *common, sh_ms now)
+sh_ms sh_options_left(const struct sh_common *common)
 {
     if (common->deadline_s < 0)
         return SH_NEVER;
-    sh_ms end = common->started + (sh_ms)common->deadline_s * 1000;
+    sh_ms now = sh_now() - sh_asleep(), end = common->started + (sh_ms)common->deadline_s * 1000;
     return end > now ? end - now : 0;
 }
 

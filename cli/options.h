@@ -42,7 +42,8 @@ struct sh_common {
     const char *links;     /* may be NULL */
     const char *proximity; /* the word as given; may be NULL */
     int64_t deadline_s;    /* -1: none */
-    sh_ms started;         /* when the options were read: the deadline counts from here */
+    sh_ms
+        started; /* when the options were read, without what the machine slept: the deadline counts from here */
     char state_buffer[4096];
     char name_buffer[65];
 };
@@ -52,8 +53,8 @@ struct sh_common {
  * detail says which). */
 SH_MUST_USE enum sh_cause sh_options_parse(const struct sh_option *options, int argc, char **argv,
                                            void *values, int *ret_count);
-/* What is left till --deadline, 0 if it is over, SH_NEVER if there is none. */
-sh_ms sh_options_left(const struct sh_common *common, sh_ms now);
+/* What is left till --deadline, 0 if it is over, SH_NEVER if there is none. What the machine sleeps does not count. */
+sh_ms sh_options_left(const struct sh_common *common);
 /* Frees the lists. */
 void sh_options_clear(const struct sh_option *options, void *values);
 

@@ -51,10 +51,8 @@ void sh_session_settle(struct sh_session *s)
     sh_session_back_end(s);
     sh_stream_close(s->stream);
     s->stream = NULL;
-    if (s->puller) {
-        sh_puller_leave(s->puller); /* what is on its way to the disk is held, too */
+    if (s->puller)
         sh_session_note_held(s);
-    }
     sh_session_trace_ended(s);
     s->ops->ended(s->end_cause, s->user);
 }

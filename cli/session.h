@@ -203,7 +203,7 @@ sh_ms sh_session_tick(struct sh_session *session);
 void sh_session_slept(struct sh_session *session, sh_ms slept);
 
 bool sh_session_is_over(const struct sh_session *session);
-/* Anchor: the receipt is kept, or the level learned, and only the goodbye is missing: nothing is lost by leaving now. */
+/* Anchor: the receipt is kept, or the level learned, and only the goodbye is missing. By leaving now no more than our last answer can be lost. */
 bool sh_session_is_served(const struct sh_session *session);
 /* In a transfer, over whatever links. */
 bool sh_session_is_moving(const struct sh_session *session);

@@ -199,12 +199,18 @@ static enum sh_cause say_done(struct sh_session *s)
     return SH_OK;
 }
 
+/* A slow device hashes 64 MiB in a second, and asks for less meanwhile. */
+static sh_ms hash_ms(const struct sh_session *s)
+{
+    return (s->total >> 26) * 1000;
+}
+
 /* It is durable: both sides may say so. */
 static enum sh_cause finish(struct sh_session *s)
 {
     SH_TRY(say_done(s));
     s->ops->phase(SH_PHASE_LINKED, s->result.peer_name, s->user);
-    sh_session_go(s, STAGE_LINGER, sh_session_now(s) + LINGER_MS);
+    sh_session_go(s, STAGE_LINGER, sh_session_now(s) + LINGER_MS + hash_ms(s));
     sh_server_receipt_kept(s->server);
     return SH_OK;
 }
@@ -439,7 +445,7 @@ void sh_session_anchor_tick(struct sh_session *s)
         sh_session_end(s, lanes ? SH_TRANSFER_STALLED : SH_CONNECT_LOST);
         return;
     }
-    if (now >= s->wanted + IDLE_MS + (s->total >> 26) * 1000) {
+    if (now >= s->wanted + IDLE_MS + hash_ms(s)) {
         sh_session_end(s, sh_fail(SH_TRANSFER_STALLED, "it asks for nothing"));
         return;
     }

@@ -70,6 +70,7 @@ void sh_session_note_held(struct sh_session *s)
     char detail[256];
     memcpy(s->held.anchor_id, s->peer.id, sizeof(s->held.anchor_id));
     bool kept = sh_strcopy(detail, sizeof(detail), sh_detail());
+    sh_puller_leave(s->puller); /* what is on its way to the disk is held, too */
     enum sh_cause cause = SH_OK;
     bool batch = sh_registry_batch_begin(s->config.registry) == SH_OK;
     for (size_t i = 0; batch && i < sh_puller_item_count(s->puller) && cause == SH_OK; i++) {

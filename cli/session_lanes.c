@@ -129,7 +129,7 @@ void sh_session_give(struct sh_session *s, struct slot *slot)
 {
     unsigned rank = 0;
     slot->ready = true;
-    if (slot->given || s->stage != STAGE_TRANSFER)
+    if (slot->given || !sh_session_is_moving(s))
         return;
     if (s->config.role == SH_ANCHOR) {
         slot->given = true;

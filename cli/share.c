@@ -77,7 +77,7 @@ static void quit(struct share *share, enum sh_cause cause)
     share->quitting = true;
     share->end = cause;
     share->edge.ble->driver->advertise_stop(share->edge.ble);
-    sh_edge_quit(&share->edge, cause != SH_OK || sh_share_any_running(share));
+    sh_edge_quit(&share->edge, share->stopping || cause != SH_OK);
 }
 
 /* ---- What a session tells ---- */
@@ -214,7 +214,7 @@ static void end_once(struct share *share, enum sh_cause cause)
         share->edge.ble->driver->advertise_stop(share->edge.ble);
         sh_share_stop_others(share);
     }
-    if (!sh_share_any_unserved(share))
+    if (!sh_share_any_running(share))
         quit(share, share->end);
 }
 

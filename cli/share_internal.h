@@ -66,7 +66,7 @@ void sh_visitor_free(struct visitor *visitor);
 
 /* Whoever has greeted us and is not over; by radio, or directly. */
 bool sh_share_any_running(const struct share *share);
-/* Of these, one that is not served yet: it loses something if we end now. */
+/* Of these, one that is not served yet: it is cut off if we end now. */
 bool sh_share_any_unserved(const struct share *share);
 /* Who is not in a transfer is told that we end. */
 void sh_share_stop_others(struct share *share);

@@ -71,8 +71,8 @@ static enum sh_cause install(const struct sh_sync_values *v, const struct sh_arr
         return SH_OK;
     SH_TRY(sh_signals_open(&fd, NULL));
     config.cancel_fd = fd;
-    sh_ms now = sh_now(), left = sh_options_left(&v->common, now);
-    config.ends_at = left == SH_NEVER ? 0 : now + left;
+    sh_ms left = sh_options_left(&v->common);
+    config.ends_at = left == SH_NEVER ? 0 : sh_now() + left;
     if (sh_signals_take(fd))
         return SH_SESSION_INTERRUPTED;
     sh_events_phase(events, SH_PHASE_INSTALL, NULL);

@@ -198,8 +198,9 @@ static bool is_over(const struct sh_install_config *config)
     return config->ends_at && now_ms() >= (int64_t)config->ends_at;
 }
 
+/* ends: the deadline is that of all, not the hook's own. */
 static enum sh_cause await(const struct sh_install_config *config, const char *program, pid_t pid,
-                           int64_t deadline, uint32_t timeout_ms)
+                           int64_t deadline, bool ends, uint32_t timeout_ms)
 {
     sh_autoclose int pidfd = pidfd_open(pid, 0);
     enum ending ending = ended_by(pid, pidfd, config->cancel_fd, deadline);
@@ -208,7 +209,7 @@ static enum sh_cause await(const struct sh_install_config *config, const char *p
     stop_group(pid, pidfd);
     if (ending == CANCELLED)
         return sh_fail(SH_SESSION_INTERRUPTED, "%s was stopped; the data is kept", program);
-    if (is_over(config))
+    if (ends)
         return sh_fail(SH_SESSION_DEADLINE, "%s was stopped; the data is kept", program);
     return sh_fail(SH_INSTALL_HOOK_TIMEOUT, "%s: stopped after %u ms", program,
                    (unsigned)timeout_ms);
@@ -220,8 +221,9 @@ static enum sh_cause run(const struct sh_install_config *config, const struct co
     int error = 0;
     uint32_t timeout_ms = config->hook_timeout_ms ? config->hook_timeout_ms : DEFAULT_TIMEOUT_MS;
     int64_t deadline = now_ms() + timeout_ms;
-    if (config->ends_at)
-        deadline = SH_MIN(deadline, (int64_t)config->ends_at);
+    bool ends = config->ends_at && (int64_t)config->ends_at < deadline;
+    if (ends)
+        deadline = (int64_t)config->ends_at;
     if (is_cancelled(config->cancel_fd))
         return sh_fail(SH_SESSION_INTERRUPTED, "%s was not started; the data is kept",
                        command->program);
@@ -234,7 +236,7 @@ static enum sh_cause run(const struct sh_install_config *config, const struct co
         reap(pid);
         return sh_fail(SH_INSTALL_HOOK_MISSING, "%s: %s", command->program, strerror(error));
     }
-    return await(config, command->program, pid, deadline, timeout_ms);
+    return await(config, command->program, pid, deadline, ends, timeout_ms);
 }
 
 static enum sh_cause run_hook(const struct sh_install_config *config, const char *kind,

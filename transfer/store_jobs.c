@@ -378,8 +378,7 @@ static enum sh_cause digest_leaf(const struct sh_store_look *look, uint8_t *buff
     uint8_t found[SH_HASH_SIZE];
     bool check = leaf < look->to && look->check[leaf - look->from];
     enum sh_cause cause = sh_read_at(look->hands->data_fd, buffer, data.n, leaf * SH_LEAF_SIZE);
-    *ret_good =
-        !(check && cause == SH_STORE_IO_ERROR); /* a sector that died meanwhile: as one that bent */
+    *ret_good = !(check && sh_is_dead_sector(cause)); /* as one that bent */
     if (!*ret_good)
         return SH_OK;
     SH_TRY(cause);

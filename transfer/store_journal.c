@@ -32,13 +32,22 @@ enum sh_cause sh_read_at(int fd, void *out, size_t n, uint64_t offset)
         ssize_t got = pread(fd, (uint8_t *)out + done, n - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            return sh_cause_of_errno(errno, "read");
+        if (got < 0) {
+            int error = errno;
+            enum sh_cause cause = sh_cause_of_errno(error, "read");
+            errno = error;
+            return cause;
+        }
         if (got == 0)
             return sh_fail(SH_STORE_DAMAGED, "a file in .simhop is shorter than it was");
         done += (size_t)got;
     }
     return SH_OK;
+}
+
+bool sh_is_dead_sector(enum sh_cause cause)
+{
+    return cause == SH_STORE_IO_ERROR && errno == EIO;
 }
 
 enum sh_cause sh_write_at(int fd, const void *bytes, size_t n, uint64_t offset)
@@ -166,18 +175,21 @@ static void mark(struct sh_journal *journal, uint64_t leaf)
     journal->verified += sh_leaf_length(journal->size, leaf);
 }
 
+#define DEAD_MOST 16 /* sectors; a disk on which more cannot be read is not to be judged by it */
+
 /* A record of an earlier boot: does the data still have this hash? If not it is taken back; the
  * header says the old boot until all are looked at, so a kill in between only means to look
  * again. */
 static enum sh_cause check_record(const struct sh_journal *journal, int part_fd, uint64_t leaf,
-                                  const uint8_t *hash, uint8_t *buffer, bool *ret_has)
+                                  const uint8_t *hash, uint8_t *buffer, unsigned *dead,
+                                  bool *ret_has)
 {
     static const uint8_t nothing[RECORD];
     uint8_t found[SH_HASH_SIZE];
     uint32_t length = sh_leaf_length(journal->size, leaf);
     enum sh_cause cause = sh_read_at(part_fd, buffer, length, leaf * SH_LEAF_SIZE);
     *ret_has = false;
-    if (cause != SH_STORE_IO_ERROR) { /* what cannot be read is not there */
+    if (!sh_is_dead_sector(cause) || ++*dead > DEAD_MOST) { /* else it is not there */
         SH_TRY(cause);
         SH_TRY(sh_leaf_hash(SH_BYTES(buffer, length), found));
         *ret_has = memcmp(found, hash, SH_HASH_SIZE) == 0;
@@ -192,6 +204,7 @@ static enum sh_cause load_records(struct sh_journal *journal, int part_fd, uint6
 {
     sh_autofree uint8_t *records = malloc((size_t)BATCH * RECORD);
     sh_autofree uint8_t *buffer = malloc(SH_LEAF_SIZE);
+    unsigned dead = 0;
     if (!records || !buffer)
         return SH_ENV_NO_MEMORY;
     for (uint64_t first = 0; first < journal->leaves; first += BATCH) {
@@ -201,7 +214,7 @@ static enum sh_cause load_records(struct sh_journal *journal, int part_fd, uint6
             const uint8_t *record = records + i * RECORD;
             bool has = record[0] == THERE;
             if (has && first + i >= trusted)
-                SH_TRY(check_record(journal, part_fd, first + i, record + 1, buffer, &has));
+                SH_TRY(check_record(journal, part_fd, first + i, record + 1, buffer, &dead, &has));
             if (has)
                 mark(journal, first + i);
         }

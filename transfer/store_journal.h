@@ -67,7 +67,9 @@ SH_MUST_USE enum sh_cause sh_journal_root(int fd, uint64_t leaves, uint8_t out[S
 SH_MUST_USE enum sh_cause sh_journal_forget(struct sh_journal *journal);
 void sh_journal_close(struct sh_journal *journal);
 
-/* pread and pwrite of all n octets; an early end is store.damaged. */
+/* A read failed with this because of the place (EIO), not of the disk as a whole. To be asked at once. */
+bool sh_is_dead_sector(enum sh_cause cause);
+/* pread and pwrite of all n octets; an early end is store.damaged. After a failure errno is its. */
 SH_MUST_USE enum sh_cause sh_read_at(int fd, void *out, size_t n, uint64_t offset);
 SH_MUST_USE enum sh_cause sh_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 

@@ -281,6 +281,7 @@ a_revoked_device_hears_it_late() {
     wait_for tablet '"event":"link".*"link":"lan","state":"failed","cause":"link.timeout"' || return
     rm "$air/faults"
     wait_for tablet '"event":"link".*"link":"lan","state":"failed","cause":"linked.revoked"'
+    sleep 4 # a round, and a little
     [ "$(grep -c '"state":"failed"' "$dir/tablet.out")" = 2 ] || fail "it says the same again and again"
 }
 

@@ -173,9 +173,12 @@ before_installing_INT() {
 deadline_while_it_is_installed() {
     slow_hook
     random_file file 1000
+    random_file first 1000
+    share anchor --once --item "first=$dir/first"
+    sync tablet
+    complete tablet anchor
     share anchor --once --item "file=$dir/file"
     sync tablet --hook "$dir/hook" --deadline 20
-    type_code tablet anchor
     fails tablet 9 session.deadline
     exits anchor 0
     never_says tablet '"event":"done"'

@@ -19,7 +19,7 @@
 static struct world *world;
 static struct sh_receipts *book;
 static sh_ms came, keep_after; /* the receipt; NEVER: it is not kept */
-static bool told_before, stops, fails, until_over, mutes;
+static bool told_before, stops, fails, until_over, mutes, breaks;
 
 static int set_up(void **state SH_UNUSED)
 {
@@ -27,7 +27,7 @@ static int set_up(void **state SH_UNUSED)
     world = world_new(sizes, SH_COUNT(sizes), false);
     assert_int_equal(sh_receipts_new(world->anchor.registry, &book), SH_OK);
     came = keep_after = 0;
-    told_before = stops = fails = until_over = mutes = false;
+    told_before = stops = fails = until_over = mutes = breaks = false;
     return 0;
 }
 
@@ -74,6 +74,12 @@ static void commit_later(struct world *in)
         set_read_only(true);
     if (mutes)
         wire_pass_small(in->lan_end, 1);
+    if (breaks) {
+        wire_pass_small(anchor->ble, 1);
+        wire_pass_small(secondary->ble, 1);
+        wire_end(in->lan_end);
+        in->lan_end = NULL;
+    }
     sh_receipts_commit(book);
     assert_int_equal(anchor->done, !fails && !until_over);
     if (fails)
@@ -83,7 +89,7 @@ static void commit_later(struct world *in)
 static struct run run_for(sh_ms limit)
 {
     struct run run = {.ble_carries = true, .lan = true, .book = book, .meddle = commit_later};
-    run.lan_dies_after = mutes ? 2 * LIMIT_MS : 0; /* which lets us at that link */
+    run.lan_dies_after = mutes || breaks ? 2 * LIMIT_MS : 0; /* which lets us at that link */
     world_run(world, &run, limit);
     assert_int_not_equal(came, 0);
     assert_false(told_before);
@@ -155,6 +161,15 @@ static void acknowledgement_is_lost(void **state SH_UNUSED)
     assert_in_range(run.ended_after, 5000, 20000);
 }
 
+/* The network breaks there and Bluetooth is silent: the anchor takes a link that is made anew. */
+static void links_are_lost_before_the_acknowledgement(void **state SH_UNUSED)
+{
+    keep_after = 1;
+    breaks = true;
+    struct run run = run_for(LIMIT_MS);
+    both_done(&run);
+}
+
 /* The session is freed, in the middle of it or over: its receipt is kept all the same, and nobody is told. */
 static void session_is_gone(void **state SH_UNUSED)
 {
@@ -193,8 +208,13 @@ static void session_is_over(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(said_when_durable), TEST(not_kept),        TEST(secondary_leaves),
-        TEST(session_is_gone),   TEST(session_is_over), TEST(acknowledgement_is_lost),
+        TEST(said_when_durable),
+        TEST(not_kept),
+        TEST(secondary_leaves),
+        TEST(session_is_gone),
+        TEST(session_is_over),
+        TEST(acknowledgement_is_lost),
+        TEST(links_are_lost_before_the_acknowledgement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ int fdatasync(int fd SH_UNUSED)
 
 static pthread_t loop;
 static bool writes_hang, reads_hang, reads_waiting;
-static off_t unreadable = -1;            /* until it is written again */
+static off_t unreadable = -1; /* until it is written again */
+static bool no_leaf_readable;
 static unsigned reads_left = UINT32_MAX; /* then they wait */
 
 /* Stand before the library's: hang where the loop is not. */
@@ -46,7 +47,8 @@ ssize_t pread(int fd, void *out, size_t n, off_t offset)
     reads_waiting = false;
     if (reads_left != UINT32_MAX && !pthread_equal(pthread_self(), loop))
         reads_left--;
-    bool fails = unreadable >= 0 && offset == unreadable;
+    bool fails =
+        (unreadable >= 0 && offset == unreadable) || (no_leaf_readable && n == SH_LEAF_SIZE);
     pthread_mutex_unlock(&lock);
     if (fails) {
         errno = EIO;
@@ -185,17 +187,41 @@ static void test_dead_sector(void **state SH_UNUSED)
     one_is_fetched_again();
 }
 
-static void test_dead_sector_after_a_boot(void **state SH_UNUSED)
+static void another_boot(void)
 {
     char work[sizeof(pair.folder) + 16], file[512];
-    all_but_the_root(300);
     snprintf(work, sizeof(work), "%s/.simhop", pair.folder);
     only_file(work, ".leaves", file, sizeof(file));
     int fd = open(file, O_WRONLY);
     assert_int_equal(pwrite(fd, "another boot id.", 16, 24), 16);
     close(fd);
+}
+
+static void test_dead_sector_after_a_boot(void **state SH_UNUSED)
+{
+    all_but_the_root(300);
+    another_boot();
     unreadable = 7 * SH_LEAF_SIZE;
     one_is_fetched_again();
+}
+
+/* Where nothing can be read it is the disk that is told, and hardly anything is given up. */
+static void test_dead_disk(void **state SH_UNUSED)
+{
+    all_but_the_root(300);
+    another_boot();
+    no_leaf_readable = true;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    pair_check_failed(&pair, SH_STORE_IO_ERROR);
+    pair_stop(&pair);
+    no_leaf_readable = false;
+    pair_start(&pair);
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 20000));
+    pair_check_done(&pair);
+    assert_in_range(pair.seen[SH_MSG_LEAF], 0, 16);
 }
 
 static struct sh_worker *syncer;
@@ -365,7 +391,7 @@ static void test_hanging_copy(void **state SH_UNUSED)
 
 static void *write_on(void *user SH_UNUSED)
 {
-    usleep(200000);
+    usleep(50000);
     set(&writes_hang, false);
     return NULL;
 }
@@ -454,7 +480,7 @@ int main(void)
         TEST(test_finishing_fails),  TEST(test_bent_on_disk),  TEST(test_hanging_disk),
         TEST(test_disk_before_root), TEST(test_hanging_write), TEST(test_copy_in_background),
         TEST(test_hanging_copy),     TEST(test_dead_sector),   TEST(test_dead_sector_after_a_boot),
-        TEST(test_slow_to_read),     TEST(test_leave),
+        TEST(test_dead_disk),        TEST(test_slow_to_read),  TEST(test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static const sh_ms deadline_of[2][PHASES] = {
                    [SH_PHASE_ENROL] = 20000,
                    [SH_PHASE_LINK] = 20000,
                    [SH_PHASE_TRANSFER] = 20000,
-                   [SH_PHASE_LINKED] = 3000},
+                   [SH_PHASE_LINKED] = 12000},
     [SH_SECONDARY] = {[SH_PHASE_CONNECT] = 10000,
                       [SH_PHASE_MEASURE] = 18000,
                       [SH_PHASE_CONFIRM] = 122000,

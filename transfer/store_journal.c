@@ -23,6 +23,7 @@
 #define SUM_AT    48
 #define SUM_SIZE  16
 #define BATCH     1024 /* records a read */
+#define DEAD_MOST 16   /* sectors; a disk on which more cannot be read is not to be judged by it */
 
 _Static_assert(sizeof(MAGIC) == SIZE_AT, "the size follows the magic with its NUL");
 
@@ -174,8 +175,6 @@ static void mark(struct sh_journal *journal, uint64_t leaf)
     journal->have++;
     journal->verified += sh_leaf_length(journal->size, leaf);
 }
-
-#define DEAD_MOST 16 /* sectors; a disk on which more cannot be read is not to be judged by it */
 
 /* A record of an earlier boot: does the data still have this hash? If not it is taken back; the
  * header says the old boot until all are looked at, so a kill in between only means to look

@@ -127,6 +127,17 @@ END
     : > "$dir/slow"
 }
 
+# The file is here, and the next sync runs the hook.
+hook_was_stopped() {
+    exits anchor 0
+    never_says tablet '"event":"done"'
+    [ "$(cat "$dir/hook.log")" = started ] || fail "the hook went on"
+    same "$dir/file" "$dir/tablet.dir/file"
+    rm "$dir/slow"
+    and_again --hook "$dir/hook"
+    [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the next sync did not run the hook"
+}
+
 installing() {
     slow_hook
     begin --hook "$dir/hook"
@@ -137,13 +148,7 @@ installing() {
     done
     stop tablet "$1"
     fails tablet 9 session.interrupted
-    exits anchor 0
-    never_says tablet '"event":"done"'
-    [ "$(cat "$dir/hook.log")" = started ] || fail "the hook went on"
-    same "$dir/file" "$dir/tablet.dir/file"
-    rm "$dir/slow"
-    and_again --hook "$dir/hook"
-    [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the next sync did not run the hook"
+    hook_was_stopped
     [ "$(done_number tablet resumed)" = $file_size ] || fail "the file was sent again"
 }
 install_INT() {
@@ -180,13 +185,7 @@ deadline_while_it_is_installed() {
     share anchor --once --item "file=$dir/file"
     sync tablet --hook "$dir/hook" --deadline 20
     fails tablet 9 session.deadline
-    exits anchor 0
-    never_says tablet '"event":"done"'
-    [ "$(cat "$dir/hook.log")" = started ] || fail "the hook went on"
-    same "$dir/file" "$dir/tablet.dir/file"
-    rm "$dir/slow"
-    and_again --hook "$dir/hook"
-    [ "$(tail -n 1 "$dir/hook.log")" = ended ] || fail "the next sync did not run the hook"
+    hook_was_stopped
 }
 
 # Some that start programs leave it to the kernel to reap them.

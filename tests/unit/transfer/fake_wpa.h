@@ -44,8 +44,11 @@ struct fake_wpa {
     bool mute;         /* answers nothing */
     bool silent;       /* tells of no group; its status does */
     bool searches;     /* never comes to an end with a group, and says so */
-    bool hangs;    /* does not do what it is asked for a group, and answers nothing from then on */
-    bool hidden;   /* a group gets no interface that can be seen */
+    bool hangs;   /* does not do what it is asked for a group, and answers nothing from then on */
+    bool hidden;  /* a group gets no interface that can be seen */
+    bool is_deaf; /* reads no more than it hears */
+    unsigned hears;
+    bool unheard;  /* more came */
     char ssid[65]; /* of the network that was set, in hexadecimal */
     bool network;  /* it is there */
     bool selected; /* so is the station, on it */
@@ -186,6 +189,10 @@ static void fake_readable(evutil_socket_t fd, short what SH_UNUSED, void *user)
     struct fake_wpa *w = s->wpa;
     struct fake_peer from = {.n = sizeof(from.name)};
     char command[512];
+    if (w->is_deaf && w->log_count >= w->hears) {
+        w->unheard = true;
+        return;
+    }
     ssize_t n =
         recvfrom(fd, command, sizeof(command) - 1, 0, (struct sockaddr *)&from.name, &from.n);
     if (n < 0)

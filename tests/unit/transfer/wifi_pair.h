@@ -32,7 +32,7 @@ static struct sh_stream *streams[2];
 static unsigned received, closed;
 static unsigned notes;
 
-/* A group's interface that the kernel shows. */
+/* A group's interface that the kernel shows, while wpa_supplicant has it. */
 static struct sh_wifi_iface shown;
 static bool is_shown;
 
@@ -73,7 +73,7 @@ static inline enum sh_cause fake_read(struct sh_wifi_radio *radio)
     }
     if (is_pulled)
         radio->iface_count = 0;
-    if (is_shown)
+    if (is_shown && fake_socket(&wa, shown.name))
         radio->ifaces[radio->iface_count++] = shown;
     return SH_OK;
 }

@@ -445,13 +445,18 @@ static enum sh_cause deadline_cause(const struct sync *sync)
 static void on_stop(enum sh_cause cause, void *user)
 {
     struct sync *sync = user;
-    sync->trial_deadline = SH_NEVER;
+    bool deadline = cause == SH_SESSION_DEADLINE;
+    if (sh_sync_on_trial(sync)) { /* nobody took us: it is the search that is over */
+        sync->trial_deadline = SH_NEVER;
+        sync->phase = sync->phase_before;
+        sh_sync_quit(sync, deadline ? deadline_cause(sync) : cause);
+    }
     if (sync->session)
         sh_session_stop(sync->session, cause);
     /* All is here and the session is saying goodbye; what the person does not want now is the installing. */
     if (sync->quitting && sync->end == SH_OK)
         sync->end = cause;
-    sh_sync_quit(sync, cause == SH_SESSION_DEADLINE ? deadline_cause(sync) : cause);
+    sh_sync_quit(sync, deadline ? deadline_cause(sync) : cause);
 }
 
 /* No try came to anything. One that was found again may be found once more. */

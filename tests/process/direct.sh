@@ -5,8 +5,9 @@
 . "$(dirname "$0")/lib.bash"
 
 tests=(from_afar too_slow_to_begin a_large_item_may_take_its_time the_anchor_comes_late bluetooth_hears_nobody the_port_stays
-    a_killed_anchor_is_found_again the_deadline_comes_before_it_is_found a_lost_radio_is_found_again a_killed_sync_goes_on a_strict_anchor
-    a_strict_secondary_does_not_try a_revoked_device a_revoked_device_hears_it_late somebody_else_answers nobody_answers)
+    a_killed_anchor_is_found_again the_deadline_comes_before_it_is_found the_deadline_comes_in_a_trial a_lost_radio_is_found_again
+    a_killed_sync_goes_on a_strict_anchor a_strict_secondary_does_not_try a_revoked_device a_revoked_device_hears_it_late
+    somebody_else_answers nobody_answers)
 
 # A port of the test's own, above those that the kernel gives to whoever asks for none: the tests are on one network, and an anchor that
 # is away for a while finds its own one free.
@@ -52,7 +53,7 @@ from_afar() {
     came_directly file
     # Where the machine is too slow for the first round there is another one.
     [[ $(phases_of tablet) =~ ^'discover '('connect enrol discover ')*'connect enrol link transfer install linked '$ ]] || fail "phases: $(phases_of tablet)"
-    [ "$(phases_of anchor)" = 'discover enrol link transfer linked ' ] || fail "the anchor's phases: $(phases_of anchor)"
+    [[ $(phases_of anchor) =~ ^'discover '('enrol link transfer ')+'linked '$ ]] || fail "the anchor's phases: $(phases_of anchor)"
     says tablet '"event":"phase".*"phase":"connect".*"peer":"anchor"'
     says tablet '"event":"note".*anchor answers on this network'
     [ "$(done_number tablet lan)" = 3000000 ] || fail "$(done_number tablet lan) bytes over lan"
@@ -68,14 +69,21 @@ from_afar() {
 # The way over the network is taken and then too slow. Whoever shares once hears seconds later that it was given up, and is still there
 # when the other comes by radio.
 too_slow_to_begin() {
+    local i
     link_them
     random_file file 100000
-    faults 'delay lan 300'
-    share anchor --once --item "file=$dir/file"
-    sync tablet
-    wait_for tablet '"phase":"enrol"' || return
-    kill -STOP "${pid_of[anchor]}"
-    wait_for tablet '"link":"lan","state":"failed"'
+    for ((i = 0; i < 5; i++)); do
+        faults 'delay lan 300'
+        share anchor --once --item "file=$dir/file"
+        sync tablet
+        wait_for tablet '"phase":"enrol"' || return
+        kill -STOP "${pid_of[anchor]}"
+        wait_for tablet '"link":"lan","state":"failed"|"phase":"link"' || return
+        grep -q '"phase":"link"' "$dir/tablet.out" || break
+        # What the anchor answered was on its way already: it is begun anew.
+        kill -KILL "${pid_of[anchor]}" "${pid_of[tablet]}"
+        wait "${pid_of[anchor]}" "${pid_of[tablet]}" 2> /dev/null
+    done
     # Until what the tablet says at its end has left it; a later round would be too slow.
     sleep 1
     faults 'delay lan 1600'
@@ -235,7 +243,7 @@ a_killed_sync_goes_on() {
 
 # not_taken CAUSE: the search goes on, and finds nobody; at the anchor nothing has happened.
 not_taken() {
-    sync tablet --deadline 6
+    sync tablet --deadline 12 # so that there is another round if the first one was too slow
     fails tablet 3 near.no-anchor
     says tablet "\"event\":\"link\".*\"link\":\"lan\",\"state\":\"failed\",\"cause\":\"${1//./\\.}\""
     never_says tablet '"phase":"(link|transfer)"'
@@ -271,6 +279,16 @@ a_revoked_device() {
     not_taken linked.revoked
 }
 
+# Time is up while the anchor that answered has not taken us: that does not hang on the moment.
+the_deadline_comes_in_a_trial() {
+    link_them
+    faults 'delay lan 400'
+    share anchor --once --item "first=$dir/first"
+    sync tablet --deadline 1
+    fails tablet 3 near.no-anchor
+    is_alive "${pid_of[anchor]}" || fail "the anchor ended"
+}
+
 # Nobody answers at first; what the anchor says when it does is heard all the same.
 a_revoked_device_hears_it_late() {
     link_them
@@ -290,13 +308,14 @@ somebody_else_answers() {
     link_them
     mkdir -m 0700 "$dir/other.state"
     port_of anchor > "$dir/other.state/lan-port"
-    place anchor 0 tablet 0.25 other 50
+    place anchor 0 tablet 50 other 100
     share other --item "first=$dir/first"
     share anchor --once --item "first=$dir/first"
     sync tablet
+    wait_for tablet '"event":"link".*"link":"lan","state":"failed","cause":"tls\.bad-certificate"'
+    place anchor 0 tablet 0.25 other 50
     both_done anchor tablet
     same "$dir/first" "$dir/tablet.dir/first"
-    says tablet '"event":"link".*"link":"lan","state":"failed","cause":"tls\.bad-certificate"'
     says tablet '"phase":"measure"'
     never_says tablet '"event":"code-wanted"'
     never_says other '"phase":"enrol"|"event":"cause"'

@@ -14,11 +14,20 @@ begin_bench() {
     start bench env TMPDIR="$dir" "$bench" --quick --peers nc --dir "$dir" --out "$dir/out" --simhop "$SIMHOP" "$@"
 }
 
+still_running() {
+    grep -las "$dir/[s]imhop-bench" /proc/[0-9]*/cmdline | tr '\n' ' '
+}
+
+# What is killed with its namespace is gone soon.
 left_behind() {
-    local left
+    local left i
+    for ((i = 0; i < 200; i++)); do
+        [ -n "$(still_running)" ] || break
+        sleep 0.1
+    done
     left=$(find "$dir" -maxdepth 1 -name 'simhop-bench.*' -printf '%f ')
     [ -z "$left" ] || fail "left behind: $left"
-    left=$(grep -las "$dir/[s]imhop-bench" /proc/[0-9]*/cmdline | tr '\n' ' ')
+    left=$(still_running)
     [ -z "$left" ] || fail "still running: $left"
 }
 

@@ -152,7 +152,7 @@ input_ends_after_a_wrong_code() {
 
 code_in_a_file() {
     a_file
-    faults 'delay message:code-ready 4000'
+    faults 'delay message:code-ready 6500'
     : > "$dir/text"
     share anchor --once --item "file=$dir/file"
     input=$dir/text start tablet "$SIMHOP" sync --json --radio "sim:$air" --name tablet --state "$dir/tablet.state" \

@@ -108,7 +108,7 @@ both_go_silent() {
 
 ble_goes_silent_while_it_is_measured() {
     random_file file 1000
-    air_is 'sample 300' # nothing is decided before it is silent
+    air_is 'sample 1000' # nothing is decided before it is silent
     share anchor --once --item "file=$dir/file"
     sync tablet
     wait_for tablet '"phase":"measure"'

@@ -40,9 +40,12 @@ honest() {
 
 # Sanitizers keep what was freed for a while.
 end() {
-    local grown limit=2048
+    local grown limit=2048 i
     ! is_sanitized || limit=400000
     sleep 5
+    for ((i = 0; i < 250 && $(open_files) > files_before + 1; i++)); do
+        sleep 0.1
+    done
     is_alive "${pid_of[anchor]}" || fail "the anchor ended"
     grown=$(($(memory_kib) - memory_before))
     [ "$grown" -le "$limit" ] || fail "the anchor grew by $grown KiB"

@@ -119,7 +119,7 @@ directly_one_too_many() {
 once_for_two() {
     local i
     linked 3
-    random_file file 600000
+    random_file file 1200000
     air_is 'lan_rate 60000'
     share anchor --once --item "file=$dir/file"
     sync copy1

@@ -56,7 +56,7 @@ while_the_power_is_stepped() {
 walking_away_while_measured() {
     random_file file 1000
     place anchor 0 tablet 0.25
-    air_is 'sample 300' # nothing is decided before they are apart
+    air_is 'sample 600' # nothing is decided before they are apart
     share anchor --once --item "file=$dir/file"
     sync tablet
     wait_for tablet '"phase":"measure"'
@@ -151,7 +151,7 @@ the_one_that_is_named_is_taken() {
 nobody_of_that_name() {
     random_file file 1000
     share anchor --item "file=$dir/file"
-    sync tablet --anchor somebody --deadline 6
+    sync tablet --anchor somebody --deadline 12
     fails tablet 3 near.no-anchor
     never_says anchor '"event":"code"'
     is_alive "${pid_of[anchor]}" || fail "the anchor ended"

@@ -2,6 +2,8 @@
 /* The real radio: advertising, scanning, what is wrong and what comes back. */
 #include "bluez_user.h"
 
+#include "pairing/bluez_radio.h"
+
 /* ---- advertising ---- */
 
 static void advertises_what_it_is_given(void **state SH_UNUSED)
@@ -246,13 +248,19 @@ static void one_that_hung_advertises_once(void **state SH_UNUSED)
     assert_int_equal(fails, 0);
 }
 
+/* It has heard that it is on the air. */
+static bool is_usable(void)
+{
+    return ((const struct sh_bluez_radio *)ble)->was_usable;
+}
+
 static void bluetoothd_starts_again(void **state SH_UNUSED)
 {
     all_up();
     advertise(7);
     assert_int_equal(ble->driver->scan(ble, true), SH_OK);
     FAKE_UNTIL(fake.registered == 1 && fake.started == 1);
-    fake_run(20);
+    FAKE_UNTIL(is_usable());
     fake_end();
     FAKE_UNTIL(strstr(notes, "The Bluetooth service does not run."));
     fake_start();
@@ -267,7 +275,7 @@ static void the_adapter_is_switched_off_and_on(void **state SH_UNUSED)
     advertise(7);
     assert_int_equal(ble->driver->scan(ble, true), SH_OK);
     FAKE_UNTIL(fake.registered == 1 && fake.started == 1);
-    fake_run(20);
+    FAKE_UNTIL(is_usable());
     fake_power(false);
     FAKE_UNTIL(strstr(notes, "switched off"));
     /* The scan is lost with it: what is still said of devices is old. */
@@ -286,7 +294,7 @@ static void the_bus_starts_again(void **state SH_UNUSED)
     all_up();
     advertise(7);
     FAKE_UNTIL(fake.registered == 1);
-    fake_run(20);
+    FAKE_UNTIL(is_usable());
     fake_bus_stop();
     fake_end();
     unlink(fake_bus.socket_path);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "system/worker.h"
+#include "unit/patient.h"
 
 #define JOBS 50
 
@@ -163,7 +164,9 @@ static void test_goes_while_computing(void **state)
     jobs[0].job.run = run_for_a_while;
     sh_worker_give(*state, &jobs[0].job, false);
     await(&begun, 1);
+    patient = true;
     sh_worker_free(*state);
+    patient = false;
     *state = NULL;
     assert_true(jobs[0].ran && jobs[0].ended);
 }

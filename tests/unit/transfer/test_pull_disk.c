@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "transfer/store_list.h"
+#include "unit/patient.h"
 #include "unit/transfer/pair.h"
 
 #define FAST 50000 /* octets a ms */
@@ -413,7 +414,9 @@ static void test_leave(void **state SH_UNUSED)
     const struct sh_puller_item *item = sh_puller_item(pair.puller, 0);
     uint8_t id[SH_ITEM_ID_SIZE];
     memcpy(id, item->id, sizeof(id));
+    patient = true;
     sh_puller_leave(pair.puller);
+    patient = false;
     assert_ok(sh_store_look(pair.folder, id, 3 * SH_LEAF_SIZE, &look));
     assert_int_equal(look.verified, 3 * SH_LEAF_SIZE);
     assert_false(pair.over); /* nobody is called */

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "unit/patient.h"
 #include "unit/transfer/store_folder.h"
 
 #define SIZE (20 * (size_t)SH_LEAF_SIZE)
@@ -104,13 +105,8 @@ static void close_background(struct sh_store *store)
 static enum sh_cause mark_again(struct sh_store_item *item, sh_ms now, unsigned syncs)
 {
     await_counter(&ended, syncs);
-    enum sh_cause cause = SH_OK;
-    for (unsigned i = 0; i < 1000 && cause == SH_OK; i++) {
-        cause =
-            sh_store_item_mark(item, now); /* the thread may need a moment after its last sync */
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    }
-    return cause;
+    sh_worker_await(syncer, 60000); /* it may need a moment after its last sync */
+    return sh_store_item_mark(item, now);
 }
 
 static uint64_t mark_on_disk(void)
@@ -398,8 +394,10 @@ static void test_background_close(void **state SH_UNUSED)
         hash[0] ^= leaf == 4; /* and of that nothing */
         assert_ok(sh_store_item_put(item, leaf, data, hash, &from));
     }
+    patient = true;
     sh_store_item_close(item);
     close_background(store);
+    patient = false;
     finish_with(bytes, 15, 0);
     free(bytes);
 }

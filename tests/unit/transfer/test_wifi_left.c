@@ -94,7 +94,7 @@ static void test_sweep(void **state SH_UNUSED)
     listen_up();
     assert_int_equal(fake_count(&wa, "REMOVE_NETWORK"), 0);
     anchor->driver->free(anchor);
-    run_for(20);
+    settle();
     wa.network = true;
     snprintf(wa.ssid, sizeof(wa.ssid), "4449524543542d6162");
     wa.log_count = 0;

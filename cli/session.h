@@ -140,6 +140,8 @@ struct sh_session_ops {
     void (*changed)(const char *item, enum sh_session_change change, void *user);
     /* Secondary: the disk takes its time, see struct sh_puller_ops. May be NULL. */
     void (*disk_waits)(void *user);
+    /* Secondary: all is here, and the anchor takes its time for reading it again: so many octets of this item. May be NULL. */
+    void (*anchor_reads)(const char *item, uint64_t octets, uint64_t size, void *user);
     /* A session that calibrates: the anchor has kept this level, which is its own of that peer (the secondary is told). May be
      * NULL. */
     void (*calibrated)(const char *peer, const struct sh_calibrated *level, void *user);

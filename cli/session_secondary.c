@@ -323,6 +323,13 @@ static void puller_disk_waits(void *user)
         s->ops->disk_waits(s->user);
 }
 
+static void puller_anchor_reads(const struct sh_puller_item *item, uint64_t octets, void *user)
+{
+    struct sh_session *s = user;
+    if (s->ops->anchor_reads)
+        s->ops->anchor_reads(item->name, octets, item->size, s->user);
+}
+
 static const struct sh_puller_ops puller_ops = {
     .send = puller_send,
     .drop_link = puller_drop_link,
@@ -330,6 +337,7 @@ static const struct sh_puller_ops puller_ops = {
     .store = puller_store,
     .older = puller_older,
     .disk_waits = puller_disk_waits,
+    .anchor_reads = puller_anchor_reads,
     .progress = puller_progress,
     .finishing = puller_finishing,
     .finished = puller_finished,

@@ -125,6 +125,14 @@ static void on_disk_waits(void *user)
     sh_output_note_of(sync->config->out, SH_STORE_SLOW, "%s", SH_OUTPUT_DISK_WAITS);
 }
 
+static void on_anchor_reads(const char *item, uint64_t octets, uint64_t size, void *user)
+{
+    struct sync *sync = user;
+    sh_output_note(sync->config->out,
+                   "All is here. The other device reads %s once more, to confirm it: %u %% so far.",
+                   item, (unsigned)(octets * 100 / SH_MAX(size, 1)));
+}
+
 static void on_done(const struct sh_session_summary *summary, void *user)
 {
     struct sync *sync = user;
@@ -211,6 +219,7 @@ static const struct sh_session_ops session_ops = {
     .progress = on_progress,
     .changed = on_changed,
     .disk_waits = on_disk_waits,
+    .anchor_reads = on_anchor_reads,
     .done = on_done,
     .ended = on_ended,
 };

@@ -67,7 +67,8 @@ bool sh_item_seal_waits(const struct sh_item *item);
 /* Borrowed; NULL, as at first: all is done at once. To be taken back before the worker goes. */
 struct sh_worker;
 void sh_item_set_worker(struct sh_item *item, struct sh_worker *worker);
-bool sh_item_sealed(const struct sh_item *item); /* the root is there */
+bool sh_item_sealed(const struct sh_item *item);     /* the root is there */
+uint64_t sh_item_hashed(const struct sh_item *item); /* octets, from the beginning on */
 /* Only when sealed, else internal.bug. */
 SH_MUST_USE enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32]);
 

@@ -224,6 +224,11 @@ bool sh_item_sealed(const struct sh_item *item)
     return item->tree.leaves == sh_leaf_count(item->size);
 }
 
+uint64_t sh_item_hashed(const struct sh_item *item)
+{
+    return SH_MIN(item->tree.leaves * SH_LEAF_SIZE, item->size);
+}
+
 enum sh_cause sh_item_root(const struct sh_item *item, uint8_t out[32])
 {
     if (!sh_item_sealed(item))

@@ -18,7 +18,7 @@ enum sh_cause sh_puller_new(const struct sh_puller_ops *ops, void *user, sh_ms n
     puller->ops = ops;
     puller->user = user;
     sh_patience_begin(&puller->patience, now);
-    puller->disk = SH_NEVER;
+    puller->disk = puller->reads = SH_NEVER;
     puller->progress_item = UINT32_MAX;
     *ret_puller = puller;
     return SH_OK;
@@ -279,6 +279,8 @@ void sh_puller_rx(struct sh_puller *puller, sh_link_id id, unsigned type, struct
         cause = sh_puller_rx_leaf_hashes(puller, payload, clock);
     else if (type == SH_MSG_ROOT)
         cause = sh_puller_rx_root(puller, payload, clock);
+    else if (type == SH_MSG_PROGRESS)
+        cause = sh_puller_rx_progress(puller, payload, clock);
     else if (type == SH_MSG_RECEIPT_ACK)
         cause = sh_puller_rx_receipt_ack(puller, payload);
     else

@@ -7,7 +7,7 @@
  * again elsewhere. A link with requests open that gives no newly verified leaf within SH_STALL_MS
  * is dropped. No wait is without an end: where nothing new is verified, by whatever link, for
  * SH_IDLE_MS (and one second for each 64 MiB that the anchor may have to hash for a root), the
- * transfer is over.
+ * transfer is over; that the anchor has hashed more counts as well.
  *
  * Of an item that changed since an older copy came, the anchor is asked for the hashes of all leaves, in order. What the copy has
  * with the hashes that are here is taken over, and only the rest is asked for, while more of them come. An anchor that does not
@@ -68,6 +68,9 @@ struct sh_puller_ops {
                            void *user);
     /* The disk has not done for SH_DISK_TOLD_MS what it was asked for. */
     void (*disk_waits)(void *user);
+    /* All is here, and for SH_DISK_TOLD_MS the anchor has been reading again what it did not send, for the root: of this item it
+     * has read so many octets. Once. May be NULL. */
+    void (*anchor_reads)(const struct sh_puller_item *item, uint64_t octets, void *user);
     /* At most each SH_PROGRESS_MS, and at the end of an item. link = the one it mostly comes
      * over. */
     void (*progress)(uint32_t index, const struct sh_puller_item *item, sh_link_id link,
@@ -104,7 +107,7 @@ void sh_puller_link_down(struct sh_puller *puller, sh_link_id link, sh_ms now);
  * before. */
 void sh_puller_links_expected(struct sh_puller *puller, sh_ms until);
 
-/* One message from a link (Manifest, Leaf, LeafHashes, Root, ReceiptAck). What is wrong with it is given to
+/* One message from a link (Manifest, Leaf, LeafHashes, Root, Progress, ReceiptAck). What is wrong with it is given to
  * done, not returned: the puller is then over. Messages after the end, and of links that are not
  * up, are ignored. */
 void sh_puller_rx(struct sh_puller *puller, sh_link_id link, unsigned type, struct sh_bytes payload,

@@ -47,6 +47,7 @@ static void ask_root(struct sh_puller *puller, uint32_t index, sh_ms now)
         !sh_puller_ask_due(puller, &item->root_ask, wait, now, &link))
         return;
     message.item = index;
+    message.progress = true;
     if (sh_puller_send(puller, link, SH_MSG_ROOT_REQUEST, &message.base))
         sh_puller_asked(puller, &item->root_ask, link, now);
 }
@@ -69,6 +70,37 @@ enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payloa
     memcpy(item->info.root, in->root.data, SH_HASH_SIZE);
     item->has_root = true;
     sh_patience_moved(&puller->patience, now);
+    return SH_OK;
+}
+
+/* The person hears why nothing comes. */
+static void tell_reads(struct sh_puller *puller, const struct sh_pull_item *item, sh_ms now)
+{
+    bool all = puller->first == puller->count || sh_puller_complete(&puller->items[puller->first]);
+    if (!all || puller->reads == SH_NEVER)
+        puller->reads = all ? now : SH_NEVER;
+    if (!all || puller->reads_told || now - puller->reads < SH_DISK_TOLD_MS ||
+        !puller->ops->anchor_reads)
+        return;
+    puller->reads_told = true;
+    puller->ops->anchor_reads(&item->info, item->hashed, puller->user);
+}
+
+/* What the anchor has read again for a root. */
+enum sh_cause sh_puller_rx_progress(struct sh_puller *puller, struct sh_bytes payload, sh_ms now)
+{
+    SH_CLEANUP(sh_msg_freep) ProtobufCMessage *message = NULL;
+    SH_TRY(sh_msg_unpack(SH_MSG_PROGRESS, payload, &message));
+    const Simhop__Progress *in = (const Simhop__Progress *)message;
+    if (in->item >= puller->count || in->verified > in->total ||
+        in->total != puller->items[in->item].info.size)
+        return sh_fail(SH_PROTO_MALFORMED, "progress that is not one of item %u", in->item);
+    struct sh_pull_item *item = &puller->items[in->item];
+    if (in->verified <= item->hashed)
+        return SH_OK;
+    item->hashed = in->verified;
+    sh_patience_moved(&puller->patience, now);
+    tell_reads(puller, item, now);
     return SH_OK;
 }
 
@@ -228,6 +260,7 @@ static enum sh_cause send_receipt(struct sh_puller *puller, sh_link_id link, sh_
     message.n_sha256 = puller->count;
     message.signature.data = puller->signature;
     message.signature.len = puller->signature_len;
+    message.progress = true;
     if (sh_puller_send(puller, link, SH_MSG_RECEIPT, &message.base))
         sh_puller_asked(puller, &puller->receipt_ask, link, now);
     return SH_OK;
@@ -240,7 +273,8 @@ static enum sh_cause ask_receipt(struct sh_puller *puller, sh_ms now)
     sh_link_id link = 0;
     if (!sh_puller_ask_due(puller, ask, wait, now, &link))
         return SH_OK;
-    if (sh_puller_ask_spent(puller, ask, SH_RECEIPT_ASKS))
+    /* One that says that it is at work has our patience, to its end; asked again it sees that we are there. */
+    if (puller->reads == SH_NEVER && sh_puller_ask_spent(puller, ask, SH_RECEIPT_ASKS))
         return sh_fail(SH_RECEIPT_TIMEOUT, "asked %u times", ask->asks);
     return send_receipt(puller, link, now);
 }

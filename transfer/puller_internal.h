@@ -72,7 +72,8 @@ struct sh_pull_item {
     bool asked_hashes;
     struct sh_pull_ask root_ask;
     bool has_root, finished;
-    bool resumed; /* the anchor has to read what it does not send to know the root */
+    uint64_t hashed; /* octets, by the anchor for the root, as it says */
+    bool resumed;    /* the anchor has to read what it does not send to know the root */
 };
 
 struct sh_puller {
@@ -93,7 +94,8 @@ struct sh_puller {
     size_t first;   /* the first that is not finished */
     bool more_work; /* on that one */
     sh_ms disk;     /* since then the disk is waited for, SH_NEVER: it is not */
-    bool disk_told;
+    sh_ms reads;    /* since then the anchor's reading is all that is, SH_NEVER: it is not */
+    bool disk_told, reads_told;
 
     struct sh_pull_ask receipt_ask;
     uint8_t *roots;
@@ -167,6 +169,8 @@ sh_link_id sh_puller_stalled_link(struct sh_puller *puller, sh_ms now);
 /* puller_end.c */
 SH_MUST_USE enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payload,
                                             sh_ms now);
+SH_MUST_USE enum sh_cause sh_puller_rx_progress(struct sh_puller *puller, struct sh_bytes payload,
+                                                sh_ms now);
 SH_MUST_USE enum sh_cause sh_puller_rx_receipt_ack(struct sh_puller *puller,
                                                    struct sh_bytes payload);
 /* Asks for roots, finishes items in order, sends the receipt. */

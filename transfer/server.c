@@ -9,8 +9,9 @@
 #include "transfer/hashing.h"
 #include "transfer/manifest.h"
 
-#define SEAL_STEP  16 /* leaves hashed a call of work */
-#define OPEN_ITEMS 16 /* descriptors of sources */
+#define SEAL_STEP  16                  /* leaves hashed a call of work */
+#define OPEN_ITEMS 16                  /* descriptors of sources */
+#define TELL_EVERY ((uint64_t)8 << 20) /* octets that are read for roots: some hear of it */
 #define WANT_BYTES (SH_ITEMS_MAX / 8)
 
 struct pull {
@@ -25,6 +26,7 @@ struct server_link {
     unsigned first, count;
     struct sh_hashing hashing;
     uint8_t roots[WANT_BYTES]; /* asked for, not yet answered */
+    bool takes_progress;
     uint64_t sent;
 };
 
@@ -37,7 +39,8 @@ struct sh_server {
     struct server_link *links[SH_SERVER_LINKS]; /* NULL from the first that never was needed on */
     uint8_t seal[WANT_BYTES];                   /* items that work() seals */
     size_t sealing;                             /* where it looks first */
-    size_t hashing;                             /* the link whose turn it is */
+    uint64_t told;             /* octets of what it seals that were hashed when somebody was told */
+    size_t hashing;            /* the link whose turn it is */
     uint32_t open[OPEN_ITEMS]; /* item + 1, the latest first: the others are at rest */
     Simhop__Receipt *receipt;  /* waits for sealing */
     sh_link_id receipt_link;
@@ -295,6 +298,7 @@ static enum sh_cause rx_root_request(struct sh_server *server, struct server_lin
                                      const ProtobufCMessage *message)
 {
     uint32_t index = ((const Simhop__RootRequest *)message)->item;
+    link->takes_progress = ((const Simhop__RootRequest *)message)->progress;
     if (index >= server->count)
         return sh_fail(SH_PROTO_MALFORMED, "the root of item %u, which is not there", index);
     if (sh_item_sealed(server->items[index]))
@@ -399,6 +403,7 @@ static enum sh_cause take_receipt(struct sh_server *server, struct server_link *
         sh_msg_free(&server->receipt->base);
     server->receipt = receipt;
     server->receipt_link = link->id;
+    link->takes_progress = receipt->progress;
     if (all_sealed(server))
         return settle_receipt(server);
     memset(server->seal, 0xff, sizeof(server->seal));
@@ -531,6 +536,34 @@ static enum sh_cause seal_some(struct sh_server *server)
     return SH_OK;
 }
 
+static bool waits_for_roots(const struct sh_server *server, const struct server_link *link)
+{
+    bool waits = server->receipt && server->receipt_link == link->id;
+    for (size_t i = 0; i < sizeof(link->roots); i++)
+        waits |= link->roots[i] != 0;
+    return link->up && link->takes_progress && waits;
+}
+
+/* A slow disk may need minutes for what the other side does not ask for, who has it: it hears that we are at work. */
+static void tell_hashed(struct sh_server *server)
+{
+    uint64_t hashed = 0;
+    for (size_t i = 0; i < server->count; i++)
+        hashed += bit_get(server->seal, i) ? sh_item_hashed(server->items[i]) : 0;
+    server->told = SH_MIN(server->told, hashed); /* what failed begins anew */
+    if (hashed - server->told < TELL_EVERY)
+        return;
+    server->told = hashed;
+    Simhop__Progress message = SIMHOP__PROGRESS__INIT;
+    message.item = (uint32_t)((server->sealing + server->count - 1) % server->count);
+    message.verified = sh_item_hashed(server->items[message.item]);
+    message.total = sh_item_size(server->items[message.item]);
+    for (size_t i = 0; i < link_count(server); i++) {
+        if (waits_for_roots(server, server->links[i]))
+            send_to(server, server->links[i], SH_MSG_PROGRESS, &message.base);
+    }
+}
+
 static bool more_to_do(struct sh_server *server)
 {
     bool more = false;
@@ -554,6 +587,7 @@ enum sh_cause sh_server_work(struct sh_server *server, bool *ret_more)
         SH_TRY(serve(server, server->links[i]));
     SH_TRY(hash_some(server));
     SH_TRY(seal_some(server));
+    tell_hashed(server);
     /* Serving seals too, so look at all: a root may wait for an item that nobody worked on here. */
     for (uint32_t i = 0; i < server->count; i++) {
         if (sh_item_sealed(server->items[i]))

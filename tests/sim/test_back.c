@@ -20,7 +20,7 @@
 #define assert_cause(is, should)                                                                   \
     assert_string_equal(sh_cause_info(is)->name, sh_cause_info(should)->name)
 
-#define SIZE 4000000
+#define SIZE 5000000
 /* Two back-offs by the longest chance, and some words over Bluetooth. */
 #define LONGEST (3 * SH_BACKOFF_MS * 5 / 4 + 1000)
 

@@ -28,7 +28,7 @@ static sh_ms on_now(void *user)
 static void on_wake(void *user)
 {
     struct side *side = user;
-    side->next_tick = side->world->wire.now;
+    side->next_tick = SH_MAX(side->world->wire.now, side->busy_until);
 }
 
 static void on_phase(enum sh_phase phase, const char *peer SH_UNUSED, void *user)
@@ -367,8 +367,12 @@ static void side_step(struct world *world, struct side *side)
         sample(world, side);
     if (side->type_at && now >= side->type_at && !side->over)
         type_code(world, side);
-    if (now >= side->next_tick && !side->over)
-        side->next_tick = SH_MAX(sh_session_tick(side->session), now + 1);
+    if (now < side->next_tick || side->over)
+        return;
+    sh_ms next = sh_session_tick(side->session);
+    if (world->run && next == now && side == &world->sides[SH_ANCHOR])
+        side->busy_until = now + world->run->anchor_step_ms;
+    side->next_tick = SH_MAX(next, SH_MAX(now + 1, side->busy_until));
 }
 
 bool world_step(struct world *world, sh_ms limit)

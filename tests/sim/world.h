@@ -90,6 +90,9 @@ struct run {
     sh_ms sleeps_for;      /* machines sleep then, once; 0 = not */
     bool sleeps[2];        /* which, by enum sh_role: it is told of it when it wakes */
 
+    sh_ms
+        anchor_step_ms; /* what it does at a time when nothing moves (16 leaves hashed) takes it so long; 0 = none */
+
     struct sh_receipts *book; /* the anchor's receipts wait there: `meddle` commits; NULL: no */
 
     void (*meddle)(struct world *world); /* after each step; NULL: nobody does */
@@ -134,6 +137,8 @@ struct run {
 /* Two devices and what the anchor shares: `sizes` items of random bytes and a bundle of two lines. dir is a fresh folder for
  * the secondary's files. */
 struct world *world_new(const uint64_t *sizes, size_t count, bool bundle);
+/* The anchor's program begins anew: what it has hashed of its items it does not know any more. */
+void world_restart_anchor(struct world *world);
 void world_free(struct world *world);
 sh_ms world_now(const struct world *world);
 struct device *world_anchor(struct world *world);

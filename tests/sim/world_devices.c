@@ -43,24 +43,37 @@ static void make_dirs(struct world *world)
     snprintf(world->bundles, sizeof(world->bundles), "%s/bundles", world->dir);
 }
 
+static void open_item(struct world *world, size_t i)
+{
+    char name[NAME_MAX_];
+    snprintf(name, sizeof(name), "item%zu", i);
+    world_must(sh_item_open_memory(name, SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
+                                   SH_BYTES(world->bytes[i], world->sizes[i]),
+                                   world->anchor.identity->id, &world->items[i]),
+               "item");
+}
+
 static void make_items(struct world *world, const uint64_t *sizes, size_t count)
 {
     uint64_t x = 88172645463325252ULL;
     for (size_t i = 0; i < count; i++) {
-        char name[NAME_MAX_];
-        snprintf(name, sizeof(name), "item%zu", i);
         world->bytes[i] = malloc(sizes[i] + 1);
         world->sizes[i] = sizes[i];
         for (uint64_t at = 0; at < sizes[i]; at++) {
             x ^= x << 13, x ^= x >> 7, x ^= x << 17;
             world->bytes[i][at] = (uint8_t)x;
         }
-        world_must(sh_item_open_memory(name, SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
-                                       SH_BYTES(world->bytes[i], sizes[i]),
-                                       world->anchor.identity->id, &world->items[i]),
-                   "item");
+        open_item(world, i);
     }
     world->count = count;
+}
+
+void world_restart_anchor(struct world *world)
+{
+    for (size_t i = 0; i < world->count; i++) {
+        sh_item_free(world->items[i]);
+        open_item(world, i);
+    }
 }
 
 static void make_draft(struct world *world)

@@ -21,7 +21,7 @@ struct side {
     struct stream *ble;
     bool sampling, over, done, in_transfer;
     enum sh_cause cause;
-    sh_ms next_tick, next_sample, type_at;
+    sh_ms next_tick, next_sample, type_at, busy_until;
     enum sh_phase phase;
     sh_ms alive; /* the last sign of life */
     unsigned code_run;

@@ -63,9 +63,10 @@ struct pair {
     struct sh_puller *puller;
 
     unsigned seen[64]; /* messages of a type, delivered or not */
-    unsigned finished, dropped, receipts, progress, disk_waits;
-    struct sh_worker *worker; /* NULL: the store does all at once */
-    uint64_t told;            /* to the anchor: verified octets of the last progress */
+    unsigned finished, dropped, receipts, progress, disk_waits, anchor_reads;
+    sh_ms anchor_step_ms, anchor_next; /* for what the anchor does at once; 0: no time */
+    struct sh_worker *worker;          /* NULL: the store does all at once */
+    uint64_t told;                     /* to the anchor: verified octets of the last progress */
     bool over;
     bool stop;                                 /* pair_run returns */
     bool have;                                 /* items with "had" in their names */
@@ -388,12 +389,20 @@ static void secondary_disk_waits(void *user)
     pair->disk_waits++;
 }
 
+static void secondary_anchor_reads(const struct sh_puller_item *item, uint64_t octets, void *user)
+{
+    struct pair *pair = user;
+    assert_in_range(octets, 1, item->size);
+    pair->anchor_reads++;
+}
+
 static const struct sh_puller_ops puller_ops = {.send = secondary_send,
                                                 .drop_link = secondary_drop,
                                                 .have = secondary_have,
                                                 .store = secondary_store,
                                                 .older = secondary_older,
                                                 .disk_waits = secondary_disk_waits,
+                                                .anchor_reads = secondary_anchor_reads,
                                                 .progress = secondary_progress,
                                                 .finishing = secondary_finishing,
                                                 .finished = secondary_finished,
@@ -410,16 +419,33 @@ static void pair_begin(struct pair *pair)
         make_folder(pair->folder);
 }
 
+static void pair_open_item(struct pair *pair, size_t i, const char *name)
+{
+    static const uint8_t anchor[16] = {1};
+    assert_ok(sh_item_open_memory(name, SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
+                                  SH_BYTES(pair->contents[i], pair->sizes[i]), anchor,
+                                  &pair->items[i]));
+}
+
 /* Takes the bytes over. */
 SH_UNUSED static void pair_item_of(struct pair *pair, const char *name, uint8_t *bytes,
                                    uint64_t size)
 {
-    static const uint8_t anchor[16] = {1};
     size_t i = pair->count++;
     pair->sizes[i] = size;
     pair->contents[i] = bytes;
-    assert_ok(sh_item_open_memory(name, SIMHOP__ITEM_KIND__ITEM_KIND_FILE,
-                                  SH_BYTES(pair->contents[i], size), anchor, &pair->items[i]));
+    pair_open_item(pair, i, name);
+}
+
+/* The anchor begins anew and has hashed nothing yet. */
+SH_UNUSED static void pair_open_again(struct pair *pair)
+{
+    for (size_t i = 0; i < pair->count; i++) {
+        char name[SH_ITEM_NAME_MAX + 1];
+        snprintf(name, sizeof(name), "%s", sh_item_name(pair->items[i]));
+        sh_item_free(pair->items[i]);
+        pair_open_item(pair, i, name);
+    }
 }
 
 SH_UNUSED static void pair_item_named(struct pair *pair, const char *name, uint64_t size)
@@ -480,9 +506,12 @@ static void pair_end(struct pair *pair)
 
 static void anchor_run(struct pair *pair, enum sh_cause cause)
 {
-    bool more = cause == SH_OK;
-    while (more && cause == SH_OK)
+    bool more = cause == SH_OK && pair->now >= pair->anchor_next;
+    while (more && cause == SH_OK) {
         cause = sh_server_work(pair->server, &more);
+        pair->anchor_next = pair->now + pair->anchor_step_ms;
+        more = more && pair->anchor_step_ms == 0;
+    }
     if (cause == SH_OK)
         return;
     pair->server_cause = cause; /* the session would send an Abort */
@@ -515,6 +544,8 @@ static bool pair_run(struct pair *pair, sh_ms limit)
         pair->now = SH_MAX(pair->now, next);
         if (pair->event)
             pair->event(pair);
+        if (pair->anchor_step_ms > 0)
+            anchor_run(pair, SH_OK);
         if (pair->queue && pair->queue->due <= pair->now) {
             struct message *message = pair->queue;
             pair->queue = message->next;

@@ -12,6 +12,7 @@ static char folder[PATH_SIZE];
 static struct sh_store *store;
 static struct sh_puller *puller;
 static unsigned sent[64], done_count;
+static sh_ms at; /* what is given */
 static enum sh_cause result;
 
 static inline enum sh_cause on_send(sh_link_id link SH_UNUSED, unsigned type,
@@ -100,6 +101,7 @@ static inline void begin(void)
     make_folder(folder);
     memset(sent, 0, sizeof(sent));
     done_count = 0;
+    at = 1;
     store = NULL;
     puller = NULL;
     assert_ok(sh_store_open(folder, &store));
@@ -115,7 +117,7 @@ static inline void end(void)
 
 static inline void give(unsigned type, const void *bytes, size_t n)
 {
-    sh_puller_rx(puller, 1, type, SH_BYTES(bytes, n), 1);
+    sh_puller_rx(puller, 1, type, SH_BYTES(bytes, n), at);
 }
 
 static inline void give_message(unsigned type, const ProtobufCMessage *message)

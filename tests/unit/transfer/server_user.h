@@ -15,7 +15,7 @@ static uint8_t *bytes[3];
 static struct sh_server *server;
 
 static struct {
-    unsigned sent[64], leaves[4], receipts, progress;
+    unsigned sent[64], progress_on[4], leaves[4], receipts, progress;
     size_t pending[4]; /* what the links say */
     uint64_t last_index;
     uint8_t root[32];
@@ -28,12 +28,13 @@ static struct {
     bool keeps_later;
 } seen;
 
-static enum sh_cause on_send(sh_link_id link SH_UNUSED, unsigned type,
-                             const ProtobufCMessage *message, void *user SH_UNUSED)
+static enum sh_cause on_send(sh_link_id link, unsigned type, const ProtobufCMessage *message,
+                             void *user SH_UNUSED)
 {
     if (seen.gone)
         return SH_CONNECT_LOST;
     seen.sent[type]++;
+    seen.progress_on[link] += type == SH_MSG_PROGRESS;
     if (type == SH_MSG_ROOT)
         memcpy(seen.root, ((const Simhop__Root *)message)->root.data, 32);
     if (type == SH_MSG_LEAF_HASHES) {

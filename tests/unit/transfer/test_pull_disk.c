@@ -475,15 +475,56 @@ static void test_slow_to_read(void **state SH_UNUSED)
     sh_worker_free(syncer);
 }
 
+/* A MiB in a second: all of it takes much longer than anybody waits for something new. */
+static void the_anchor_reads_slowly(void)
+{
+    pair_open_again(&pair);
+    pair_start(&pair);
+    pair.anchor_step_ms = 1000;
+    sh_ms from = pair.now;
+    pair.anchor_reads = 0;
+    pair_link_up(&pair, LAN, 0, FAST, 1);
+    assert_true(pair_run(&pair, 200000));
+    pair_check_done(&pair);
+    assert_true(pair.now - from >= 39000);
+    assert_int_equal(pair.seen[SH_MSG_LEAF], 0);
+    assert_int_equal(pair.anchor_reads, 1);
+}
+
+/* All is here, and the anchor, which began anew, has to read all of it for the root, or for the receipt: its disk needs minutes. */
+static void test_anchor_slow_to_read(void **state SH_UNUSED)
+{
+    all_but_the_root(64 * 10);
+    the_anchor_reads_slowly();
+}
+
+static void test_anchor_slow_to_read_what_is_had(void **state SH_UNUSED)
+{
+    pair.have = true;
+    pair_item_named(&pair, "had one", 64 * 4 * SH_LEAF_SIZE);
+    pair_item_named(&pair, "had two", 64 * 6 * SH_LEAF_SIZE);
+    the_anchor_reads_slowly();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_finishing_fails),  TEST(test_bent_on_disk),  TEST(test_hanging_disk),
-        TEST(test_disk_before_root), TEST(test_hanging_write), TEST(test_copy_in_background),
-        TEST(test_hanging_copy),     TEST(test_dead_sector),   TEST(test_dead_sector_after_a_boot),
-        TEST(test_dead_disk),        TEST(test_slow_to_read),  TEST(test_leave),
+        TEST(test_finishing_fails),
+        TEST(test_bent_on_disk),
+        TEST(test_hanging_disk),
+        TEST(test_disk_before_root),
+        TEST(test_hanging_write),
+        TEST(test_copy_in_background),
+        TEST(test_hanging_copy),
+        TEST(test_dead_sector),
+        TEST(test_dead_sector_after_a_boot),
+        TEST(test_dead_disk),
+        TEST(test_slow_to_read),
+        TEST(test_leave),
+        TEST(test_anchor_slow_to_read),
+        TEST(test_anchor_slow_to_read_what_is_had),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,35 @@ static void say_root_elsewhere(void)
 {
     root(99, 32);
 }
+static void progress(uint32_t item, uint64_t verified, uint64_t total)
+{
+    Simhop__Progress message = SIMHOP__PROGRESS__INIT;
+    message.item = item;
+    message.verified = verified;
+    message.total = total;
+    give_message(SH_MSG_PROGRESS, &message.base);
+}
+static void say_progress(void)
+{
+    progress(1, 5, 5);
+    progress(1, 3, 5); /* less than before */
+}
+static void say_progress_elsewhere(void)
+{
+    progress(2, 5, 5);
+}
+static void say_progress_of_another_size(void)
+{
+    progress(1, 5, 6);
+}
+static void say_too_much_progress(void)
+{
+    progress(1, 6, 5);
+}
+static void say_garbage_progress(void)
+{
+    give(SH_MSG_PROGRESS, "\xff\xff\xff", 3);
+}
 static void say_ack(void)
 {
     give(SH_MSG_RECEIPT_ACK, NULL, 0);
@@ -122,9 +151,15 @@ static void test_out_of_turn(void **state SH_UNUSED)
         {true, true, say_hello, SH_PROTO_WRONG_STATE},
         {true, true, say_unknown, SH_PROTO_WRONG_STATE},
         {true, true, say_garbage_root, SH_PROTO_MALFORMED},
+        {true, true, say_progress, SH_OK},
+        {true, true, say_progress_elsewhere, SH_PROTO_MALFORMED},
+        {true, true, say_progress_of_another_size, SH_PROTO_MALFORMED},
+        {true, true, say_too_much_progress, SH_PROTO_MALFORMED},
+        {true, true, say_garbage_progress, SH_PROTO_MALFORMED},
         {true, true, say_manifest_again, SH_OK},
         {true, false, say_unasked_leaf, SH_PROTO_WRONG_STATE},
         {true, false, say_root_unasked, SH_PROTO_WRONG_STATE},
+        {true, false, say_progress, SH_PROTO_MALFORMED},
         {true, false, say_ack, SH_PROTO_WRONG_STATE},
         {true, false, say_garbage_manifest, SH_PROTO_MALFORMED},
         {false, false, say_manifest_again, SH_OK}, /* of a link that is not up: not heard */
@@ -186,6 +221,34 @@ static void test_other_root(void **state SH_UNUSED)
     give_message(SH_MSG_ROOT, &message.base);
     assert_int_equal(done_count, 1);
     assert_cause(result, SH_TRANSFER_ROOT_MISMATCH);
+    end();
+}
+
+/* Who says that it reads is believed as long as it gets on, and no longer. */
+static void test_reads_without_end(void **state SH_UNUSED)
+{
+    begin();
+    make_manifest();
+    sh_puller_link_up(puller, 1, LAN, 0, 0);
+    give_message(SH_MSG_MANIFEST, &r.message.base);
+    leaf(0, 0, SH_LEAF_SIZE);
+    leaf(0, 1, 100000 - SH_LEAF_SIZE);
+    leaf(1, 0, 5);
+    sh_ms now = 0;
+    for (uint64_t read = 1; now < 100000; now += 1000, read += 1) {
+        at = now;
+        progress(0, read, 100000);
+        sh_puller_tick(puller, now);
+        assert_int_equal(done_count, 0);
+    }
+    for (sh_ms last = now; done_count == 0 && now < last + 60000; now += 1000) {
+        at = now;
+        progress(0, 100, 100000);
+        sh_puller_tick(puller, now);
+    }
+    assert_int_equal(done_count, 1);
+    assert_cause(result, SH_TRANSFER_STALLED);
+    assert_in_range(now, 100000 + SH_IDLE_MS - 2000, 100000 + SH_IDLE_MS + 2000);
     end();
 }
 
@@ -301,9 +364,8 @@ static void test_hashes(void **state SH_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_out_of_turn),
-        cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_other_root),
+        cmocka_unit_test(test_out_of_turn), cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_other_root),  cmocka_unit_test(test_reads_without_end),
         cmocka_unit_test(test_hashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

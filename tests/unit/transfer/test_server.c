@@ -242,6 +242,37 @@ static void test_progress(void **state SH_UNUSED)
     assert_true(sh_item_sealed(items[0])); /* it has all: the root will be wanted */
 }
 
+static enum sh_cause ask_root_and_hear(sh_link_id link)
+{
+    Simhop__RootRequest message = SIMHOP__ROOT_REQUEST__INIT;
+    message.progress = true;
+    return say(link, SH_MSG_ROOT_REQUEST, &message.base);
+}
+
+/* While much is read for a root, whoever waits for that and says that it takes it hears so, each 8 MiB; nobody else. */
+static void test_reading_is_told(void **state SH_UNUSED)
+{
+    static const size_t size = 20 * 1024 * 1024;
+    struct sh_server *other = server;
+    struct sh_item *big = NULL;
+    uint8_t *octets = content(9, size);
+    assert_ok(sh_item_open_memory("big", SIMHOP__ITEM_KIND__ITEM_KIND_FILE, SH_BYTES(octets, size),
+                                  anchor_id, &big));
+    assert_ok(sh_server_new(&big, 1, transfer_id, &ops, NULL, &server));
+    for (sh_link_id link = 1; link <= 3; link++)
+        sh_server_link_up(server, link);
+    assert_ok(ask_root(1, 0));
+    assert_ok(ask_root_and_hear(2));
+    assert_ok(work());
+    assert_int_equal(seen.sent[SH_MSG_ROOT], 2);
+    assert_int_equal(seen.progress_on[2], 2);
+    assert_int_equal(seen.progress_on[1] + seen.progress_on[3], 0);
+    sh_server_free(server);
+    server = other;
+    sh_item_free(big);
+    free(octets);
+}
+
 static void test_not_for_us(void **state SH_UNUSED)
 {
     static const unsigned types[] = {
@@ -372,6 +403,7 @@ int main(void)
         TEST(test_roots),
         TEST(test_sealed_by_serving),
         TEST(test_progress),
+        TEST(test_reading_is_told),
         TEST(test_not_for_us),
         TEST(test_ping),
         TEST(test_link_gone),

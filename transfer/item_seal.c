@@ -11,7 +11,7 @@
 #include "transfer/item_internal.h"
 #include "transfer/leaf.h"
 
-#define JOB_MOST 512 /* leaves: some 50 ms */
+#define JOB_MOST 128 /* leaves: some 12 ms, and as much as is told at a time of what is read */
 #define AHEAD    256 /* leaves before the tree that are kept: what is asked for at once on all links */
 #define AT_ONCE                                                                                    \
     4 /* leaves that are not worth the way to a thread and back: a thousand small files each go it */

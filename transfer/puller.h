@@ -30,11 +30,12 @@
 #define SH_STALL_MS      5000
 #define SH_MANIFEST_MS   5000 /* manifest, root, receipt's acknowledgement: asked again then */
 #define SH_MANIFEST_ASKS 3    /* without an answer: transfer.stalled */
-#define SH_RECEIPT_ASKS  2    /* without an answer: receipt.timeout */
-#define SH_TRIAL_MS      1000 /* what a fresh link is tried with is not asked of another before */
-#define SH_PROGRESS_MS   200
-#define SH_DISK_TOLD_MS  4000
-#define SH_DISK_MS       30000 /* to write what came, or to sync an item that is complete: store.slow */
+#define SH_RECEIPT_ASKS                                                                            \
+    2 /* without an answer: receipt.timeout, but while the anchor says that it reads */
+#define SH_TRIAL_MS     1000 /* what a fresh link is tried with is not asked of another before */
+#define SH_PROGRESS_MS  200
+#define SH_DISK_TOLD_MS 4000
+#define SH_DISK_MS      30000 /* to write what came, or to sync an item that is complete: store.slow */
 
 struct sh_puller_item {
     uint8_t id[SH_ITEM_ID_SIZE];

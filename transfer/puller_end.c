@@ -73,10 +73,18 @@ enum sh_cause sh_puller_rx_root(struct sh_puller *puller, struct sh_bytes payloa
     return SH_OK;
 }
 
+static bool is_all_here(const struct sh_puller *puller)
+{
+    size_t i = puller->first;
+    while (i < puller->count && sh_puller_complete(&puller->items[i]))
+        i++;
+    return i == puller->count;
+}
+
 /* The person hears why nothing comes. */
 static void tell_reads(struct sh_puller *puller, const struct sh_pull_item *item, sh_ms now)
 {
-    bool all = puller->first == puller->count || sh_puller_complete(&puller->items[puller->first]);
+    bool all = is_all_here(puller);
     if (!all || puller->reads == SH_NEVER)
         puller->reads = all ? now : SH_NEVER;
     if (!all || puller->reads_told || now - puller->reads < SH_DISK_TOLD_MS ||
@@ -123,6 +131,7 @@ static enum sh_cause finish_item(struct sh_puller *puller, uint32_t index, sh_ms
     }
     item->finished = true;
     puller->first = index + 1;
+    puller->reads = SH_NEVER; /* for this one */
     sh_patience_moved(&puller->patience, now);
     sh_puller_progress(puller, index, true, now);
     return puller->ops->finished(index, &item->info, puller->user);

@@ -393,6 +393,8 @@ static void secondary_anchor_reads(const struct sh_puller_item *item, uint64_t o
 {
     struct pair *pair = user;
     assert_in_range(octets, 1, item->size);
+    for (size_t i = 0; i < pair->count; i++) /* all is here */
+        assert_int_equal(sh_puller_item(pair->puller, i)->verified, pair->sizes[i]);
     pair->anchor_reads++;
 }
 

@@ -498,6 +498,21 @@ static void test_anchor_slow_to_read(void **state SH_UNUSED)
     the_anchor_reads_slowly();
 }
 
+/* Another item comes meanwhile: that nothing but the reading is waited for is said when it is so. */
+static void test_anchor_slow_to_read_one_of_two(void **state SH_UNUSED)
+{
+    all_but_the_root(64 * 10);
+    pair_open_again(&pair);
+    pair_item(&pair, 64 * 2 * SH_LEAF_SIZE);
+    pair_start(&pair);
+    pair.anchor_step_ms = 1000;
+    pair.anchor_reads = 0;
+    pair_link_up(&pair, LAN, 0, 300, 1);
+    assert_true(pair_run(&pair, 200000));
+    pair_check_done(&pair);
+    assert_true(pair.anchor_reads <= 1);
+}
+
 static void test_anchor_slow_to_read_what_is_had(void **state SH_UNUSED)
 {
     pair.have = true;
@@ -525,6 +540,7 @@ int main(void)
         TEST(test_leave),
         TEST(test_anchor_slow_to_read),
         TEST(test_anchor_slow_to_read_what_is_had),
+        TEST(test_anchor_slow_to_read_one_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

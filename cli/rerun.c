@@ -143,7 +143,8 @@ static enum sh_cause on_session(struct rerun *rerun, const struct sh_trace_recor
     struct session *session = find(rerun, 0);
     if (!session)
         return SH_OK;
-    rerun_search_clear(&rerun->search);
+    if (record->v[0] == 0) /* the search goes on beside one that began directly */
+        rerun_search_clear(&rerun->search);
     session->number = record->session;
     rerun->result.sessions++;
     return SH_OK;

@@ -121,6 +121,25 @@ too_far_is_too_far_again() {
     replays anchor 9 session.interrupted
 }
 
+# The search goes on beside the try over the network, and it is its end.
+a_deadline_in_a_trial_is_that_of_the_search() {
+    random_file file 1000
+    place anchor 0 tablet 0.25
+    share anchor --once --item "file=$dir/file"
+    sync tablet
+    type_code tablet anchor
+    both_done anchor tablet
+    place anchor 0 tablet 3
+    faults 'delay lan 400'
+    share anchor --item "file=$dir/file"
+    sync tablet --deadline 1
+    exits tablet 3
+    report_of tablet
+    # too-far, where the machine is not so slow that nothing was heard before
+    says tablet '"cause":"near\.(too-far|no-anchor)"'
+    replays tablet 3 "$(causes_of tablet | cut -d ' ' -f 1)"
+}
+
 a_broken_link_breaks_again() {
     random_file file 3000000
     air_is 'lan_rate 300000'
@@ -207,5 +226,5 @@ only_the_last_runs_are_kept() {
     complete tablet anchor
 }
 
-run_tests too_far_is_too_far_again a_broken_link_breaks_again nothing_secret_is_in_it another_record_ends_otherwise bad_reports \
-    it_overwrites_nothing only_the_last_runs_are_kept
+run_tests too_far_is_too_far_again a_deadline_in_a_trial_is_that_of_the_search a_broken_link_breaks_again nothing_secret_is_in_it \
+    another_record_ends_otherwise bad_reports it_overwrites_nothing only_the_last_runs_are_kept

@@ -483,7 +483,7 @@ static sh_ms on_tick(sh_ms now, void *user)
         sh_receipts_commit(share->receipts);
         now = sh_now(); /* what the disk took is nobody's turn */
     }
-    sh_ms next = now + 1000;
+    sh_ms next = now + 1000, then = 0;
     sh_tracer_alive(share->config->tracer, now);
     settle(share, now);
     bool advertises = !share->quitting && !share->ending && share->radio == SH_OK;
@@ -491,7 +491,8 @@ static sh_ms on_tick(sh_ms now, void *user)
         rotate(share, now);
     if (advertises)
         next = SH_MIN(next, rotates_at(share));
-    next = SH_MIN(next, sh_share_tick_visitors(share, now));
+    then = sh_share_tick_visitors(share, now);
+    next = SH_MIN(next, then);
     sh_lobby_tick(&share->lobby, now);
     tend_group(share);
     if (share->radio != SH_OK && !sh_share_any_running(share))

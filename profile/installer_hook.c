@@ -71,6 +71,12 @@ static _Noreturn void run_child(const struct command *command, int report)
     _exit(written == (ssize_t)sizeof(error) ? 127 : 126);
 }
 
+static int64_t left_until(int64_t deadline)
+{
+    int64_t now = now_ms();
+    return deadline > now ? deadline - now : 0;
+}
+
 /* What the child says before it becomes the program: nothing, or why it did not. A file system that hangs keeps it from either; then it
  * counts as running, and as overdue. */
 static int starting_error(int report, int cancel_fd, int64_t deadline)
@@ -78,10 +84,11 @@ static int starting_error(int report, int cancel_fd, int64_t deadline)
     struct pollfd p[] = {{.fd = report, .events = POLLIN},
                          {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
     int error = 0, n;
-    do
+    do {
+        int64_t left = left_until(deadline);
         /* waits: until the deadline of the hook */
-        n = poll(p, SH_COUNT(p), (int)SH_MIN(SH_MAX(deadline - now_ms(), 0), 3600 * 1000));
-    while (n < 0 && errno == EINTR);
+        n = poll(p, SH_COUNT(p), (int)SH_MIN(left, 3600 * 1000));
+    } while (n < 0 && errno == EINTR);
     ssize_t got = n > 0 && p[0].revents ? read(report, &error, sizeof(error)) : 0;
     return got == (ssize_t)sizeof(error) ? error : 0;
 }
@@ -126,7 +133,7 @@ static bool has_ended(pid_t pid)
 static enum ending ended_by(pid_t pid, int pidfd, int cancel_fd, int64_t deadline)
 {
     for (;;) {
-        int64_t left = SH_MAX(deadline - now_ms(), 0);
+        int64_t left = left_until(deadline);
         if (pidfd < 0 && has_ended(pid))
             return ENDED;
         if (pidfd < 0 && left > POLL_MS)

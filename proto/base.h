@@ -18,7 +18,8 @@
 #define SH_CLEANUP(fn)  __attribute__((cleanup(fn)))
 #define SH_UNUSED       __attribute__((unused))
 
-#define SH_COUNT(array)       (sizeof(array) / sizeof((array)[0]))
+#define SH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* Each evaluates one of its operands twice: not for what costs, changes something or reads a clock. */
 #define SH_MIN(a, b)          ((a) < (b) ? (a) : (b))
 #define SH_MAX(a, b)          ((a) > (b) ? (a) : (b))
 #define SH_DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
